@@ -1,0 +1,74 @@
+"""`./dev build`: sets up a build folder with meson and runs ninja in it."""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from devtools.paths import BUILD, ROOT
+from devtools.report import Problem, locked, progress
+
+DEFAULT_CONFIG = "arm64_virt"
+PRODUCTS = {"arm64": "hv.image", "host": "libhv.so"}
+
+
+def main(arguments: argparse.Namespace) -> int:
+    product = build(arguments.config, arguments.target)
+    print(product)
+    return 0
+
+
+def folder(config: str = DEFAULT_CONFIG, target: str = "arm64") -> Path:
+    """The build folder: build/CONFIG for the machine, build/host (or build/host-CONFIG) for the host library."""
+    if target == "host":
+        return BUILD / ("host" if config == DEFAULT_CONFIG else f"host-{config}")
+    return BUILD / config
+
+
+def build(config: str = DEFAULT_CONFIG, target: str = "arm64") -> Path:
+    """Builds a configuration and returns its product. Raises Problem, with the compiler's words shown before."""
+    if not (ROOT / "kconfig" / f"{config}_defconfig").exists():
+        known = sorted(path.name.removesuffix("_defconfig") for path in (ROOT / "kconfig").glob("*_defconfig"))
+        raise Problem(f"there is no kconfig/{config}_defconfig; the configurations are: {', '.join(known) or 'none'}")
+    place = folder(config, target)
+    with locked(place / ".lock"):
+        if not (place / "build.ninja").exists():
+            progress(f"setting up {place.relative_to(ROOT)}")
+            options = [f"-Dconfig={config}", f"-Dtarget={target}"]
+            setup = [sys.executable, "-m", "mesonbuild.mesonmain", "setup", *options, str(place), str(ROOT)]
+            done = subprocess.run(setup, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if done.returncode:
+                raise Problem(f"meson could not set up {place}:\n{done.stdout}", 1)
+        ninja(place)
+    product = place / PRODUCTS[target]
+    if not product.exists():
+        raise Problem(f"the build of {place.relative_to(ROOT)} ended without {product.name}")
+    return product
+
+
+def ninja(place: Path) -> None:
+    """Runs ninja, showing its steps only when there are any: one changing line on a terminal, else line by line."""
+    command = shutil.which("ninja")
+    if command is None:
+        raise Problem("ninja is not installed")
+    changing = sys.stderr.isatty()
+    width = shutil.get_terminal_size().columns - 1
+    shown = False
+    with subprocess.Popen(
+        [command, "-C", str(place)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in map(str.rstrip, process.stdout):
+            if line.startswith(("ninja: no work to do", "ninja: Entering directory")):
+                continue
+            step = line.startswith("[")
+            if step and changing:
+                print(f"\r\x1b[K{line[:width]}", end="", file=sys.stderr, flush=True)
+            else:
+                print(("\n" if shown and changing else "") + line, file=sys.stderr, flush=True)
+            shown = step
+    if shown and changing:
+        print(file=sys.stderr)
+    if process.returncode:
+        raise Problem(f"the build in {place.relative_to(ROOT)} failed", 1)

@@ -1,0 +1,100 @@
+"""The commands of `./dev` and their options. Standard library only; a command's own module is imported when it runs."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from devtools.report import Problem
+
+EPILOGUE = """Everything a command needs is installed when it is first needed: by apt when you are root,
+otherwise the command to run is printed. Downloads are kept in .cache (or $CONSTRICTOR_CACHE)."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says which commands exist when asked for one that does not."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            self.error(f"there is no command {value!r}; the commands are {', '.join(action.choices)}")
+        super()._check_value(action, value)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The parsed command line; `module` and `needs` say what runs it and what that takes. Exits on --help."""
+    parser = Parser(prog="./dev", epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (add_run, add_test, add_build, add_clean):
+        add(commands)
+    return parser.parse_args(arguments, argparse.Namespace(needs=()))
+
+
+def dispatch(arguments: argparse.Namespace) -> int:
+    """Runs the command that was parsed and returns its exit status."""
+    try:
+        main: Callable[[argparse.Namespace], int] = importlib.import_module(f"devtools.{arguments.module}").main
+        return main(arguments)
+    except Problem as problem:
+        print(f"dev: {problem}", file=sys.stderr)
+        return problem.exit_status
+    except KeyboardInterrupt:
+        print("dev: interrupted", file=sys.stderr)
+        return 130
+
+
+Commands = Any  # argparse names the type of its list of commands only privately
+
+
+def add_run(commands: Commands) -> None:
+    run = commands.add_parser(
+        "run",
+        help="build, prepare real guests, boot them in QEMU, hand over the console",
+        description="Boots a scenario. With --until or --send it runs unattended: exit status 0 when every text of"
+        " --until appeared, 1 at the timeout or when the machine stopped first, 2 when it could not start.",
+    )
+    run.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a name of --list; without it, the first of them")
+    run.add_argument("--list", action="store_true", help="name the scenarios, the default first")
+    run.add_argument("--until", action="append", default=[], metavar="TEXT", help="end when TEXT appeared; repeatable")
+    run.add_argument(
+        "--send",
+        action="append",
+        default=[],
+        metavar="TEXT=>KEYS",
+        help=r"when TEXT appeared type KEYS (with \r, \n, \t, \x01, \\); repeatable, in the order given;"
+        " a TEXT used again waits for its next appearance",
+    )
+    run.add_argument("--timeout", type=float, metavar="S", help="seconds until the machine is stopped (unattended: 300)")
+    run.add_argument("--serial", metavar="FILE", help="write everything that was printed to FILE")
+    run.add_argument("--cpu", metavar="MODEL", help="another CPU model of QEMU")
+    run.add_argument("--cpus", type=int, metavar="N", help="another number of physical CPUs")
+    run.add_argument("--icount", action="store_true", help="one CPU, time counted in instructions: repeatable runs")
+    run.add_argument("--seed", type=int, metavar="N", help="the seed of everything random in the machine and its guests")
+    run.add_argument("--hypervisor", metavar="IMAGE", help="boot IMAGE in place of the one built here")
+    run.set_defaults(module="run", needs=("compile", "emulate"))
+
+
+def add_test(commands: Commands) -> None:
+    test = commands.add_parser(
+        "test",
+        help="run the tests",
+        description="host: checks of the source and the tests that need no emulator. qemu: whole machines."
+        " all: both, as CI runs them. long: everything there is.",
+    )
+    test.add_argument("what", nargs="?", choices=("host", "qemu", "all", "long"), default="host")
+    test.add_argument("-k", metavar="EXPRESSION", help="only tests that match, as in pytest")
+    test.add_argument("-x", action="store_true", dest="stop", help="stop at the first failure")
+    test.set_defaults(module="testing", needs=("compile", "sanitize", "emulate"))
+
+
+def add_build(commands: Commands) -> None:
+    build = commands.add_parser("build", help="build the hypervisor and the unikernels, or the library of the host tests")
+    build.add_argument("--config", default="arm64_virt", metavar="NAME", help="kconfig/NAME_defconfig (arm64_virt)")
+    build.add_argument("--target", default="arm64", choices=("arm64", "host"), help="what to build for (arm64)")
+    build.set_defaults(module="build", needs=("compile", "sanitize"))
+
+
+def add_clean(commands: Commands) -> None:
+    clean = commands.add_parser("clean", help="remove what was built")
+    clean.add_argument("--all", action="store_true", help="also the downloads and the Python environment")
+    clean.set_defaults(module="clean", needs=())
