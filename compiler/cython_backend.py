@@ -1,0 +1,349 @@
+"""Lowers one Cython text, as the front end writes it, to C that needs no Python runtime.
+
+Cython 3.3.1 parses and types the text; of its pipeline only the passes that plain C code needs are run. In
+particular nothing removes unreachable code or folds constants: a statement behind a `return` may be reached
+through a label macro, and C should compute with the types that the front end has chosen. In place of Cython's
+module writer, which would add import machinery, this one writes `#include` of the generated header and the function
+bodies, nothing else: every type, global and prototype lives in the header.
+
+Invariants of the output: a module-level function has its Cython name and external linkage; a local keeps its
+name unless C or the module already uses it (then `name_`, `name__`, ...); one physical C line holds what came from
+one Python line, and `#line` directives name that line; no identifier belongs to CPython or to Cython's runtime.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from functools import cache
+from io import StringIO
+from typing import Any
+
+import Cython
+from Cython.Compiler import Code, Errors, ExprNodes, Nodes, Options, Parsing, Pipeline, PyrexTypes
+from Cython.Compiler.Main import Context
+from Cython.Compiler.ParseTreeTransforms import (
+    AnalyseDeclarationsTransform,
+    AnalyseExpressionsTransform,
+    ForwardDeclareTypes,
+    GilCheck,
+    InterpretCompilerDirectives,
+    NormalizeTree,
+    PostParse,
+)
+from Cython.Compiler.Scanning import PyrexScanner, StringSourceDescriptor
+from Cython.Compiler.StringEncoding import EncodedString
+from Cython.Utils import str_to_number
+
+CYTHON_VERSION = "3.3.1"
+
+LineMap = list[tuple[str, int] | None]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "cdivision": True,
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "overflowcheck": False,
+    "emit_code_comments": False,
+    "binding": False,
+    "embedsignature": False,
+}
+
+# What a local may not be called in C although Python allows it: keywords, and what hv.h or the prologue may define.
+RESERVED = frozenset(
+    """
+    auto break case char const continue default do double else enum extern float for goto if inline int long
+    register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+    asm typeof true false bool NULL likely unlikely linux unix i386 errno
+    """.split()
+)
+
+# The bodies have temporaries, labels and stores that an optimiser drops and a reader ignores.
+PROLOGUE = """\
+#include "{header}"
+#ifndef likely
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+#pragma GCC diagnostic ignored "-Wunused-label"
+"""
+
+_RUNTIME_NAME = re.compile(r"\b(?:Py[A-Z_]\w*|_Py_\w+|__Pyx_\w+|CYTHON_\w+|__pyx_(?!t_\d|L\d)\w+)")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+class BackendError(Exception):
+    """A text that cannot become freestanding C; `file` and `line` are the Python source's."""
+
+    def __init__(self, file: str, line: int, message: str) -> None:
+        super().__init__(file, line, message)
+        self.file = file
+        self.line = line
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+class _Literal:
+    """A string constant whose C name is the literal itself."""
+
+    def __init__(self, text: Any) -> None:
+        self.cname: str = text.as_c_string_literal()
+
+
+class _Globals(Code.GlobalState):  # type: ignore[misc]
+    """Collects nothing: utility code is dropped, and whatever would have called it is refused later."""
+
+    def use_utility_code(self, utility_code: Any) -> None:
+        pass
+
+    def get_string_const(self, text: Any, c_used: bool = True) -> _Literal:
+        return _Literal(text)
+
+
+class _Return(Nodes.ReturnStatNode):  # type: ignore[misc]
+    """`return` without Cython's common exit label: nothing has to be released."""
+
+    def generate_execution_code(self, code: Any) -> None:
+        code.mark_pos(self.pos)
+        if self.value is None:
+            code.putln("return;")
+            return
+        self.value.generate_evaluation_code(code)
+        code.putln(f"return {self.value.result_as(self.return_type)};")
+        self.value.generate_post_assignment_code(code)
+        self.value.free_temps(code)
+
+
+class _Target(ExprNodes.NameNode):  # type: ignore[misc]
+    """An assigned name: always one that is declared, in the function or for the module, without `global`."""
+
+    def analyse_target_declaration(self, env: Any) -> None:
+        self.is_target = True
+        self.entry = env.lookup(self.name)
+        if self.entry is None or self.entry.scope.is_builtin_scope:
+            Errors.error(self.pos, f"assignment to '{self.name}', which has no declaration: add a cdef")
+            self.entry = env.declare_var(self.name, PyrexTypes.error_type, self.pos)
+
+
+class _Int(ExprNodes.IntNode):  # type: ignore[misc]
+    """A literal that is spelled as in the text and always a C integer: `int`, `long long` or its unsigned form."""
+
+    def find_suitable_type_for_value(self) -> Any:
+        number = str_to_number(self.value)
+        if "L" not in self.longness and number < 2**31:
+            return PyrexTypes.c_uint_type if self.unsigned else PyrexTypes.c_int_type
+        return PyrexTypes.c_ulonglong_type if self.unsigned or number >= 2**63 else PyrexTypes.c_longlong_type
+
+    def coerce_to(self, dst_type: Any, env: Any) -> Any:
+        return _own_literal(super().coerce_to(dst_type, env))
+
+    def coerce_to_boolean(self, env: Any) -> Any:
+        return _own_literal(super().coerce_to_boolean(env))
+
+    def get_constant_c_result_code(self) -> str:
+        number = str_to_number(self.value)
+        suffix = self.unsigned + self.longness or ("" if number < 2**31 else "LL" if number < 2**63 else "ULL")
+        return (hex(number) if self.value[:1] == "0" and number else str(number)) + suffix
+
+
+def _own_literal(node: Any) -> Any:
+    if type(node) is ExprNodes.IntNode:
+        node.__class__ = _Int
+    return node
+
+
+class _PostParse(PostParse):  # type: ignore[misc]
+    """Cython's first pass, which also puts this module's statements in the place of Cython's."""
+
+    def visit_ReturnStatNode(self, node: Any) -> Any:
+        node.__class__ = _Return
+        return super().visit_ReturnStatNode(node)
+
+    def visit_IntNode(self, node: Any) -> Any:
+        node = _own_literal(node)
+        node.type = node.find_suitable_type_for_value()
+        return node
+
+    def visit_SingleAssignmentNode(self, node: Any) -> Any:
+        if type(node.lhs) is ExprNodes.NameNode:
+            node.lhs.__class__ = _Target
+        return super().visit_SingleAssignmentNode(node)
+
+
+class _Where:
+    """Maps lines of the Cython text to lines of Python files."""
+
+    def __init__(self, name: str, line_map: LineMap | None) -> None:
+        self.name = name
+        self.lines: list[tuple[str, int]] | None = None
+        if line_map is not None:
+            here = (f"{name}.pyx", 1)
+            self.lines = [here := entry or here for entry in line_map]
+
+    def __call__(self, line: int) -> tuple[str, int]:
+        if self.lines is None:
+            return f"{self.name}.pyx", line
+        return self.lines[min(max(line, 1), len(self.lines)) - 1] if self.lines else (f"{self.name}.pyx", line)
+
+
+def lower(
+    text: str,
+    name: str,
+    line_map: LineMap | None = None,
+    header: str = "hv.h",
+    reserved: Collection[str] = (),
+) -> str:
+    """The C of one module.
+
+    `line_map[i]` is the Python file and line that line i+1 of the text came from, None for the same as before.
+    `reserved` are further names, such as macros of the header, that no local may have. Raises BackendError.
+    """
+    if Cython.__version__ != CYTHON_VERSION:
+        raise RuntimeError(
+            f"the compiler's back end uses internals of Cython {CYTHON_VERSION}, found {Cython.__version__}: "
+            f"install Cython=={CYTHON_VERSION}"
+        )
+    where = _Where(name, line_map)
+    module = _analyse(text, name, where)
+    functions = list(_functions(module))
+    taken = RESERVED.union(reserved, module.scope.entries)
+    for function in functions:
+        _name_as_in_source(function, taken)
+    return PROLOGUE.format(header=header) + _lines(_write(module, functions), where)
+
+
+@cache
+def _context() -> Any:
+    """One Cython context for the process; its builtin scopes are only read by this subset of the language."""
+    directives = {**Options.get_directive_defaults(), **DIRECTIVES}
+    options = Options.CompilationOptions(Options.default_options, compiler_directives=directives, language_level=3)
+    return Context.from_options(options)
+
+
+def _analyse(text: str, name: str, where: _Where) -> Any:
+    """The typed tree of the text. Errors that Cython reports are raised as BackendError, the first one first."""
+    context = _context()
+    module_name = EncodedString(name)
+    source = StringSourceDescriptor(name, text)
+
+    def parse(_: object) -> Any:
+        scope = context.find_submodule(module_name)
+        scope.pxd_file_loaded = True
+        scanner = PyrexScanner(StringIO(text), source, source_encoding="UTF-8", scope=scope, context=context)
+        tree = Parsing.p_module(scanner, False, module_name)
+        tree.scope, tree.is_pxd, tree.compilation_source = scope, False, None
+        return tree
+
+    def stop_on_errors(tree: Any) -> Any:
+        if errors:
+            raise Errors.AbortError("errors in declarations")
+        return tree
+
+    passes = [
+        parse,
+        NormalizeTree(context),
+        _PostParse(context),
+        InterpretCompilerDirectives(context, context.compiler_directives),
+        ForwardDeclareTypes(context),
+        AnalyseDeclarationsTransform(context),
+        stop_on_errors,
+        AnalyseExpressionsTransform(context),
+        GilCheck(),
+    ]
+    Errors.reset()
+    Errors.open_listing_file(None, echo_to_stderr=False)
+    errors = Errors.hold_errors()
+    try:
+        failure, tree = Pipeline.run_pipeline(passes, None)
+    finally:
+        Errors.release_errors(ignore=True)
+        Errors.reset()
+        context.modules.pop(module_name, None)
+    if failure is not None and not errors:
+        errors.append(failure)
+    for error in errors:
+        position = getattr(error, "position", None)
+        file, line = where(position[1] if position else 1)
+        raise BackendError(file, line, getattr(error, "message_only", None) or str(error))
+    return tree
+
+
+def _functions(module: Any) -> Iterator[Any]:
+    """The functions that the module defines, in the order of the text."""
+    pending = [module.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Nodes.StatListNode):
+            pending.extend(reversed(node.stats))
+        elif isinstance(node, Nodes.CompilerDirectivesNode):
+            pending.append(node.body)
+        elif isinstance(node, Nodes.CFuncDefNode):
+            yield node
+
+
+def _name_as_in_source(function: Any, taken: Collection[str]) -> None:
+    """Undoes Cython's mangling of the function's own name and of its arguments and locals."""
+    function.entry.cname = function.entry.func_cname = function.entry.name
+    used = set(taken)
+    arguments = {argument.name: argument for argument in function.type.args}
+    for name, entry in function.local_scope.entries.items():
+        cname = name
+        while cname in used:
+            cname += "_"
+        used.add(cname)
+        entry.cname = cname
+        if entry.is_arg:
+            arguments[name].cname = cname
+
+
+def _write(module: Any, functions: list[Any]) -> Any:
+    """A buffer with the C of the functions; its markers hold the text's line for each line of C."""
+    writer = Code.CCodeWriter()
+    globals_ = _Globals(writer, module, Code.CCodeConfig(emit_linenums=False, emit_code_comments=False))
+    globals_.directives = module.directives
+    for function in functions:
+        scope = function.local_scope
+        writer.enter_cfunc_scope(scope)
+        writer.funcstate.gil_owned = False
+        writer.mark_pos(function.pos)
+        parameters = ", ".join(argument.declaration_code() for argument in function.type.args) or "void"
+        head = function.type.function_header_code(function.entry.name, parameters)
+        writer.putln(function.return_type.declaration_code(head) + " {")
+        for entry in scope.var_entries:
+            if entry.used and not entry.is_arg:
+                writer.putln(entry.type.declaration_code(entry.cname) + ";")
+        temporaries = writer.insertion_point()
+        function.body.generate_execution_code(writer)
+        writer.putln("}")
+        temporaries.put_temp_declarations(writer.funcstate)
+        writer.exit_cfunc_scope()
+    return writer.buffer
+
+
+def _lines(buffer: Any, where: _Where) -> str:
+    """The C text, one line for each stretch of code from one Python line, with `#line` where the count breaks."""
+    out: list[str] = []
+    position = ("", 0)
+    for line, (_, marker) in zip(buffer.getvalue().split("\n"), buffer.allmarkers(), strict=False):
+        code = line.strip()
+        if not code:
+            continue
+        origin = where(marker)
+        if match := _RUNTIME_NAME.search(_STRING.sub("", code)):
+            raise BackendError(*origin, f"needs the Python runtime ({match[0]}): give every value a C type")
+        if origin == position:
+            out[-1] += " " + code
+            continue
+        file, number = position
+        if origin != (file, number + 1):
+            out.append(f'#line {origin[1]} "{origin[0]}"')
+        out.append(line.rstrip())
+        position = origin
+    return "\n".join(out) + "\n"
