@@ -1,0 +1,1 @@
+"""Programs for a developer's or a control domain's Linux: ordinary Python, no part of the hypervisor."""

@@ -1,0 +1,51 @@
+"""The header of arm64 kernel images, as far as a loader has to know it.
+
+Source: Linux Documentation/arm64/booting.rst, section 4: text_offset (u64 at 0x08), image_size (u64 at 0x10), magic
+"ARM\\x64" at 0x38, all little-endian; image_size 0 is that of kernels before 3.17, whose text_offset is 0x80000.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.partition.mistakes import Wrong
+
+HEADER_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Image:
+    """Bytes from the start of the domain's memory that the running kernel takes: text_offset and its image with bss."""
+
+    footprint: int
+
+
+def read_image(path: Path, named: str) -> Image:
+    """Wrong: not an uncompressed arm64 Image. OSError: unreadable. `named` is how the partition file names it."""
+    with path.open("rb") as file:
+        header = file.read(HEADER_SIZE)
+        size = file.seek(0, 2)
+    if header[0x38:0x3C] == b"ARM\x64":
+        text_offset, image_size = struct.unpack_from("<QQ", header, 0x08)
+        return Image(text_offset + max(image_size, size) if image_size else 0x80000 + size)
+    raise Wrong(*_explain(header, named))
+
+
+def _explain(header: bytes, named: str) -> tuple[str, str]:
+    if header[:2] == b"\x1f\x8b":
+        return (
+            f'"{named}" is compressed with gzip',
+            f"unpack it (gzip -dc {named} > Image) and write the new file's name",
+        )
+    if header[:2] == b"MZ" and header[4:8] == b"zimg":
+        return (
+            f'"{named}" is a self-unpacking EFI image',
+            "name the kernel's uncompressed Image (arch/arm64/boot/Image in its build)",
+        )
+    if header[:4] == b"\x7fELF":
+        return f'"{named}" is an ELF file', "name the Image made from it (vmlinux -> arch/arm64/boot/Image)"
+    if header[0x24:0x28] == b"\x18\x28\x6f\x01":
+        return f'"{named}" is a zImage for 32-bit Arm', "name an arm64 Image"
+    return f'"{named}" is not an arm64 Image (no "ARM\\x64" at 0x38)', "name an uncompressed arm64 kernel Image"
