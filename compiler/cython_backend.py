@@ -18,7 +18,7 @@ from io import StringIO
 from typing import Any
 
 import Cython
-from Cython.Compiler import Code, Errors, ExprNodes, Nodes, Options, Parsing, Pipeline, PyrexTypes
+from Cython.Compiler import Code, Errors, Nodes, Options, Parsing, Pipeline
 from Cython.Compiler.Main import Context
 from Cython.Compiler.ParseTreeTransforms import (
     AnalyseDeclarationsTransform,
@@ -27,11 +27,11 @@ from Cython.Compiler.ParseTreeTransforms import (
     GilCheck,
     InterpretCompilerDirectives,
     NormalizeTree,
-    PostParse,
 )
 from Cython.Compiler.Scanning import PyrexScanner, StringSourceDescriptor
 from Cython.Compiler.StringEncoding import EncodedString
-from Cython.Utils import str_to_number
+
+from compiler.cython_nodes import OwnNodes
 
 CYTHON_VERSION = "3.3.1"
 
@@ -55,22 +55,21 @@ RESERVED = frozenset(
     auto break case char const continue default do double else enum extern float for goto if inline int long
     register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
     asm typeof true false bool NULL likely unlikely linux unix i386 errno
-    """.split()
+    """.split()  # noqa: SIM905 - a list of forty quoted words does not read
 )
 
-# The bodies have temporaries, labels and stores that an optimiser drops and a reader ignores.
+# The bodies may declare more than they use, and parenthesise every operation: `if ((a == b))`.
 PROLOGUE = """\
 #include "{header}"
-#ifndef likely
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#endif
 #ifndef NULL
 #define NULL ((void *)0)
 #endif
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
 #pragma GCC diagnostic ignored "-Wunused-label"
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Wparentheses-equality"
+#endif
 """
 
 _RUNTIME_NAME = re.compile(r"\b(?:Py[A-Z_]\w*|_Py_\w+|__Pyx_\w+|CYTHON_\w+|__pyx_(?!t_\d|L\d)\w+)")
@@ -105,76 +104,6 @@ class _Globals(Code.GlobalState):  # type: ignore[misc]
 
     def get_string_const(self, text: Any, c_used: bool = True) -> _Literal:
         return _Literal(text)
-
-
-class _Return(Nodes.ReturnStatNode):  # type: ignore[misc]
-    """`return` without Cython's common exit label: nothing has to be released."""
-
-    def generate_execution_code(self, code: Any) -> None:
-        code.mark_pos(self.pos)
-        if self.value is None:
-            code.putln("return;")
-            return
-        self.value.generate_evaluation_code(code)
-        code.putln(f"return {self.value.result_as(self.return_type)};")
-        self.value.generate_post_assignment_code(code)
-        self.value.free_temps(code)
-
-
-class _Target(ExprNodes.NameNode):  # type: ignore[misc]
-    """An assigned name: always one that is declared, in the function or for the module, without `global`."""
-
-    def analyse_target_declaration(self, env: Any) -> None:
-        self.is_target = True
-        self.entry = env.lookup(self.name)
-        if self.entry is None or self.entry.scope.is_builtin_scope:
-            Errors.error(self.pos, f"assignment to '{self.name}', which has no declaration: add a cdef")
-            self.entry = env.declare_var(self.name, PyrexTypes.error_type, self.pos)
-
-
-class _Int(ExprNodes.IntNode):  # type: ignore[misc]
-    """A literal that is spelled as in the text and always a C integer: `int`, `long long` or its unsigned form."""
-
-    def find_suitable_type_for_value(self) -> Any:
-        number = str_to_number(self.value)
-        if "L" not in self.longness and number < 2**31:
-            return PyrexTypes.c_uint_type if self.unsigned else PyrexTypes.c_int_type
-        return PyrexTypes.c_ulonglong_type if self.unsigned or number >= 2**63 else PyrexTypes.c_longlong_type
-
-    def coerce_to(self, dst_type: Any, env: Any) -> Any:
-        return _own_literal(super().coerce_to(dst_type, env))
-
-    def coerce_to_boolean(self, env: Any) -> Any:
-        return _own_literal(super().coerce_to_boolean(env))
-
-    def get_constant_c_result_code(self) -> str:
-        number = str_to_number(self.value)
-        suffix = self.unsigned + self.longness or ("" if number < 2**31 else "LL" if number < 2**63 else "ULL")
-        return (hex(number) if self.value[:1] == "0" and number else str(number)) + suffix
-
-
-def _own_literal(node: Any) -> Any:
-    if type(node) is ExprNodes.IntNode:
-        node.__class__ = _Int
-    return node
-
-
-class _PostParse(PostParse):  # type: ignore[misc]
-    """Cython's first pass, which also puts this module's statements in the place of Cython's."""
-
-    def visit_ReturnStatNode(self, node: Any) -> Any:
-        node.__class__ = _Return
-        return super().visit_ReturnStatNode(node)
-
-    def visit_IntNode(self, node: Any) -> Any:
-        node = _own_literal(node)
-        node.type = node.find_suitable_type_for_value()
-        return node
-
-    def visit_SingleAssignmentNode(self, node: Any) -> Any:
-        if type(node.lhs) is ExprNodes.NameNode:
-            node.lhs.__class__ = _Target
-        return super().visit_SingleAssignmentNode(node)
 
 
 class _Where:
@@ -249,7 +178,7 @@ def _analyse(text: str, name: str, where: _Where) -> Any:
     passes = [
         parse,
         NormalizeTree(context),
-        _PostParse(context),
+        OwnNodes(context),
         InterpretCompilerDirectives(context, context.compiler_directives),
         ForwardDeclareTypes(context),
         AnalyseDeclarationsTransform(context),
