@@ -73,7 +73,7 @@ PROLOGUE = """\
 """
 
 _RUNTIME_NAME = re.compile(r"\b(?:Py[A-Z_]\w*|_Py_\w+|__Pyx_\w+|CYTHON_\w+|__pyx_(?!t_\d|L\d)\w+)")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)'""")
 
 
 class BackendError(Exception):
@@ -140,12 +140,7 @@ def lower(
             f"install Cython=={CYTHON_VERSION}"
         )
     where = _Where(name, line_map)
-    module = _analyse(text, name, where)
-    functions = list(_functions(module))
-    taken = RESERVED.union(reserved, module.scope.entries)
-    for function in functions:
-        _name_as_in_source(function, taken)
-    return PROLOGUE.format(header=header) + _lines(_write(module, functions), where)
+    return PROLOGUE.format(header=header) + _lines(_compile(text, name, where, RESERVED.union(reserved)), where)
 
 
 @cache
@@ -156,8 +151,8 @@ def _context() -> Any:
     return Context.from_options(options)
 
 
-def _analyse(text: str, name: str, where: _Where) -> Any:
-    """The typed tree of the text. Errors that Cython reports are raised as BackendError, the first one first."""
+def _compile(text: str, name: str, where: _Where, reserved: frozenset[str]) -> Any:
+    """The buffer with the module's C. The first error that Cython reports is raised as BackendError."""
     context = _context()
     module_name = EncodedString(name)
     source = StringSourceDescriptor(name, text)
@@ -172,7 +167,7 @@ def _analyse(text: str, name: str, where: _Where) -> Any:
 
     def stop_on_errors(tree: Any) -> Any:
         if errors:
-            raise Errors.AbortError("errors in declarations")
+            raise Errors.AbortError("errors reported")
         return tree
 
     passes = [
@@ -185,26 +180,28 @@ def _analyse(text: str, name: str, where: _Where) -> Any:
         stop_on_errors,
         AnalyseExpressionsTransform(context),
         GilCheck(),
+        stop_on_errors,
+        lambda module: _write(module, where, reserved),
     ]
     Errors.reset()
     Errors.open_listing_file(None, echo_to_stderr=False)
     errors = Errors.hold_errors()
     try:
-        failure, tree = Pipeline.run_pipeline(passes, None)
+        failure, result = Pipeline.run_pipeline(passes, None)
     finally:
         Errors.release_errors(ignore=True)
         Errors.reset()
         context.modules.pop(module_name, None)
-    if failure is not None and not errors:
+    if failure is not None and not isinstance(failure, Errors.AbortError):
         errors.append(failure)
     for error in errors:
-        position = getattr(error, "position", None)
-        file, line = where(position[1] if position else 1)
-        raise BackendError(file, line, getattr(error, "message_only", None) or str(error))
-    return tree
+        line = error.position[1] if error.position else 1
+        message = f"{error.message_only.strip()}, in the lowered line `{source.codelines[line - 1].strip()}`"
+        raise BackendError(*where(line), message)
+    return result
 
 
-def _functions(module: Any) -> Iterator[Any]:
+def _functions(module: Any, where: _Where) -> Iterator[Any]:
     """The functions that the module defines, in the order of the text."""
     pending = [module.body]
     while pending:
@@ -215,6 +212,8 @@ def _functions(module: Any) -> Iterator[Any]:
             pending.append(node.body)
         elif isinstance(node, Nodes.CFuncDefNode):
             yield node
+        elif not isinstance(node, Nodes.CDefExternNode):
+            raise BackendError(*where(node.pos[1]), "a module holds `cdef extern` blocks and cdef functions only")
 
 
 def _name_as_in_source(function: Any, taken: Collection[str]) -> None:
@@ -232,28 +231,40 @@ def _name_as_in_source(function: Any, taken: Collection[str]) -> None:
             arguments[name].cname = cname
 
 
-def _write(module: Any, functions: list[Any]) -> Any:
+def _write(module: Any, where: _Where, reserved: frozenset[str]) -> Any:
     """A buffer with the C of the functions; its markers hold the text's line for each line of C."""
     writer = Code.CCodeWriter()
     globals_ = _Globals(writer, module, Code.CCodeConfig(emit_linenums=False, emit_code_comments=False))
     globals_.directives = module.directives
+    functions = list(_functions(module, where))
+    taken = reserved.union(module.scope.entries)
     for function in functions:
-        scope = function.local_scope
-        writer.enter_cfunc_scope(scope)
-        writer.funcstate.gil_owned = False
-        writer.mark_pos(function.pos)
-        parameters = ", ".join(argument.declaration_code() for argument in function.type.args) or "void"
-        head = function.type.function_header_code(function.entry.name, parameters)
-        writer.putln(function.return_type.declaration_code(head) + " {")
-        for entry in scope.var_entries:
-            if entry.used and not entry.is_arg:
-                writer.putln(entry.type.declaration_code(entry.cname) + ";")
-        temporaries = writer.insertion_point()
-        function.body.generate_execution_code(writer)
-        writer.putln("}")
-        temporaries.put_temp_declarations(writer.funcstate)
-        writer.exit_cfunc_scope()
+        _name_as_in_source(function, taken)
+    for function in functions:
+        try:
+            _write_function(function, writer)
+        except (AttributeError, TypeError, LookupError, AssertionError) as error:
+            message = f"Cython cannot generate the function {function.entry.name}: {error!r}"
+            raise BackendError(*where(function.pos[1]), message) from error
     return writer.buffer
+
+
+def _write_function(function: Any, writer: Any) -> None:
+    scope = function.local_scope
+    writer.enter_cfunc_scope(scope)
+    writer.funcstate.gil_owned = False
+    writer.mark_pos(function.pos)
+    parameters = ", ".join(argument.declaration_code() for argument in function.type.args) or "void"
+    head = function.type.function_header_code(function.entry.name, parameters)
+    writer.putln(function.return_type.declaration_code(head) + " {")
+    for entry in scope.var_entries:
+        if entry.used and not entry.is_arg:
+            writer.putln(entry.type.declaration_code(entry.cname) + ";")
+    temporaries = writer.insertion_point()
+    function.body.generate_execution_code(writer)
+    writer.putln("}")
+    temporaries.put_temp_declarations(writer.funcstate)
+    writer.exit_cfunc_scope()
 
 
 def _lines(buffer: Any, where: _Where) -> str:

@@ -122,9 +122,13 @@ class Conditional(ExprNodes.CondExprNode):  # type: ignore[misc]
         return self.analyse_result_type(env)
 
     def analyse_result_type(self, env: Any) -> Any:
-        node = super().analyse_result_type(env)
+        one, other = self.true_val.type, self.false_val.type
+        span = PyrexTypes.widest_numeric_type if one.is_int and other.is_int else PyrexTypes.independent_spanning_type
+        self.type = one if one == other else span(one, other)
+        if self.type.is_error:
+            self.type_error()
         self.is_temp = not (is_pure(self.true_val) and is_pure(self.false_val))
-        return node
+        return self
 
     def calculate_result_code(self) -> str:
         values = [value.result() for value in (self.true_val, self.false_val)]
@@ -239,6 +243,12 @@ class OwnNodes(PostParse):  # type: ignore[misc]
         if node.else_clause:
             Errors.error(node.pos, "a 'while' cannot have an 'else'")
         return self._visit_own(node)
+
+    def _visit_refused(self, node: Any) -> Any:
+        Errors.error(node.pos, "try, with and for must be lowered to if, while and CX_GOTO before this point")
+        return node
+
+    visit_TryFinallyStatNode = visit_TryExceptStatNode = visit_WithStatNode = visit_ForInStatNode = _visit_refused
 
     def visit_IntNode(self, node: Any) -> Any:
         own_literal(node).type = own_literal(node).find_suitable_type_for_value()
