@@ -1,0 +1,107 @@
+"""The set of figures for arm64: what is measured, and how it is taken from a hypervisor's image.
+
+The machine is QEMU's virt with one Cortex-A57 and time in instructions; both hypervisors get the same device tree,
+with the domains of traps.toml and start.toml, and the same files at the same addresses.
+"""
+
+import struct
+import tempfile
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from devtools import boot, build, guests, scenario
+from devtools.bench import protocol
+from devtools.bench.rows import Figure
+from devtools.bench.stamps import Stamps, Watch
+from devtools.machine import Machine, NotSeen
+from devtools.report import Problem, progress
+
+ARCHITECTURE = "arm64"
+HERE = Path(__file__).parent
+RUN_SECONDS = 300  # of wall-clock time, for a run that takes one or two on an idle machine
+POLL_SECONDS = 0.05
+UART = 0x0900_0000  # PL011's data register on virt (QEMU hw/arm/virt.c, base_memmap)
+GUEST_MEMORY = 0x4000_0000  # bank 0 of a guest's physical map (public/arch-arm.h, GUEST_RAM0_BASE)
+
+TRAPS = (
+    Figure("arm64.hvc_psci_version", "HVC PSCI_VERSION and back", target=0.6),
+    Figure("arm64.vgicd_typer_read", "read of the virtual GICD_TYPER", target=0.6),
+    Figure("arm64.vpl011_flag_read", "read of the virtual UART's flags", target=0.6),
+)
+FIRST_LINE = Figure("arm64.first_line", "power-on to its first line")
+GUEST_START = Figure("arm64.guest_start", "power-on to the guest's start", target=0.4)
+IMAGE_SIZE = Figure("arm64.image_size", "image file", unit="bytes")
+FIGURES = (*TRAPS, FIRST_LINE, GUEST_START, IMAGE_SIZE)
+
+
+def ours() -> Path:
+    """The image of this project, built when it is not there."""
+    return build.build(scenario.CONFIGS[ARCHITECTURE])
+
+
+def measure(image: Path, wanted: Collection[Figure]) -> dict[Figure, int]:
+    """The wanted figures of a hypervisor. Problem: it did not get as far as the figure needs, or the guest says so."""
+    found: dict[Figure, int] = {}
+    if any(figure in TRAPS for figure in wanted):
+        found |= _traps(image)
+    if FIRST_LINE in wanted or GUEST_START in wanted:
+        found |= _start(image)
+    if IMAGE_SIZE in wanted:
+        found[IMAGE_SIZE] = image.stat().st_size
+    return {figure: found[figure] for figure in FIGURES if figure in wanted}
+
+
+def _command(name: str, image: Path) -> list[str]:
+    return boot.command(scenario.load(name, HERE), boot.Options(icount=True, hypervisor=image))
+
+
+def _traps(image: Path) -> dict[Figure, int]:
+    progress(f"timing traps on {image.name}")
+    with Machine(_command("traps", image)) as machine:
+        try:
+            machine.expect(protocol.ENDED, RUN_SECONDS)
+        except NotSeen as why:
+            raise Problem(f"the bench unikernel did not end on {image}: {why}", 1) from None
+        measured = protocol.instructions(machine.output)
+    missing = [figure.name for figure in TRAPS if _operation(figure) not in measured]
+    if missing:
+        raise Problem(
+            f"the bench unikernel ended without a line for {', '.join(missing)} on {image}",
+            1,
+        )
+    return {figure: measured[_operation(figure)] for figure in TRAPS}
+
+
+def _operation(figure: Figure) -> str:
+    """The figure's name in the unikernel's lines."""
+    return figure.name.removeprefix("arm64.")
+
+
+def _start(image: Path) -> dict[Figure, int]:
+    progress(f"counting the start of a guest on {image.name}")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        stamps = Stamps(Watch(UART, *first_instruction(guests.kernel(ARCHITECTURE))), Path(folder))
+        deadline = time.monotonic() + RUN_SECONDS
+        with Machine([*_command("start", image), *stamps.options]) as machine:
+            while stamps.guest is None and machine.running and time.monotonic() < deadline:
+                machine.read(POLL_SECONDS)
+                stamps.update()
+        if stamps.guest is None:
+            raise Problem(
+                f"no guest began to run on {image}. The last lines:\n{machine.tail()}",
+                1,
+            )
+        return {
+            FIRST_LINE: stamps.first_line(bytes(machine.printed)),
+            GUEST_START: stamps.guest,
+        }
+
+
+def first_instruction(kernel: Path) -> tuple[int, int]:
+    """Where the first instruction of an arm64 Image is in a guest's memory, and its word.
+
+    Linux Documentation/arm64/booting.rst, section 4: the entry is the Image's first word, at text_offset (u64 at 8).
+    """
+    (word,), (offset,) = (struct.unpack_from(form, kernel.read_bytes()[:64], at) for form, at in (("<I", 0), ("<Q", 8)))
+    return GUEST_MEMORY + offset, word

@@ -1,0 +1,94 @@
+"""Debian's Xen, the peer of the comparison, and what was recorded of it.
+
+The package is unpacked in the cache and never installed. xen_recorded.json holds its figures with the versions that
+they belong to, so that a ratio can be had without running Xen.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtools import debian, guests
+from devtools.report import Problem
+
+PACKAGES = {"arm64": "xen-hypervisor-4.17-arm64"}
+EMULATORS = {"arm64": "qemu-system-aarch64"}
+RECORDED = Path(__file__).with_name("xen_recorded.json")
+
+
+def image(architecture: str) -> Path:
+    """The image of Debian's Xen, fetched when it is not in the cache."""
+    package = debian.unpacked(PACKAGES[architecture], architecture)
+    return package / "boot" / f"xen-4.17-{architecture}"
+
+
+def versions(architecture: str, with_xen: bool) -> dict[str, str]:
+    """What a figure of Xen depends on besides this tree: the packages of Xen and of the guest's kernel, the emulator."""
+    found = {
+        "emulator": _emulator(architecture),
+        "kernel": _archive(guests.kernel(architecture).parents[1]),
+    }
+    return found | ({"xen": _archive(debian.unpacked(PACKAGES[architecture], architecture))} if with_xen else {})
+
+
+def _archive(unpacked: Path) -> str:
+    """Name and version of an unpacked package."""
+    name, version, _ = (unpacked / "PACKAGE").read_text().strip().split("_")
+    return f"{name} {version.replace('%3a', ':')}"
+
+
+def _emulator(architecture: str) -> str:
+    said = subprocess.run(
+        [EMULATORS[architecture], "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    match = re.search(r"version (.*)", said)
+    return f"{EMULATORS[architecture]} {match[1] if match else said.strip()}"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Figures of Xen by name, and the versions that they were taken with."""
+
+    versions: Mapping[str, str]
+    figures: Mapping[str, int | None]
+
+    def write(self, architecture: str) -> None:
+        """Puts the recording of one architecture into the file and leaves the others."""
+        every = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+        every[architecture] = {
+            "versions": dict(self.versions),
+            "figures": dict(self.figures),
+        }
+        RECORDED.write_text(json.dumps(every, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, architecture: str) -> "Recording":
+        """Problem: nothing was recorded for the architecture."""
+        every = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+        if architecture not in every:
+            raise Problem(
+                f"{RECORDED} has no figures of Xen for {architecture}: run ./dev bench {architecture} --record"
+            )
+        return cls(**every[architecture])
+
+    def figure(self, name: str) -> int | None:
+        """A figure by name, None when Xen has no such feature. Problem: it is not among the recorded."""
+        if name not in self.figures:
+            raise Problem(
+                f"{RECORDED} has no figure of Xen for {name}: run ./dev bench {name.partition('.')[0]} --record"
+            )
+        return self.figures[name]
+
+    def differences(self, now: Mapping[str, str]) -> list[str]:
+        """In words, which of the versions here are not those of the recording."""
+        return [
+            f"recorded with {self.versions[part]}, this run has {version}"
+            for part, version in now.items()
+            if self.versions.get(part) not in (None, version)
+        ]

@@ -1,0 +1,85 @@
+"""Figures side by side: what is compared, with which target, and how it is written for people and for scripts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+INSTRUCTIONS = "instructions"
+HEADS = ("ours", "Xen", "ratio", "target")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something to measure. `target` is the largest allowed ratio of our figure to Xen's, None where none is set."""
+
+    name: str
+    meaning: str
+    unit: str = INSTRUCTIONS
+    target: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure measured on both sides; `xen` is None when Xen has no such feature."""
+
+    figure: Figure
+    ours: int
+    xen: int | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours divided by Xen's, to three decimals: what is compared with the target and written down."""
+        return round(self.ours / self.xen, 3) if self.xen else None
+
+    @property
+    def missed(self) -> bool:
+        """Whether there is a target and the ratio is above it."""
+        return self.ratio is not None and self.figure.target is not None and self.ratio > self.figure.target
+
+    def as_json(self) -> dict[str, Any]:
+        figure = self.figure
+        return {
+            "name": figure.name,
+            "unit": figure.unit,
+            "ours": self.ours,
+            "xen": self.xen,
+            "ratio": self.ratio,
+            "target": figure.target,
+        }
+
+
+def write(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) -> None:
+    """Writes the report that scripts read (docs/benchmarks.md)."""
+    report = {"machine": dict(machine), "rows": [row.as_json() for row in rows]}
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def show(machine: Mapping[str, str], rows: Sequence[Row]) -> None:
+    """Prints the table, at most 80 columns wide, and below it what was measured with what."""
+    table = Table(
+        Column("figure", overflow="fold"),
+        *(Column(head, justify="right", no_wrap=True) for head in HEADS),
+    )
+    for row in rows:
+        figure = row.figure
+        counted = f", {figure.unit}" if figure.unit != INSTRUCTIONS else ""
+        xen = "none" if row.xen is None else f"{row.xen:,}"
+        ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
+        target = "" if figure.target is None else f"≤ {figure.target:g}"
+        style = "" if figure.target is None else "red" if row.missed else "green"
+        label = Text.assemble(figure.name, "\n", (figure.meaning + counted, "dim"))
+        table.add_row(label, f"{row.ours:,}", xen, Text(ratio, style), target)
+    console = Console()
+    console.print(table)
+    console.print(
+        "Counts are executed instructions unless another unit is named.",
+        highlight=False,
+    )
+    for name, value in machine.items():
+        console.print(f"{name}: {value}", highlight=False, soft_wrap=True)

@@ -1,0 +1,78 @@
+/* A TCG plugin of QEMU that counts executed instructions and writes the count to QEMU's log (-d plugin):
+ *   "u COUNT"  when a byte was stored to the data register of the UART
+ *   "g COUNT"  before the instruction `opcode` at virtual address `entry` executes
+ * Arguments, decimal and in this order: uart=PHYSICAL,entry=VIRTUAL,opcode=WORD.
+ *
+ * The counts are exact on one CPU: an instruction counts when it executes, and the store to the UART counts itself.
+ * A load or store that QEMU has to translate anew because it reaches a device counts once.
+ * Debian does not package the header of this interface, so what is used of it is declared here
+ * (version 1, QEMU 6.0 to 8.2: docs/devel/tcg-plugins.rst). */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXPORT __attribute__((visibility("default")))
+enum { ADD_U64 = 0, NO_REGISTERS = 0, STORES = 2 };
+
+typedef struct qemu_plugin_tb Block;
+typedef struct qemu_plugin_insn Insn;
+typedef struct qemu_plugin_hwaddr Hwaddr;
+void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*translated)(uint64_t id, Block *));
+size_t qemu_plugin_tb_n_insns(const Block *);
+Insn *qemu_plugin_tb_get_insn(const Block *, size_t index);
+const void *qemu_plugin_insn_data(const Insn *);
+uint64_t qemu_plugin_insn_vaddr(const Insn *);
+void qemu_plugin_register_vcpu_insn_exec_inline(Insn *, int operation, void *counter, uint64_t immediate);
+void qemu_plugin_register_vcpu_insn_exec_cb(Insn *, void (*executed)(unsigned, void *), int flags, void *);
+void qemu_plugin_register_vcpu_mem_cb(Insn *, void (*accessed)(unsigned, uint32_t, uint64_t, void *), int, int, void *);
+Hwaddr *qemu_plugin_get_hwaddr(uint32_t access, uint64_t virtual_address);
+bool qemu_plugin_hwaddr_is_io(const Hwaddr *);
+uint64_t qemu_plugin_hwaddr_phys_addr(const Hwaddr *);
+void qemu_plugin_outs(const char *line);
+
+EXPORT int qemu_plugin_version = 1;
+static uint64_t count, uart, entry, opcode;
+
+static void stamp(char event) {
+    char line[24], *start = line + sizeof line;
+    *--start = '\0';
+    *--start = '\n';
+    uint64_t rest = count;
+    do *--start = (char)('0' + rest % 10); while (rest /= 10);
+    *--start = ' ';
+    *--start = event;
+    qemu_plugin_outs(start);
+}
+
+static void entered(unsigned cpu, void *unused) { stamp('g'); }
+
+static void stored(unsigned cpu, uint32_t access, uint64_t virtual_address, void *unused) {
+    const Hwaddr *place = qemu_plugin_get_hwaddr(access, virtual_address);
+    if (place && qemu_plugin_hwaddr_is_io(place) && qemu_plugin_hwaddr_phys_addr(place) == uart) stamp('u');
+}
+
+static void translated(uint64_t id, Block *block) {
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
+        Insn *insn = qemu_plugin_tb_get_insn(block, i);
+        if (qemu_plugin_insn_vaddr(insn) == entry && *(const uint32_t *)qemu_plugin_insn_data(insn) == opcode)
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, entered, NO_REGISTERS, NULL);
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &count, 1);
+        qemu_plugin_register_vcpu_mem_cb(insn, stored, NO_REGISTERS, STORES, NULL);
+    }
+}
+
+static uint64_t value(const char *argument) {
+    uint64_t number = 0;
+    while (*argument++ != '=');
+    for (; *argument; argument++) number = number * 10 + (uint64_t)(*argument - '0');
+    return number;
+}
+
+EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv) {
+    if (argc != 3) return -1;
+    uart = value(argv[0]);
+    entry = value(argv[1]);
+    opcode = value(argv[2]);
+    qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+    return 0;
+}
