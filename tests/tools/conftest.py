@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import libfdt
+import libfdt  # type: ignore[import-untyped]
 import pytest
 
 MIB = 1 << 20
@@ -80,7 +80,7 @@ def image(size: int = 4096, text_offset: int = 0, image_size: int | None = None)
     return bytes(raw)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tree() -> MakeTree:
     return make_tree
 

@@ -19,6 +19,7 @@ from tools.partition.partition import Partition
 BLOCK = 2 * MIB  # the hypervisor maps guest memory in blocks of this size, and modules begin on such a boundary
 MAX_GUEST_MEMORY = 1019 * GIB  # both banks of the guest's physical map: 3 GiB and 1016 GiB (public/arch-arm.h)
 MAX_VCPUS = 128  # GUEST_MAX_VCPUS (public/arch-arm.h)
+MAX_ADDRESS = 1 << 52  # the largest physical address space of AArch64 (ID_AA64MMFR0_EL1.PARange)
 MAX_COMMAND_LINE = 2047  # bytes; arm64 Linux keeps COMMAND_LINE_SIZE = 2048 with the closing NUL
 
 FOREIGN_TABLES = ("scenario", "machine")  # belong to the scenario runner
@@ -36,7 +37,7 @@ def load(path: Path) -> Partition:
     known = ["domain", "hypervisor", "layout", *FOREIGN_TABLES]
     for name in document.data:
         if name not in known:
-            mistakes.add(document.line(name), f'unknown table or key "{name}"', closest(name, known))
+            mistakes.add(document.line(name), f"unknown table or key {shown(name)}", closest(name, known))
     mistakes.check()
     return Partition(
         path=path,
@@ -59,11 +60,13 @@ def _domains(document: Document, mistakes: Mistakes) -> list[Domain]:
     seen: dict[str, int] = {}
     for index, table in enumerate(tables):
         values = _keys(document, mistakes, ("domain", index), table, DOMAIN_KEYS)
+        if not isinstance(table, dict):
+            continue
         line = document.line("domain", index)
         name = values.get("name")
         label = f'domain "{name}"' if name else "this domain"
         for key in ("name", "memory", "cpus", "kernel"):
-            if not isinstance(table, dict) or key not in table:
+            if key not in table:
                 mistakes.add(line, f'{label} has no key "{key}"', f"write {EXAMPLES[key]}")
         if name in seen:
             mistakes.add(
@@ -99,7 +102,7 @@ def _keys(
     values = {}
     for key, value in table.items():
         if key not in readers:
-            mistakes.add(document.line(*place, key), f'unknown key "{key}"', closest(key, readers))
+            mistakes.add(document.line(*place, key), f"unknown key {shown(key)}", closest(key, readers))
             continue
         try:
             values[key] = readers[key](value)
@@ -113,7 +116,10 @@ def _text(value: Any, instead: str) -> str:
     if not isinstance(value, str):
         raise Wrong(f"{shown(value)} is not text", instead)
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise Wrong(f"{shown(value)} has a line break or another control character", "write it in one line")
+        raise Wrong(
+            f"{shown(value)} has a line break or another control character",
+            'write one line; in """...""" end each line with a backslash',
+        )
     return value
 
 
@@ -135,8 +141,8 @@ def _memory(value: Any) -> int:
         raise Wrong("a domain needs memory", f"write {EXAMPLES['memory']}")
     if size > MAX_GUEST_MEMORY:
         raise Wrong(
-            f"{format_size(size)} is more than a guest can address ({format_size(MAX_GUEST_MEMORY)})",
-            'write a size such as "1G"; a number without quotes counts MiB',
+            f"{shown(value)} is more than a guest can address ({format_size(MAX_GUEST_MEMORY)})",
+            'write a size such as "1G" (a number without quotes counts MiB)',
         )
     if size % BLOCK:
         below, above = size // BLOCK * BLOCK, -(-size // BLOCK) * BLOCK
@@ -162,7 +168,7 @@ def _cpus(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise Wrong(f"{shown(value)} is not a number of vcpus", f"write {EXAMPLES['cpus']}")
     if not 1 <= value <= MAX_VCPUS:
-        raise Wrong(f"a domain cannot have {value} vcpus", f"write a number from 1 to {MAX_VCPUS}")
+        raise Wrong(f"a domain cannot have {shown(value)} vcpus", f"write a number from 1 to {MAX_VCPUS}")
     return value
 
 
@@ -218,9 +224,10 @@ def _affinity_per_vcpu(affinity: CpuSet | list[CpuSet] | None, cpus: int | None)
 def _load_base(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise Wrong(f"{shown(value)} is not an address", "write a number, such as 0x50000000")
-    if value % BLOCK or not 0 <= value < 1 << 52:
-        near = max(0, min(value, (1 << 52) - BLOCK)) // BLOCK * BLOCK
-        raise Wrong(f"{value:#x} is not an address on a boundary of {format_size(BLOCK)}", f"write {near:#x}")
+    if value % BLOCK or not 0 <= value < MAX_ADDRESS:
+        where = f"{value:#x}" if 0 <= value < 1 << 64 else shown(value)
+        near = max(0, min(value, MAX_ADDRESS - BLOCK)) // BLOCK * BLOCK
+        raise Wrong(f"{where} is not a physical address on a boundary of {format_size(BLOCK)}", f"write {near:#x}")
     return value
 
 

@@ -36,8 +36,8 @@ def as_uboot(compiled: Compiled, dtb: Path) -> str:
     for load, name in zip(compiled.loads, _unique(load.path.name for load in compiled.loads), strict=True):
         if name != load.path.name:
             lines.append(f"# {name} is a copy of {load.path}")
-        lines.append(f"load ${{devtype}} ${{devnum}}:${{distro_bootpart}} {load.address:#x} {name}")
-    lines.append(f"load ${{devtype}} ${{devnum}}:${{distro_bootpart}} ${{fdt_addr_r}} {dtb.name}")
+        lines.append(f"load ${{devtype}} ${{devnum}}:${{distro_bootpart}} {load.address:#x} {shlex.quote(name)}")
+    lines.append(f"load ${{devtype}} ${{devnum}}:${{distro_bootpart}} ${{fdt_addr_r}} {shlex.quote(dtb.name)}")
     lines.append("booti ${kernel_addr_r} - ${fdt_addr_r}")
     return "\n".join(lines)
 

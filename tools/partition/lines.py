@@ -25,9 +25,12 @@ class Document:
         self.path = path
         self._lines: dict[Place, int] = {}
         try:
-            self.data: dict[str, Any] = tomllib.loads(text)
+            self.data: dict[str, Any] = tomllib.loads(text + "\n")  # errors have a position except at the very end
         except tomllib.TOMLDecodeError as error:
             raise PartitionError(path, [_syntax_mistake(str(error), text)]) from None
+        except (ValueError, RecursionError):
+            mistake = Mistake(_first_broken(text), "a number or nesting beyond all measure", "write less")
+            raise PartitionError(path, [mistake]) from None
         self._locate(text)
 
     def line(self, *place: str | int) -> int:
@@ -90,7 +93,7 @@ def parse(path: Path) -> Document:
 def _parses(lines: list[str]) -> dict[str, Any] | None:
     try:
         return tomllib.loads("\n".join(lines) + "\n")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -122,20 +125,40 @@ def _element_lines(count: int, number: int, chunk: list[str]) -> list[int]:
 
 
 def _syntax_mistake(message: str, text: str) -> Mistake:
-    """tomllib's message with its position taken out of the words; what never ends is reported where it begins."""
+    """tomllib's message with its position taken out of the words; what is never closed is reported where it begins."""
     position = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
     what = message[: position.start()] if position else message
-    if position and position[1]:
-        return Mistake(int(position[1]), f"not valid TOML: {what} (column {position[2]})", _syntax_advice(what))
-    ends = [0] + [number + len(chunk) - 1 for number, chunk, _ in _statements(text)]
-    rest = text.split("\n")[ends[-1] :]
-    blank = next((index for index, line in enumerate(rest) if line.strip() and not line.lstrip().startswith("#")), 0)
-    return Mistake(ends[-1] + blank + 1, f"not valid TOML: {what}, which begins here", "close it")
+    begin = _first_broken(text)
+    if position is None or position[1] is None:
+        return Mistake(begin, f"not valid TOML: {what}", _syntax_advice(what))
+    line, column = int(position[1]), position[2]
+    since = f" of what begins in line {begin}" if begin < line else ""
+    return Mistake(line, f"not valid TOML: {what} (column {column}{since})", _syntax_advice(what))
+
+
+def _first_broken(text: str) -> int:
+    """The line where the first statement begins that is not valid TOML by itself; past the end when all are."""
+    lines = text.split("\n")
+    done = max((number + len(chunk) - 1 for number, chunk, _ in _statements(text)), default=0)
+    rest = range(done, len(lines))
+    return next((i + 1 for i in rest if lines[i].strip() and not lines[i].lstrip().startswith("#")), len(lines) + 1)
 
 
 def _syntax_advice(what: str) -> str:
-    if "overwrite" in what or "twice" in what:
-        return "write each key and table once; further domains begin with [[domain]]"
-    if "value" in what.lower() and "=" not in what:
-        return 'write text in quotes ("..."), numbers and true or false without'
+    for sign, advice in SYNTAX_ADVICE.items():
+        if sign in what:
+            return advice
     return "write key = value, or a table header such as [[domain]]"
+
+
+SYNTAX_ADVICE = {
+    "overwrite": "write each key once; a further domain begins with [[domain]]",
+    "twice": "write each table once; a further domain begins with [[domain]]",
+    "nterminated": "close it with the quotes that it begins with",
+    "nclosed": "close it",
+    "Unescaped": "write a backslash twice, or the text in '...'",
+    "Illegal character": "close the quotes in the same line, or write other characters",
+    "after a statement": 'write one assignment per line, and text in quotes ("256M")',
+    "Invalid value": 'write text in quotes ("..."), numbers and true or false without',
+}
+"""Words of tomllib's messages, and what to write instead."""

@@ -81,6 +81,8 @@ def read_machine(fdt: libfdt.Fdt) -> Machine:
         raise BadTree(f"it is damaged ({error})") from None
     if not banks:
         raise BadTree("it has no memory node")
+    if banks[-1].end > 1 << 64:
+        raise BadTree(f"it is damaged (memory {banks[-1]})")
     if not cpus:
         raise BadTree("it has no CPU")
     first = banks[0]
@@ -116,7 +118,7 @@ def _available(fdt: libfdt.Fdt, node: int) -> bool:
 def _cells(fdt: libfdt.Fdt, parent: int) -> tuple[int, int]:
     def cell(name: str, absent: int) -> int:
         value = fdt.getprop(parent, name, QUIET)
-        return absent if isinstance(value, int) else int(value.as_uint32())
+        return absent if isinstance(value, int) else int.from_bytes(bytes(value))
 
     return cell("#address-cells", 2), cell("#size-cells", 1)
 
@@ -152,7 +154,7 @@ def _joined(regions: list[Region]) -> Iterator[Region]:
 
 def _reservations(fdt: libfdt.Fdt) -> Iterator[tuple[int, int]]:
     for index in range(fdt.num_mem_rsv()):
-        _, start, size = fdt.get_mem_rsv(index)
+        start, size = fdt.get_mem_rsv(index)
         if size:
             yield start, size
     parent = fdt.path_offset("/reserved-memory", QUIET)

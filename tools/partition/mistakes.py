@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+MAX_SHOWN = 40  # characters of a text in a message
 
 
 @dataclass(frozen=True, order=True)
@@ -67,11 +70,16 @@ def closest(word: str, known: Iterable[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a person finds it in the file, shortened."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value[:40]}{"..." if len(value) > 40 else ""}"'.replace("\n", "\\n")
-    if isinstance(value, dict):
-        return "a table"
-    return "an array" if isinstance(value, list) else str(value)
+    """A value as a person finds it in the file, shortened, with control characters escaped."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return json.dumps(value if len(value) <= MAX_SHOWN else value[:MAX_SHOWN] + "...", ensure_ascii=False)
+        case int():
+            return str(value) if abs(value) < 1 << 63 else "a number beyond 64 bits"
+        case dict():
+            return "a table"
+        case list():
+            return "an array"
+    return str(value)

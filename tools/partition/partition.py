@@ -33,16 +33,17 @@ class Partition:
         """Merges the domains into the machine's tree and gives each file an address.
 
         `resolve` turns a name from the file into a path; it may raise OSError, LookupError or ValueError with a
-        text for people. PartitionError: the machine or a file does not fit; its text names all that was found.
+        reason for people; anything else passes through.
+        PartitionError: the machine or a file does not fit; its text names all that was found.
         """
         try:
             fdt = open_tree(base_dtb)
             machine = read_machine(fdt)
+            taken = chosen_names(fdt)
         except BadTree as error:
             instead = "give the machine's own, such as QEMU writes with -M virt,virtualization=on,dumpdtb=base.dtb"
             raise PartitionError(self.path, [Mistake(1, f"the base tree cannot be used: {error}", instead)]) from None
         mistakes = Mistakes(self.path)
-        taken = chosen_names(fdt)
         for domain in self.domains:
             if domain.name in taken:
                 mistakes.add(
@@ -109,7 +110,9 @@ class Partition:
             if path in loads:
                 continue
             size = files.sizes[path]
-            while blocker := next((region for region in machine.reserved if region.overlaps(address, size)), None):
+            while blocker := next(
+                (region for region in machine.reserved if region.overlaps(address, _align(size))), None
+            ):
                 address = _align(blocker.end)
             if address + size > bank.end:
                 mistakes.add(
@@ -125,7 +128,7 @@ class Partition:
 
 
 class _Files:
-    """The files of all domains, each looked up and read once.
+    """The files of all domains, each looked up once.
 
     paths: name in the description -> path; sizes: bytes; named: (line, name) in the order of the description.
     """
@@ -159,7 +162,7 @@ class _Files:
 
     def _find(self, name: str, key: str, line: int) -> Path | None:
         try:
-            path = self._resolve(name)
+            path = self.paths.get(name) or self._resolve(name).resolve()
             with path.open("rb") as file:
                 size = file.seek(0, 2)
         except (OSError, LookupError, ValueError) as error:
@@ -169,7 +172,6 @@ class _Files:
         if not size:
             self._mistakes.add(line, f'{key}: "{name}" is empty', "name a file with contents")
             return None
-        path = path.resolve()
         self.paths[name] = path
         self.sizes[path] = size
         self.named.append((line, name))

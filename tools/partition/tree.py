@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import libfdt  # type: ignore[import-untyped]
 
 from tools.partition.cpus import format_cpus, parse_cpus
-from tools.partition.machine import QUIET, string, subnodes
+from tools.partition.machine import QUIET, BadTree, string, subnodes
 from tools.partition.model import Domain, Load
 
 HYPERVISOR_COMMAND_LINE = "xen,xen-bootargs"
@@ -119,9 +119,12 @@ def _edited(base: bytes, edit: Callable[[libfdt.Fdt], None]) -> bytes:
 
 
 def chosen_names(fdt: libfdt.Fdt) -> set[str]:
-    """The names of the nodes that /chosen already has."""
+    """The names of the nodes that /chosen already has. BadTree: one of them is no text."""
     chosen = fdt.path_offset("/chosen", QUIET)
-    return set() if chosen < 0 else {fdt.get_name(node) for node in subnodes(fdt, chosen)}
+    try:
+        return set() if chosen < 0 else {fdt.get_name(node) for node in subnodes(fdt, chosen)}
+    except ValueError:
+        raise BadTree("it is damaged (the name of a node in /chosen)") from None
 
 
 @dataclass(frozen=True)
