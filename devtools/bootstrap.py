@@ -7,14 +7,15 @@ carries the digest of what it was made from and is made anew when that changes.
 
 import glob
 import hashlib
-import importlib.util
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from devtools.paths import ROOT, VENV
 from devtools.report import Problem, locked, progress
@@ -45,19 +46,22 @@ COMPILING = (
 )
 SANITIZING = (
     Package("libc6-dev", "/usr/include/stdio.h"),
-    Package(
-        "libclang-rt-19-dev", f"/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-{platform.machine()}.so"
-    ),
+    Package("libclang-rt-19-dev", f"/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-{platform.machine()}.so"),
 )
+BUILDING_PYTHON = (
+    *COMPILING,
+    Package("python3-venv", str(Path(sysconfig.get_path("stdlib")) / "ensurepip" / "__init__.py")),
+    Package("python3-dev", str(Path(sysconfig.get_path("include")) / "Python.h")),
+)
+"""For making .venv: some Python packages exist only as source, which clang compiles."""
 EMULATING = (Package("qemu-system-arm", "qemu-system-aarch64"),)
 
 NEEDS: dict[str, tuple[Package, ...]] = {
-    "python": (),
     "compile": COMPILING,
     "sanitize": SANITIZING,
     "emulate": EMULATING,
 }
-"""What a command may ask for (see cli.py) and the packages behind it. Each of them implies the Python environment."""
+"""What a command may ask for (see cli.py) and the packages behind it. Whatever it is, .venv is needed too."""
 
 
 def enter(needs: Iterable[str], arguments: Sequence[str]) -> int:
@@ -76,31 +80,33 @@ def enter(needs: Iterable[str], arguments: Sequence[str]) -> int:
     os.execve(python, [str(python), "-m", "devtools", *arguments], environment)
 
 
-def missing(needs: Iterable[str]) -> list[str]:
-    """The names of the Debian packages that are not there, in a stable order."""
-    names = [package.name for need in needs for package in NEEDS[need] if not package.present()]
-    if not environment_is_current() and importlib.util.find_spec("ensurepip") is None:
-        names.append("python3-venv")
-    return sorted(set(names))
+def missing(needs: Iterable[str]) -> list[Package]:
+    """The packages that are not there, in a stable order."""
+    wanted = {package for need in needs for package in NEEDS[need]}
+    if not environment_is_current():
+        wanted |= set(BUILDING_PYTHON)
+    return sorted((package for package in wanted if not package.present()), key=lambda package: package.name)
 
 
-def install(names: Sequence[str]) -> None:
+def install(packages: Sequence[Package]) -> None:
     """Installs Debian packages when this is root; otherwise raises the Problem that says which command to run."""
-    if not names:
+    if not packages:
         return
-    packages = " ".join(names)
+    names = [package.name for package in packages]
     if shutil.which("apt-get") is None:
-        raise Problem(f"these packages of Debian are missing, and there is no apt-get to install them: {packages}")
+        raise Problem(
+            f"these packages of Debian are missing, and there is no apt-get to install them: {' '.join(names)}"
+        )
     if os.geteuid() != 0:
-        command = f"sudo sh -c 'apt-get update && apt-get install --yes --no-install-recommends {packages}'"
+        command = f"sudo sh -c 'apt-get update && apt-get install --yes --no-install-recommends {' '.join(names)}'"
         raise Problem(f"Debian packages are missing. Install them with this command, then try again:\n  {command}")
-    progress(f"installing Debian packages: {packages}")
+    progress(f"installing Debian packages: {' '.join(names)}")
     apt = ["apt-get", "--quiet", "--option", f"DPkg::Lock::Timeout={APT_LOCK_SECONDS}"]
     quietly([*apt, "update"], may_fail=True)  # one unreachable source of many must not stop the installation
     quietly([*apt, "install", "--yes", "--no-install-recommends", *names])
-    absent = [p.name for packages in NEEDS.values() for p in packages if p.name in names and not p.present()]
+    absent = [package for package in packages if not package.present()]
     if absent:
-        raise Problem(f"apt installed {' '.join(absent)}, but what it should bring was not found: see NEEDS in {__file__}")
+        raise Problem("; ".join(f"apt installed {p.name}, but it brought no {p.witness}" for p in absent))
 
 
 def digest() -> str:
@@ -132,7 +138,7 @@ def quietly(command: Sequence[str], may_fail: bool = False) -> None:
     """Runs a command whose output matters only when it fails."""
     done = subprocess.run(
         command,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "CC": "clang-19", "CXX": "clang++-19"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

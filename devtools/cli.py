@@ -23,18 +23,24 @@ class Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The parsed command line; `module` and `needs` say what runs it and what that takes. Exits on --help."""
+    if arguments[:1] == ["bench"]:  # has many options of its own, which its own parser explains
+        return argparse.Namespace(module="bench", needs=("compile", "emulate"), argv=list(arguments[1:]))
     parser = Parser(prog="./dev", epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (add_run, add_test, add_build, add_clean):
         add(commands)
+    commands.add_parser("bench", help="count instructions here and on Debian's Xen", add_help=False)
+    if not arguments:
+        parser.print_help()
+        parser.exit(2)
     return parser.parse_args(arguments, argparse.Namespace(needs=()))
 
 
 def dispatch(arguments: argparse.Namespace) -> int:
     """Runs the command that was parsed and returns its exit status."""
     try:
-        main: Callable[[argparse.Namespace], int] = importlib.import_module(f"devtools.{arguments.module}").main
-        return main(arguments)
+        main: Callable[[Any], int] = importlib.import_module(f"devtools.{arguments.module}").main
+        return main(getattr(arguments, "argv", arguments))
     except Problem as problem:
         print(f"dev: {problem}", file=sys.stderr)
         return problem.exit_status
@@ -64,12 +70,16 @@ def add_run(commands: Commands) -> None:
         help=r"when TEXT appeared type KEYS (with \r, \n, \t, \x01, \\); repeatable, in the order given;"
         " a TEXT used again waits for its next appearance",
     )
-    run.add_argument("--timeout", type=float, metavar="S", help="seconds until the machine is stopped (unattended: 300)")
+    run.add_argument(
+        "--timeout", type=float, metavar="S", help="seconds until the machine is stopped (unattended: 300)"
+    )
     run.add_argument("--serial", metavar="FILE", help="write everything that was printed to FILE")
     run.add_argument("--cpu", metavar="MODEL", help="another CPU model of QEMU")
     run.add_argument("--cpus", type=int, metavar="N", help="another number of physical CPUs")
     run.add_argument("--icount", action="store_true", help="one CPU, time counted in instructions: repeatable runs")
-    run.add_argument("--seed", type=int, metavar="N", help="the seed of everything random in the machine and its guests")
+    run.add_argument(
+        "--seed", type=int, metavar="N", help="the seed of everything random in the machine and its guests"
+    )
     run.add_argument("--hypervisor", metavar="IMAGE", help="boot IMAGE in place of the one built here")
     run.set_defaults(module="run", needs=("compile", "emulate"))
 
@@ -88,7 +98,9 @@ def add_test(commands: Commands) -> None:
 
 
 def add_build(commands: Commands) -> None:
-    build = commands.add_parser("build", help="build the hypervisor and the unikernels, or the library of the host tests")
+    build = commands.add_parser(
+        "build", help="build the hypervisor and the unikernels, or the library of the host tests"
+    )
     build.add_argument("--config", default="arm64_virt", metavar="NAME", help="kconfig/NAME_defconfig (arm64_virt)")
     build.add_argument("--target", default="arm64", choices=("arm64", "host"), help="what to build for (arm64)")
     build.set_defaults(module="build", needs=("compile", "sanitize"))

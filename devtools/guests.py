@@ -1,0 +1,47 @@
+"""The files behind the names that a scenario uses in `kernel` and `ramdisk`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from devtools import debian, initramfs
+from devtools.report import Problem
+
+UNIKERNEL = "guest:"
+
+
+def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str], Path]:
+    """The function from names to files for one scenario.
+
+    "debian" is the kernel of Debian's cloud images, "busybox" our initramfs, "guest:NAME" the unikernel of
+    qemu-tests/guests/NAME as built in `unikernels`; anything else is a path relative to the folder `beside`.
+    """
+
+    def resolve(name: str) -> Path:
+        if name == "debian":
+            return kernel(architecture)
+        if name == "busybox":
+            return initramfs.busybox(architecture)
+        if name.startswith(UNIKERNEL):
+            return unikernel(name.removeprefix(UNIKERNEL), unikernels)
+        path = beside / name
+        if not path.is_file():
+            raise Problem(f"there is no file {path}: write debian, busybox, guest:NAME, or a path relative to {beside}")
+        return path.resolve()
+
+    return resolve
+
+
+def kernel(architecture: str) -> Path:
+    """The kernel that Debian builds for clouds. On arm64 it is an uncompressed Image."""
+    package = debian.unpacked(f"linux-image-cloud-{architecture}", architecture, behind="linux-image-")
+    (path,) = (package / "boot").glob("vmlinuz-*")
+    return path
+
+
+def unikernel(name: str, folder: Path) -> Path:
+    """A unikernel that the build made."""
+    path = folder / f"{name}.image"
+    if not path.is_file():
+        known = ", ".join(sorted(image.stem for image in folder.glob("*.image"))) or "none"
+        raise Problem(f"there is no unikernel {name!r}; those that the build made in {folder}: {known}")
+    return path

@@ -1,0 +1,103 @@
+"""QEMU's command line for a scenario, and the device tree of the machine that it emulates."""
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtools.paths import cache
+from devtools.report import Problem, locked
+from devtools.scenario import Machine
+
+PROGRAMS = {"arm64": "qemu-system-aarch64"}
+DUMP_SECONDS = 60
+
+TIME_IN_INSTRUCTIONS = ("-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm")
+"""One instruction is one nanosecond of the machine's time, and its calendar starts at a fixed day."""
+
+SURROUNDINGS = ("-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio")
+"""Nothing but the serial port, on our pipes; Ctrl-A is the hypervisor's. A machine that resets itself has stopped."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What is put into the machine before it starts: `loads` are addresses and files."""
+
+    kernel: Path
+    dtb: Path | None = None
+    initrd: Path | None = None
+    bootargs: str = ""
+    loads: Sequence[tuple[int, Path]] = ()
+
+
+def command(machine: Machine, payload: Payload, *, icount: bool = False, seed: int | None = None) -> list[str]:
+    """The whole command. `seed` makes the machine's own random numbers repeatable."""
+    words = [*hardware(machine), *SURROUNDINGS, "-kernel", str(payload.kernel)]
+    if payload.dtb:
+        words += ["-dtb", str(payload.dtb)]
+    if payload.initrd:
+        words += ["-initrd", str(payload.initrd)]
+    if payload.bootargs:
+        words += ["-append", payload.bootargs]
+    for address, path in payload.loads:
+        words += ["-device", f"loader,file={_escaped(path)},addr={address:#x},force-raw=on"]
+    if icount:
+        words += TIME_IN_INSTRUCTIONS
+    if seed is not None:
+        words += ["-seed", str(seed)]
+    return words + list(machine.extra)
+
+
+def hardware(machine: Machine, *options: str) -> list[str]:
+    """The part of the command that says what is emulated; `options` are added to the machine's."""
+    board = [machine.machine]
+    if machine.machine == "virt":
+        board += [f"gic-version={machine.gic_version}", "dtb-randomness=off"]
+        if machine.hypervisor:
+            board.append("virtualization=on")
+    return [
+        _program(machine),
+        *("-machine", ",".join([*board, *options])),
+        *("-cpu", machine.cpu),
+        *("-smp", str(machine.cpus)),
+        *("-m", str(machine.memory)),
+    ]
+
+
+def base_tree(machine: Machine) -> bytes:
+    """The device tree that QEMU generates for a machine. Kept by what is emulated and by which QEMU."""
+    words = hardware(machine)
+    program = Path(words[0]).resolve()
+    key = "\0".join([*words, *machine.extra, str(program.stat().st_mtime_ns)])
+    place = cache() / "trees" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.dtb"
+    if not place.exists():
+        with locked(place.parent / ".lock"):
+            partial = place.with_suffix(".partial")
+            dump = [
+                *hardware(machine, f"dumpdtb={_escaped(partial)}"),
+                "-nodefaults",
+                "-display",
+                "none",
+                *machine.extra,
+            ]
+            done = subprocess.run(
+                dump, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DUMP_SECONDS, check=False
+            )
+            if done.returncode or not partial.exists():
+                raise Problem(f"QEMU did not generate its device tree:\n{' '.join(dump)}\n{done.stderr}")
+            partial.rename(place)
+    return place.read_bytes()
+
+
+def _program(machine: Machine) -> str:
+    program = shutil.which(PROGRAMS[machine.arch])
+    if program is None:
+        raise Problem(f"{PROGRAMS[machine.arch]} is not installed")
+    return program
+
+
+def _escaped(path: Path) -> str:
+    """A path inside an option list, where a comma separates options unless doubled."""
+    return str(path).replace(",", ",,")
