@@ -96,10 +96,10 @@ class _Literal:
         self.cname: str = text.as_c_string_literal()
 
 
-class _Globals(Code.GlobalState):  # type: ignore[misc]
+class _Globals(Code.GlobalState):
     """Collects nothing: utility code is dropped, and whatever would have called it is refused later."""
 
-    def use_utility_code(self, utility_code: Any) -> None:
+    def use_utility_code(self, utility_code: Any, used_by: Any = None) -> None:
         pass
 
     def get_string_const(self, text: Any, c_used: bool = True) -> _Literal:

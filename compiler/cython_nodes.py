@@ -27,7 +27,7 @@ def bare(condition: Any) -> Any:
     return condition.arg if isinstance(condition, ExprNodes.CoerceToTempNode) else condition
 
 
-class Int(ExprNodes.IntNode):  # type: ignore[misc]
+class Int(ExprNodes.IntNode):
     """A literal in the base it was written in, always a C integer: int, long long or unsigned long long."""
 
     def find_suitable_type_for_value(self) -> Any:
@@ -58,7 +58,7 @@ def own_literal(node: Any) -> Any:
     return node
 
 
-class Target(ExprNodes.NameNode):  # type: ignore[misc]
+class Target(ExprNodes.NameNode):
     """An assigned name: always one that is declared, in the function or for the module, without `global`."""
 
     def analyse_target_declaration(self, env: Any) -> None:
@@ -69,7 +69,7 @@ class Target(ExprNodes.NameNode):  # type: ignore[misc]
             self.entry = env.declare_var(self.name, PyrexTypes.error_type, self.pos)
 
 
-class Bool(ExprNodes.BoolBinopNode):  # type: ignore[misc]
+class Bool(ExprNodes.BoolBinopNode):
     """`and`, `or` of truth values: the result is 0 or 1, as in C, and not one of the operands."""
 
     def analyse_types(self, env: Any) -> Any:
@@ -112,7 +112,7 @@ class Bool(ExprNodes.BoolBinopNode):  # type: ignore[misc]
             self.operand2.free_temps(code)
 
 
-class Conditional(ExprNodes.CondExprNode):  # type: ignore[misc]
+class Conditional(ExprNodes.CondExprNode):
     """`a if c else b`."""
 
     def analyse_types(self, env: Any) -> Any:
@@ -147,7 +147,7 @@ class Conditional(ExprNodes.CondExprNode):  # type: ignore[misc]
             self.condition.free_temps(code)
 
 
-class If(Nodes.IfStatNode):  # type: ignore[misc]
+class If(Nodes.IfStatNode):
     """`else if` where the condition is an expression, else a nested `if` behind the condition's statements."""
 
     def generate_execution_code(self, code: Any) -> None:
@@ -173,7 +173,7 @@ class If(Nodes.IfStatNode):  # type: ignore[misc]
             code.putln("}")
 
 
-class While(Nodes.WhileStatNode):  # type: ignore[misc]
+class While(Nodes.WhileStatNode):
     """`while (condition)`, or a test inside where the condition needs statements."""
 
     def generate_execution_code(self, code: Any) -> None:
@@ -192,19 +192,19 @@ class While(Nodes.WhileStatNode):  # type: ignore[misc]
         code.putln("}")
 
 
-class Break(Nodes.BreakStatNode):  # type: ignore[misc]
+class Break(Nodes.BreakStatNode):
     def generate_execution_code(self, code: Any) -> None:
         code.mark_pos(self.pos)
         code.putln("break;")
 
 
-class Continue(Nodes.ContinueStatNode):  # type: ignore[misc]
+class Continue(Nodes.ContinueStatNode):
     def generate_execution_code(self, code: Any) -> None:
         code.mark_pos(self.pos)
         code.putln("continue;")
 
 
-class Return(Nodes.ReturnStatNode):  # type: ignore[misc]
+class Return(Nodes.ReturnStatNode):
     """`return` where it stands: nothing has to be released on the way out."""
 
     def generate_execution_code(self, code: Any) -> None:
@@ -228,7 +228,7 @@ _OWN = {
 }
 
 
-class OwnNodes(PostParse):  # type: ignore[misc]
+class OwnNodes(PostParse):
     """Cython's first pass, which puts the classes of this module into the tree."""
 
     def _visit_own(self, node: Any) -> Any:
