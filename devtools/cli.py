@@ -70,16 +70,12 @@ def add_run(commands: Commands) -> None:
         help=r"when TEXT appeared type KEYS (with \r, \n, \t, \x01, \\); repeatable, in the order given;"
         " a TEXT used again waits for its next appearance",
     )
-    run.add_argument(
-        "--timeout", type=float, metavar="S", help="seconds until the machine is stopped (unattended: 300)"
-    )
+    run.add_argument("--timeout", type=float, metavar="S", help="seconds until it is stopped (unattended: 300)")
     run.add_argument("--serial", metavar="FILE", help="write everything that was printed to FILE")
     run.add_argument("--cpu", metavar="MODEL", help="another CPU model of QEMU")
     run.add_argument("--cpus", type=int, metavar="N", help="another number of physical CPUs")
     run.add_argument("--icount", action="store_true", help="one CPU, time counted in instructions: repeatable runs")
-    run.add_argument(
-        "--seed", type=int, metavar="N", help="the seed of everything random in the machine and its guests"
-    )
+    run.add_argument("--seed", type=int, metavar="N", help="the seed of what is random in machine and guests")
     run.add_argument("--hypervisor", metavar="IMAGE", help="boot IMAGE in place of the one built here")
     run.set_defaults(module="run", needs=("compile", "emulate"))
 
@@ -98,9 +94,7 @@ def add_test(commands: Commands) -> None:
 
 
 def add_build(commands: Commands) -> None:
-    build = commands.add_parser(
-        "build", help="build the hypervisor and the unikernels, or the library of the host tests"
-    )
+    build = commands.add_parser("build", help="build the hypervisor and the unikernels, or the host library")
     build.add_argument("--config", default="arm64_virt", metavar="NAME", help="kconfig/NAME_defconfig (arm64_virt)")
     build.add_argument("--target", default="arm64", choices=("arm64", "host"), help="what to build for (arm64)")
     build.set_defaults(module="build", needs=("compile", "sanitize"))

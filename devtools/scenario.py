@@ -73,9 +73,7 @@ def load(name: str, folder: Path = SCENARIOS) -> Scenario:
     document = _Document(path)
     head = document.table("scenario", {"description": str, "order": int, "like": str})
     if "description" not in head:
-        raise document.problem(
-            "scenario", None, 'a scenario has a description, write description = "..." under [scenario]'
-        )
+        raise document.problem("scenario", None, 'no description, write description = "..." under [scenario]')
     if "like" in head:
         if head["like"] == name:
             raise document.problem("scenario", "like", "a scenario cannot be like itself, write the name of another")
