@@ -66,10 +66,7 @@ def _traps(image: Path) -> dict[Figure, int]:
         measured = protocol.instructions(machine.output)
     missing = [figure.name for figure in TRAPS if _operation(figure) not in measured]
     if missing:
-        raise Problem(
-            f"the bench unikernel ended without a line for {', '.join(missing)} on {image}",
-            1,
-        )
+        raise Problem(f"the bench unikernel ended without a line for {', '.join(missing)} on {image}", 1)
     return {figure: measured[_operation(figure)] for figure in TRAPS}
 
 
@@ -88,14 +85,8 @@ def _start(image: Path) -> dict[Figure, int]:
                 machine.read(POLL_SECONDS)
                 stamps.update()
         if stamps.guest is None:
-            raise Problem(
-                f"no guest began to run on {image}. The last lines:\n{machine.tail()}",
-                1,
-            )
-        return {
-            FIRST_LINE: stamps.first_line(bytes(machine.printed)),
-            GUEST_START: stamps.guest,
-        }
+            raise Problem(f"no guest began to run on {image}. The last lines:\n{machine.tail()}", 1)
+        return {FIRST_LINE: stamps.first_line(bytes(machine.printed)), GUEST_START: stamps.guest}
 
 
 def first_instruction(kernel: Path) -> tuple[int, int]:
@@ -103,5 +94,6 @@ def first_instruction(kernel: Path) -> tuple[int, int]:
 
     Linux Documentation/arm64/booting.rst, section 4: the entry is the Image's first word, at text_offset (u64 at 8).
     """
-    (word,), (offset,) = (struct.unpack_from(form, kernel.read_bytes()[:64], at) for form, at in (("<I", 0), ("<Q", 8)))
+    with kernel.open("rb") as image:
+        word, _, offset = struct.unpack("<IIQ", image.read(16))
     return GUEST_MEMORY + offset, word

@@ -14,7 +14,7 @@ SETS = {"arm64": arm64}
 
 
 def main(argv: Sequence[str]) -> int:
-    """0: all targets are met. 1: one is missed, or a hypervisor did not do what the figure needs. 2: could not start."""
+    """0: all targets are met. 1: one is missed, or a hypervisor did not do what it takes. 2: could not start."""
     arguments = parse(argv)
     chosen = SETS[arguments.set]
     figures = select(chosen.FIGURES, arguments.only)
@@ -48,29 +48,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description="Measures this hypervisor and Debian's Xen with the same guests in the same emulator, in executed"
         " instructions. Exit status: 0 when the targets are met, 1 when one is missed, 2 when it could not start.",
     )
-    parser.add_argument(
-        "set",
-        nargs="?",
-        choices=tuple(SETS),
-        default="arm64",
-        help="what to measure (arm64)",
-    )
+    parser.add_argument("set", nargs="?", choices=tuple(SETS), default="arm64", help="what to measure (arm64)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument(
-        "--only",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="only this figure; repeatable",
-    )
+    parser.add_argument("--only", metavar="NAME", action="append", default=[], help="only this figure; repeatable")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--recorded", action="store_true", help="take Xen's figures from an earlier run")
-    source.add_argument(
-        "--record",
-        action="store_true",
-        help="measure only Xen, and keep its figures for --recorded",
-    )
-    return parser.parse_args(argv)
+    source.add_argument("--record", action="store_true", help="measure only Xen, and keep its figures for --recorded")
+    arguments = parser.parse_args(argv)
+    if arguments.record and (arguments.only or arguments.json):
+        parser.error("--record measures every figure of Xen and keeps them: leave --only and --json out")
+    return arguments
 
 
 def select(figures: Sequence[Figure], names: Sequence[str]) -> list[Figure]:
@@ -87,10 +74,7 @@ def select(figures: Sequence[Figure], names: Sequence[str]) -> list[Figure]:
 def record(name: str) -> int:
     chosen = SETS[name]
     measured = chosen.measure(image(name), chosen.FIGURES)
-    recording = Recording(
-        versions(name, with_xen=True),
-        {figure.name: count for figure, count in measured.items()},
-    )
+    recording = Recording(versions(name, with_xen=True), {figure.name: count for figure, count in measured.items()})
     recording.write(name)
     for figure, count in measured.items():
         print(f"{figure.name}: {count:,} {figure.unit}")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devtools import debian, guests
+from devtools.qemu import PROGRAMS
 from devtools.report import Problem
 
 PACKAGES = {"arm64": "xen-hypervisor-4.17-arm64"}
-EMULATORS = {"arm64": "qemu-system-aarch64"}
 RECORDED = Path(__file__).with_name("xen_recorded.json")
 
 
@@ -26,11 +26,8 @@ def image(architecture: str) -> Path:
 
 
 def versions(architecture: str, with_xen: bool) -> dict[str, str]:
-    """What a figure of Xen depends on besides this tree: the packages of Xen and of the guest's kernel, the emulator."""
-    found = {
-        "emulator": _emulator(architecture),
-        "kernel": _archive(guests.kernel(architecture).parents[1]),
-    }
+    """What a figure of Xen depends on: the packages of Xen and of the guest's kernel, and the emulator."""
+    found = {"emulator": _emulator(architecture), "kernel": _archive(guests.kernel(architecture).parents[1])}
     return found | ({"xen": _archive(debian.unpacked(PACKAGES[architecture], architecture))} if with_xen else {})
 
 
@@ -41,14 +38,9 @@ def _archive(unpacked: Path) -> str:
 
 
 def _emulator(architecture: str) -> str:
-    said = subprocess.run(
-        [EMULATORS[architecture], "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    said = subprocess.run([PROGRAMS[architecture], "--version"], capture_output=True, text=True, check=True).stdout
     match = re.search(r"version (.*)", said)
-    return f"{EMULATORS[architecture]} {match[1] if match else said.strip()}"
+    return f"{PROGRAMS[architecture]} {match[1] if match else said.strip()}"
 
 
 @dataclass(frozen=True)
@@ -61,10 +53,7 @@ class Recording:
     def write(self, architecture: str) -> None:
         """Puts the recording of one architecture into the file and leaves the others."""
         every = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
-        every[architecture] = {
-            "versions": dict(self.versions),
-            "figures": dict(self.figures),
-        }
+        every[architecture] = {"versions": dict(self.versions), "figures": dict(self.figures)}
         RECORDED.write_text(json.dumps(every, indent=2) + "\n")
 
     @classmethod

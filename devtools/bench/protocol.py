@@ -34,8 +34,7 @@ def instructions(text: str) -> dict[str, int]:
             raise Problem(f"the bench unikernel printed 'BENCH {operation}' twice", 1)
         if int(iterations) == 0 or int(ticks) < int(empty):
             raise Problem(
-                f"'BENCH {operation} {iterations} {ticks} {empty}' cannot be: the empty loop is the shorter",
-                1,
+                f"'BENCH {operation} {iterations} {ticks} {empty}' cannot be: the empty loop is the shorter", 1
             )
         found[operation] = round((int(ticks) - int(empty)) * per_tick / int(iterations))
     return found

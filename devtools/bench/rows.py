@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from devtools.report import Problem
+
 INSTRUCTIONS = "instructions"
 HEADS = ("ours", "Xen", "ratio", "target")
 
@@ -55,17 +57,17 @@ class Row:
 
 
 def write(path: Path, machine: Mapping[str, str], rows: Sequence[Row]) -> None:
-    """Writes the report that scripts read (docs/benchmarks.md)."""
+    """Writes the report that scripts read (docs/benchmarks.md). Problem: the file cannot be written."""
     report = {"machine": dict(machine), "rows": [row.as_json() for row in rows]}
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    try:
+        path.write_text(json.dumps(report, indent=2) + "\n")
+    except OSError as error:
+        raise Problem(f"the report cannot be written to {path}: {error.strerror}") from None
 
 
 def show(machine: Mapping[str, str], rows: Sequence[Row]) -> None:
     """Prints the table, at most 80 columns wide, and below it what was measured with what."""
-    table = Table(
-        Column("figure", overflow="fold"),
-        *(Column(head, justify="right", no_wrap=True) for head in HEADS),
-    )
+    table = Table(Column("figure", overflow="fold"), *(Column(head, justify="right", no_wrap=True) for head in HEADS))
     for row in rows:
         figure = row.figure
         counted = f", {figure.unit}" if figure.unit != INSTRUCTIONS else ""
@@ -77,9 +79,6 @@ def show(machine: Mapping[str, str], rows: Sequence[Row]) -> None:
         table.add_row(label, f"{row.ours:,}", xen, Text(ratio, style), target)
     console = Console()
     console.print(table)
-    console.print(
-        "Counts are executed instructions unless another unit is named.",
-        highlight=False,
-    )
+    console.print("Counts are executed instructions unless another unit is named.", highlight=False)
     for name, value in machine.items():
         console.print(f"{name}: {value}", highlight=False, soft_wrap=True)

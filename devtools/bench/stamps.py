@@ -73,18 +73,11 @@ class Stamps:
         start = len(output) - len(output.lstrip())
         end = output.find(b"\n", start)
         if end < 0:
-            raise Problem(
-                f"the hypervisor completed no line on its console before the guest began: {output!r}",
-                1,
-            )
+            raise Problem(f"the hypervisor completed no line on its console before the guest began: {output!r}", 1)
         if EMULATOR_SAYS in output[:end]:
             raise Problem(
-                f"the emulator itself printed before the hypervisor: {output[:end].decode(errors='replace')}",
-                1,
+                f"the emulator itself printed before the hypervisor: {output[:end].decode(errors='replace')}", 1
             )
         if end >= len(self.uart):
-            raise Problem(
-                f"{end + 1} bytes were printed but {len(self.uart)} stores to the UART were seen",
-                1,
-            )
+            raise Problem(f"{end + 1} bytes were printed but {len(self.uart)} stores to the UART were seen", 1)
         return self.uart[end]
