@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import libfdt  # type: ignore[import-untyped]
+import libfdt
 import pytest
 
 MIB = 1 << 20

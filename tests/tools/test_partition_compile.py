@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import libfdt  # type: ignore[import-untyped]
+import libfdt
 import pytest
 
 from tools.partition import Compiled, Load, PartitionError, load, read_domains

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import libfdt  # type: ignore[import-untyped]
+import libfdt
 
 from tools.partition.model import MIB
 

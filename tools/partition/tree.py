@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-import libfdt  # type: ignore[import-untyped]
+import libfdt
 
 from tools.partition.cpus import format_cpus, parse_cpus
 from tools.partition.machine import QUIET, BadTree, string, subnodes
