@@ -1,0 +1,133 @@
+"""The frame table: one record for each frame of the machine's memory.
+
+Banks of memory lie anywhere in the physical address space; their records are counted through by a compact index, from 1, so
+that 0 means no frame and a record names another in four bytes. A record's `use` says which other fields hold:
+
+| use | fields |
+| --- | --- |
+| RESERVED | none: what the heap never had (the image, firmware), or the inside of a block that begins at a lower frame |
+| FREE | `order`, `next`, `previous`: the first frame of a free block of the heap, on the heap's list for that order |
+| TAKEN | `order`: the first frame of a block that the heap has handed out |
+| OWNED | `owner`, `count`: a frame of a domain; it goes back to the heap when the last reference is dropped |
+
+The heap's lock protects FREE and TAKEN records. A frame is made OWNED before anybody else knows it, and afterwards `count` rules it.
+"""
+
+from hv.arch import direct_address, zero_bytes
+from hv.common.mm.types import NOBODY, DomId, Mfn, Paddr
+from hv.lang import Atomic, Errno, Final, U8Enum, array, bounded, ptr, raises, size_of, truncate, u8, u32, u64
+
+MAX_BANKS: Final = 64
+NO_FRAME: Final[u32] = 0
+
+
+class Use(U8Enum):
+    RESERVED = 0
+    FREE = 1
+    TAKEN = 2
+    OWNED = 3
+
+
+class Frame:
+    """16 bytes for each 4 KiB."""
+
+    owner: DomId
+    use: Use
+    order: u8
+    count: Atomic[u32]
+    next: u32
+    previous: u32
+
+    def own(self, owner: DomId) -> None:
+        """Makes it a domain's, with one reference."""
+        self.owner = owner
+        self.use = Use.OWNED
+        self.order = 0
+        self.count.store_release(1)
+
+    def disown(self) -> None:
+        """Behind the last reference: ready to be given to the heap."""
+        self.owner = NOBODY
+        self.use = Use.RESERVED
+
+
+class Bank:
+    """Frames in a row."""
+
+    start: Mfn
+    frames: u32
+    first: u32  # index of the first frame
+    records: u64  # address of its record
+
+    def offset_of(self, mfn: Mfn) -> u32:
+        """Of a frame of this bank."""
+        return u32(mfn - self.start)
+
+    def record(self, offset: u32) -> Frame:
+        assert offset < self.frames, "frame beyond its bank"
+        return ptr[Frame](self.records + u64(offset) * size_of(Frame)).ref()
+
+
+class FrameTable:
+    banks: array[Bank, MAX_BANKS]
+    bank_count: u32
+    frames: u32  # in all banks
+
+    @staticmethod
+    def bytes_for(frames: u64) -> u64:
+        """The memory that so many records take."""
+        return frames * size_of(Frame)
+
+    @raises
+    def add_bank(self, start: Mfn, frames: u64, storage: Paddr) -> None:
+        """Adds a bank, whose records lie at `storage`: all RESERVED. E2BIG: more banks or frames than the table can count."""
+        if self.bank_count == MAX_BANKS or frames >= 0xFFFF_FFFF - u64(self.frames):
+            raise Errno.E2BIG
+        bank = self.banks[self.bank_count]
+        bank.start = start
+        bank.frames = u32(frames)
+        bank.first = self.frames + 1
+        bank.records = direct_address(storage)
+        zero_bytes(bank.records, self.bytes_for(frames))
+        self.bank_count += 1
+        self.frames += bank.frames
+
+    def index_of(self, mfn: Mfn) -> u32:
+        """NO_FRAME: not memory."""
+        for i in bounded(self.bank_count, MAX_BANKS):
+            bank = self.banks[i]
+            offset = mfn - bank.start  # wraps when the frame lies below the bank
+            if offset < u64(bank.frames):
+                return bank.first + truncate(u32, offset)
+        return NO_FRAME
+
+    def mfn_at(self, index: u32) -> Mfn:
+        bank = self._bank_at(index)
+        return Mfn(bank.start + u64(index - bank.first))
+
+    def at(self, index: u32) -> Frame:
+        bank = self._bank_at(index)
+        return bank.record(index - bank.first)
+
+    def find(self, mfn: Mfn) -> Frame | None:
+        """None: not memory."""
+        index = self.index_of(mfn)
+        return None if index == NO_FRAME else self.at(index)
+
+    def record(self, mfn: Mfn) -> Frame:
+        """Of a frame that is known to be memory."""
+        return self.at(self.index_of(mfn))
+
+    def bank_of(self, mfn: Mfn) -> Bank:
+        """Of a frame that is known to be memory. A block of the heap lies in one bank."""
+        return self._bank_at(self.index_of(mfn))
+
+    def _bank_at(self, index: u32) -> Bank:
+        assert index != NO_FRAME and index <= self.frames, "no such frame"
+        for i in bounded(self.bank_count, MAX_BANKS):
+            if index - self.banks[i].first < self.banks[i].frames:
+                return self.banks[i]
+        return self.banks[0]
+
+
+frames: Final = FrameTable()

@@ -1,0 +1,80 @@
+"""Frames that belong to domains: given out cleared, counted, and taken back when the last reference is dropped.
+
+Every reference that is taken is dropped on all paths. The reference that `allocate_for` makes goes with the mapping of the
+frame in its owner's physical map: who removes the mapping drops it, behind the flush.
+"""
+
+from hv.arch import clean_to_memory, direct_address
+from hv.common.mm.frames import Frame, Use, frames
+from hv.common.mm.heap import heap
+from hv.common.mm.types import PAGE_SIZE, DomId, Mfn, paddr_of
+from hv.lang import Errno, Final, bounded, raises, u32, u64, unbounded
+
+MAX_REFERENCES: Final[u32] = 0x7FFF_FFFF  # to one frame
+LARGEST: Final[u32] = 1 << 18  # frames in a block
+
+
+@raises
+def allocate_for(owner: DomId, order: u32) -> Mfn:
+    """A cleared block whose frames are the domain's, with one reference each. A guest may read it with its caches off. ENOMEM: no block is large enough."""
+    mfn = heap.allocate_zeroed(order)
+    clean_to_memory(direct_address(paddr_of(mfn)), u64(PAGE_SIZE) << order)
+    bank = frames.bank_of(mfn)
+    first = bank.offset_of(mfn)
+    for i in bounded(u32(1) << order, LARGEST):
+        bank.record(first + i).own(owner)
+    return mfn
+
+
+@raises
+def get_frame(mfn: Mfn, owner: DomId) -> None:
+    """Takes a reference on a frame. ESRCH: the domain does not own it. EOVERFLOW: too many references."""
+    frame = frames.find(mfn)
+    if frame is None:
+        raise Errno.ESRCH
+    _take(frame)
+    if frame.owner != owner:
+        put_frame(mfn)
+        raise Errno.ESRCH
+
+
+@raises
+@unbounded("a compare and exchange fails only when another CPU's succeeds")
+def _take(frame: Frame) -> None:
+    """ESRCH: nobody owns it. EOVERFLOW: too many references."""
+    while True:
+        count = frame.count.load_relaxed()
+        if count == 0:
+            raise Errno.ESRCH
+        if count == MAX_REFERENCES:
+            raise Errno.EOVERFLOW
+        if frame.count.compare_exchange(count, count + 1):
+            return
+
+
+def put_frame(mfn: Mfn) -> None:
+    """Drops a reference; the frame goes back to the heap behind the last one."""
+    put_block(mfn, 0)
+
+
+def put_block(mfn: Mfn, order: u32) -> None:
+    """Drops one reference on each frame of a block. Frames in a row that nobody refers to any more go back to the heap together."""
+    bank = frames.bank_of(mfn)
+    first = bank.offset_of(mfn)
+    start = mfn
+    for i in bounded(u32(1) << order, LARGEST):
+        if not _drop(bank.record(first + i)):
+            heap.give(start, Mfn(mfn + u64(i)))
+            start = Mfn(mfn + u64(i) + 1)
+    heap.give(start, Mfn(mfn + (u64(1) << order)))
+
+
+def _drop(frame: Frame) -> bool:
+    """True: it was the last reference, and the frame is free to be given to the heap."""
+    assert frame.use == Use.OWNED, "reference to a frame that nobody owns"
+    before = frame.count.sub(1)
+    assert before != 0, "reference dropped that nobody held"
+    if before != 1:
+        return False
+    frame.disown()
+    return True

@@ -1,0 +1,49 @@
+"""The CPUs' own table walkers. They snoop the data caches, and they cache no absent entry: both formats of Arm (DDI 0487,
+D8.2.12, D8.16) and of x86 promise it.
+"""
+
+from hv.arch import flush_hypervisor, flush_stage2, flush_stage2_page
+from hv.common.mm.format import Walker
+from hv.common.mm.types import PAGE_SHIFT, Mfn, paddr_of
+from hv.lang import Final, bounded, u16, u32, u64
+
+FEW: Final[u64] = 32  # single entries that are flushed one by one; more of a guest are flushed as a whole
+MANY: Final[u64] = 1 << 36  # pages of the hypervisor's address space
+
+
+class GuestWalker(Walker):
+    """Of a guest's physical map. The tag is the VMID."""
+
+    @staticmethod
+    def snoops() -> bool:
+        return True
+
+    @staticmethod
+    def caches_absent() -> bool:
+        return False
+
+    @staticmethod
+    def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
+        entries = (frames + (u64(1) << order) - 1) >> order
+        if entries > FEW:
+            flush_stage2(paddr_of(root), tag)
+            return
+        for i in bounded(entries, FEW):
+            flush_stage2_page(paddr_of(root), tag, (start + (i << order)) << PAGE_SHIFT)
+
+
+class HypervisorWalker(Walker):
+    """Of the hypervisor's own address space, which is one and has no tag."""
+
+    @staticmethod
+    def snoops() -> bool:
+        return True
+
+    @staticmethod
+    def caches_absent() -> bool:
+        return False
+
+    @staticmethod
+    def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
+        for i in bounded((frames + (u64(1) << order) - 1) >> order, MANY):
+            flush_hypervisor((start + (i << order)) << PAGE_SHIFT)
