@@ -1,0 +1,115 @@
+"""`hv.arch` on arm64: the contract is hv/arch.py, what its functions mean stands there."""
+
+from hv.arm64 import cpu, ipi, layout, maintenance, psci, timer
+from hv.arm64.sysreg import DAIF
+from hv.common.kernel.time import Ns
+from hv.common.mm.types import Paddr
+from hv.lang import Final, Never, u16, u32, u64, unbounded
+
+NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
+
+
+def relax() -> None:
+    cpu.relax()
+
+
+def cpu_id() -> u32:
+    return cpu.ThisCpu.this().id
+
+
+def interrupts_off() -> None:
+    cpu.interrupts_off()
+
+
+def interrupts_on() -> None:
+    cpu.interrupts_on()
+
+
+def interrupts_enabled() -> bool:
+    return DAIF.read() & cpu.INTERRUPTS_MASKED == 0
+
+
+def poll_interrupts() -> None:
+    cpu.interrupt_window()
+
+
+def wait_for_interrupt() -> None:
+    cpu.wait_for_interrupt()
+
+
+@unbounded("a CPU that stops does not come back")
+def halt() -> Never:
+    while True:
+        cpu.stop_cpu()
+
+
+def send_ipi(target: u32) -> None:
+    ipi.send_ipi(target)
+
+
+def power_off() -> Never:
+    psci.system_off()
+
+
+def restart() -> Never:
+    psci.system_reset()
+
+
+def now() -> Ns:
+    return timer.now()
+
+
+def set_alarm(deadline: Ns) -> None:
+    timer.set_alarm(deadline)
+
+
+def direct_address(paddr: Paddr) -> u64:
+    return layout.direct_address(paddr)
+
+
+def physical_address(address: u64) -> Paddr:
+    return layout.physical_address(address)
+
+
+def zero_bytes(address: u64, length: u64) -> None:
+    cpu.zero_bytes(address, length)
+
+
+def copy_bytes(to: u64, source: u64, length: u64) -> None:
+    cpu.memcpy(to, source, length)
+
+
+def clean_to_memory(address: u64, length: u64) -> None:
+    maintenance.clean_to_memory(address, length)
+
+
+def sync_instructions(address: u64, length: u64) -> None:
+    maintenance.sync_instructions(address, length)
+
+
+def store_entry(address: u64, entry: u64) -> None:
+    cpu.store_word(address, entry)
+
+
+def publish_table() -> None:
+    maintenance.publish_table()
+
+
+def flush_hypervisor(address: u64) -> None:
+    maintenance.flush_hypervisor(address)
+
+
+def flush_stage2(root: Paddr, vmid: u16) -> None:
+    maintenance.flush_stage2(root, vmid)
+
+
+def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
+    maintenance.flush_stage2_page(root, vmid, guest_address)
+
+
+def frame_pointer() -> u64:
+    return cpu.frame_pointer()
+
+
+def on_stack(address: u64) -> bool:
+    return layout.on_stack(address)

@@ -1,0 +1,94 @@
+"""Keeping caches and translations true to memory.
+
+QEMU models none of it: what is missing here shows on hardware only. Cache operations go by lines of the size that CTR_EL0 names.
+"""
+
+from hv.arm64.cpu import (
+    clean_line,
+    clean_line_for_fetch,
+    complete_all,
+    complete_stores,
+    forget_guest,
+    forget_guest_combined,
+    forget_guest_page,
+    forget_hypervisor_page,
+    forget_instructions,
+    instruction_barrier,
+    order_table_stores,
+)
+from hv.arm64.sysreg import CTR_EL0, VTTBR_EL2, CacheType
+from hv.common.mm.types import PAGE_SHIFT, Paddr
+from hv.lang import Final, u16, u64, unbounded
+
+VMID_SHIFT: Final = 48
+
+
+def data_line() -> u64:
+    """Bytes."""
+    return u64(4) << CacheType(CTR_EL0.read()).data_line
+
+
+@unbounded("each step is a cache line of the range")
+def clean_to_memory(address: u64, length: u64) -> None:
+    line = data_line()
+    at = address & ~(line - 1)
+    while at < address + length:
+        clean_line(at)
+        at += line
+    complete_all()
+
+
+@unbounded("each step is a cache line of the range")
+def sync_instructions(address: u64, length: u64) -> None:
+    line = data_line()
+    if not CacheType(CTR_EL0.read()).data_clean_unneeded:
+        at = address & ~(line - 1)
+        while at < address + length:
+            clean_line_for_fetch(at)
+            at += line
+    complete_stores()
+    if not CacheType(CTR_EL0.read()).instruction_invalidate_unneeded:
+        forget_instructions()
+        complete_stores()
+    instruction_barrier()
+
+
+def publish_table() -> None:
+    order_table_stores()
+    instruction_barrier()
+
+
+def flush_hypervisor(address: u64) -> None:
+    order_table_stores()
+    forget_hypervisor_page(address >> PAGE_SHIFT)
+    complete_stores()
+    instruction_barrier()
+
+
+def flush_stage2(root: Paddr, vmid: u16) -> None:
+    saved = enter_vmid(root, vmid)
+    forget_guest()
+    leave_vmid(saved)
+
+
+def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
+    saved = enter_vmid(root, vmid)
+    forget_guest_page(guest_address >> PAGE_SHIFT)
+    complete_stores()
+    forget_guest_combined()  # what combines stage 1 with the old stage 2 is not found by a guest-physical address
+    leave_vmid(saved)
+
+
+def enter_vmid(root: Paddr, vmid: u16) -> u64:
+    """Maintenance names a guest by VTTBR_EL2 alone. Table stores before this are complete; returns the old value."""
+    order_table_stores()
+    saved = VTTBR_EL2.read()
+    VTTBR_EL2.write(root | u64(vmid) << VMID_SHIFT)
+    instruction_barrier()
+    return saved
+
+
+def leave_vmid(saved: u64) -> None:
+    complete_stores()
+    VTTBR_EL2.write(saved)
+    instruction_barrier()

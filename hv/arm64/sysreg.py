@@ -1,0 +1,63 @@
+"""The system registers that the hypervisor reads and writes, and what their bits mean (Arm DDI 0487, D19).
+
+What only a guest's state or its virtual interrupt controller needs is declared with those modules.
+"""
+
+from hv.lang import Bits, Field, Final, SystemRegister, u64
+
+CNTFRQ_EL0: Final = SystemRegister("cntfrq_el0")
+CNTHCTL_EL2: Final = SystemRegister("cnthctl_el2")
+CNTHP_CTL_EL2: Final = SystemRegister("cnthp_ctl_el2")
+CNTHP_CVAL_EL2: Final = SystemRegister("cnthp_cval_el2")
+CNTPCT_EL0: Final = SystemRegister("cntpct_el0")
+CTR_EL0: Final = SystemRegister("ctr_el0")
+DAIF: Final = SystemRegister("daif")
+ESR_EL2: Final = SystemRegister("esr_el2")
+FAR_EL2: Final = SystemRegister("far_el2")
+HCR_EL2: Final = SystemRegister("hcr_el2")
+HPFAR_EL2: Final = SystemRegister("hpfar_el2")
+ID_AA64MMFR0_EL1: Final = SystemRegister("id_aa64mmfr0_el1")
+ID_AA64PFR0_EL1: Final = SystemRegister("id_aa64pfr0_el1")
+MIDR_EL1: Final = SystemRegister("midr_el1")
+MPIDR_EL1: Final = SystemRegister("mpidr_el1")
+TTBR0_EL2: Final = SystemRegister("ttbr0_el2")
+VTTBR_EL2: Final = SystemRegister("vttbr_el2")
+
+
+class Affinity(Bits[u64]):
+    """A CPU's place in the machine, as MPIDR_EL1, PSCI and the `reg` of a tree's CPU node have it."""
+
+    aff0 = Field(7, 0)
+    aff1 = Field(15, 8)
+    aff2 = Field(23, 16)
+    aff3 = Field(39, 32)
+
+
+AFFINITY_MASK: Final[u64] = 0xFF_00FF_FFFF
+
+
+class MainId(Bits[u64]):
+    """MIDR_EL1."""
+
+    revision = Field(3, 0)
+    part = Field(15, 4)
+    architecture = Field(19, 16)
+    variant = Field(23, 20)
+    implementer = Field(31, 24)
+
+
+class CacheType(Bits[u64]):
+    """CTR_EL0. Line sizes are the binary logarithm of 4-byte words."""
+
+    instruction_line = Field(3, 0)
+    data_line = Field(19, 16)
+    data_clean_unneeded = Field(28)  # IDC: instruction fetch sees what is in the data cache
+    instruction_invalidate_unneeded = Field(29)  # DIC: instruction fetch sees stores
+
+
+class TimerControl(Bits[u64]):
+    """CNTHP_CTL_EL2 and its relatives."""
+
+    enable = Field(0)
+    masked = Field(1)
+    fired = Field(2)
