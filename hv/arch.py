@@ -19,10 +19,12 @@ NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 # This CPU
 def relax() -> None:
     """A hint that this CPU spins."""
+    ...
 
 
 def cpu_id() -> u32:
     """This CPU's number: 0 is the boot CPU, the others follow in the order of the tree."""
+    ...
 
 
 def interrupts_off() -> None: ...
@@ -36,19 +38,23 @@ def interrupts_enabled() -> bool: ...
 
 def poll_interrupts() -> None:
     """Takes every interrupt that is pending for this CPU, and returns with interrupts masked as before."""
+    ...
 
 
 def wait_for_interrupt() -> None:
     """Sleeps until an interrupt is pending, and leaves it pending: call `poll_interrupts` next. May return early."""
+    ...
 
 
 def halt() -> Never:
     """This CPU stops for good, with interrupts masked."""
+    ...
 
 
 # Other CPUs and the machine
 def send_ipi(cpu: u32) -> None:
     """Interrupts another CPU, which then looks at its softirqs and cross calls. Earlier stores are visible to it."""
+    ...
 
 
 def power_off() -> Never: ...
@@ -60,55 +66,68 @@ def restart() -> Never: ...
 # Time
 def now() -> Ns:
     """Nanoseconds since the machine's counter started; the same on all CPUs, never backwards."""
+    ...
 
 
 def set_alarm(deadline: Ns) -> None:
     """This CPU's hypervisor timer interrupts at or after the deadline. NEVER turns it off."""
+    ...
 
 
 # Memory
 def direct_address(paddr: Paddr) -> u64:
     """Where the direct map shows a byte of RAM."""
+    ...
 
 
 def physical_address(address: u64) -> Paddr:
     """The inverse, also for an address inside the image."""
+    ...
 
 
 def zero_bytes(address: u64, length: u64) -> None:
     """Clears mapped memory; fastest on whole pages."""
+    ...
 
 
 def copy_bytes(to: u64, source: u64, length: u64) -> None:
     """Copies between ranges of mapped memory that do not overlap."""
+    ...
 
 
 def clean_to_memory(address: u64, length: u64) -> None:
     """Writes cached lines back to the point of coherency: for readers that do not snoop (a guest with its caches off)."""
+    ...
 
 
 def sync_instructions(address: u64, length: u64) -> None:
     """Makes what was stored there visible to instruction fetch on all CPUs."""
+    ...
 
 
 def store_entry(address: u64, entry: u64) -> None:
     """Stores an entry of a translation table, in one piece."""
+    ...
 
 
 def publish_table() -> None:
     """Stores to translation tables before this are seen by the table walkers of all CPUs after it."""
+    ...
 
 
 def flush_hypervisor(address: u64) -> None:
     """Forgets this hypervisor page's translation on all CPUs."""
+    ...
 
 
 def flush_stage2(root: Paddr, vmid: u16) -> None:
     """Forgets all that any CPU caches for the guest of this VMID and stage-2 root, combined translations included."""
+    ...
 
 
 def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
     """As `flush_stage2`, for one guest-physical page."""
+    ...
 
 
 class GuestFormat(Format):
@@ -151,7 +170,9 @@ class GuestFormat(Format):
 # What a panic reads
 def frame_pointer() -> u64:
     """The caller's frame record: two words, the outer record's address and the return address."""
+    ...
 
 
 def on_stack(address: u64) -> bool:
     """Whether the 16 bytes at this address lie in a mapped hypervisor stack: a frame record may be read there."""
+    ...

@@ -24,6 +24,7 @@ def interrupts_on() -> None: ...
 @asm("msr daifclr, #2\n\tisb\n\tmsr daifset, #2")
 def interrupt_window() -> None:
     """Whatever interrupt is pending is taken here."""
+    ...
 
 
 @asm("dsb sy\n\twfi")
@@ -37,6 +38,7 @@ def instruction_barrier() -> None: ...
 @asm("dsb ish")
 def complete_stores() -> None:
     """Returns when all stores before it are seen by all CPUs, and all cache and translation maintenance is done."""
+    ...
 
 
 @asm("dsb ishst")
@@ -62,6 +64,7 @@ def forget_instructions() -> None: ...
 @asm("tlbi vae2is, {page}")
 def forget_hypervisor_page(page: u64) -> None:
     """The operand is the address shifted right by 12."""
+    ...
 
 
 @asm("tlbi alle2")
@@ -71,16 +74,19 @@ def forget_hypervisor_here() -> None: ...
 @asm("tlbi ipas2e1is, {page}")
 def forget_guest_page(page: u64) -> None:
     """Of the VMID in VTTBR_EL2; the operand is the guest-physical address shifted right by 12."""
+    ...
 
 
 @asm("tlbi vmalle1is")
 def forget_guest_combined() -> None:
     """Stage 1 and combined translations of the VMID in VTTBR_EL2, on all CPUs."""
+    ...
 
 
 @asm("tlbi vmalls12e1is")
 def forget_guest() -> None:
     """All translations of the VMID in VTTBR_EL2, on all CPUs."""
+    ...
 
 
 @asm("mov {result}, x29")
@@ -120,18 +126,22 @@ def store_word(address: u64, value: u64) -> None:
 @extern
 def stop_cpu() -> None:
     """Masks everything and sleeps for good (boot/arm64/vectors.S)."""
+    ...
 
 
 @extern
 def zero_bytes(address: u64, length: u64) -> None:
     """Clears mapped normal memory (boot/arm64/memory.S)."""
+    ...
 
 
 @extern
 def memcpy(to: u64, source: u64, length: u64) -> u64:
     """boot/arm64/memory.S; the ranges do not overlap."""
+    ...
 
 
 @extern
 def smc_call(function: u64, a: u64, b: u64, c: u64) -> u64:
     """boot/arm64/calls.S"""
+    ...
