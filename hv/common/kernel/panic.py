@@ -1,0 +1,105 @@
+"""The end of a hypervisor that found itself in a state it should not be in.
+
+A panic prints its reason, the registers that its caller hands over, and a backtrace in Python file and line, then restarts
+the machine, or halts it when the command line says `noreboot`. It takes no lock and needs no clock: it may come at any time.
+Only the first panic prints; one that happens meanwhile on another CPU halts that CPU.
+"""
+
+from hv.arch import cpu_id, frame_pointer, halt, on_stack, restart
+from hv.common.kernel.console import console
+from hv.common.kernel.cpus import stop_others
+from hv.common.kernel.options import options
+from hv.common.kernel.symbols import place_of
+from hv.common.lib.parse import boolean
+from hv.lang import Atomic, Errno, Final, Message, Never, Protocol, ptr, u32, u64
+
+MAX_FRAMES: Final = 32
+
+panicking: Atomic[u32]
+stay_down: bool = False
+
+
+class MachineState(Protocol):
+    """What the architecture knows of the moment of a trap."""
+
+    def print(self) -> None:
+        """Prints the registers, line by line, with `panic.line`."""
+        ...
+
+
+def panic(message: Message) -> Never:
+    _begin()
+    line(message)
+    _print_backtrace(frame_pointer())
+    _end()
+
+
+def assertion_failed(text: str) -> Never:
+    """What a failed `assert` calls; the text begins with its file and line."""
+    _begin()
+    line(f"{text}")
+    _print_backtrace(frame_pointer())
+    _end()
+
+
+def trapped(message: Message, state: MachineState, pc: u64, frame: u64) -> Never:
+    """A trap in the hypervisor's own code, at `pc` with the frame record at `frame`."""
+    _begin()
+    line(message)
+    state.print()
+    _print_place(pc, 0)
+    _print_backtrace(frame)
+    _end()
+
+
+def line(message: Message) -> None:
+    """A line of a panic."""
+    console.print_anyway(message)
+
+
+def _begin() -> None:
+    before = panicking.exchange(1)
+    if before != 0:
+        halt()
+    stop_others()
+    line(f"PANIC on CPU {cpu_id()}")
+
+
+def _end() -> Never:
+    if stay_down:
+        line("halted")
+        halt()
+    line("restarting")
+    restart()
+
+
+def _print_backtrace(frame: u64) -> None:
+    """Walks the frame records: each is the outer record's address and the address that the function returns to."""
+    at = frame
+    for _ in range(MAX_FRAMES):
+        if not on_stack(at):
+            return
+        record = ptr[u64](at)
+        _print_place(record[1], 1)
+        if record[0] <= at:  # outer frames lie higher
+            return
+        at = record[0]
+
+
+def _print_place(address: u64, back: u64) -> None:
+    """`back` is 1 for an address that is returned to: the call stands before it."""
+    place = place_of(address - back)
+    if place.line == 0:
+        line(f"  {address:#x}")
+    else:
+        line(f"  {address:#x} {place.file}:{place.line}")
+
+
+@options.entry(name="noreboot")
+def noreboot(text: str) -> bool:
+    global stay_down
+    try:
+        stay_down = boolean(text)
+    except Errno:
+        return False
+    return True
