@@ -1,0 +1,480 @@
+"""Lowering calls: of functions, methods, interfaces and function values; conversions between types; made records."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from compiler import typesystem as t
+from compiler.declare import ClassInstance, FunctionInstance
+from compiler.lowering import Lowering, c_field
+from compiler.program import Builtin, ClassDeclaration, FunctionDeclaration, ModuleReference, VariableDeclaration
+from compiler.typesystem import Value
+
+
+class Calls(Lowering):
+    def x_Call(self, node: ast.Call, want: t.Type | None) -> Value:
+        value = self.call(node, want)
+        if value.type in (t.VOID, t.NEVER):
+            raise self.refuse(node, f"`{ast.unparse(node.func)}` returns nothing")
+        return value
+
+    def call(self, node: ast.Call, want: t.Type | None, statement: bool = False) -> Value:
+        if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
+            raise self.refuse(node, "star arguments: name each argument")
+        self.before_dot = None
+        target = self.callee(node.func)
+        if target is not None:
+            return self.call_function(node, *target)
+        if isinstance(node.func, (ast.Name, ast.Subscript, ast.Attribute)):
+            found = self.class_or_module(node.func.value if isinstance(node.func, ast.Subscript) else node.func)
+            if isinstance(found, Builtin):
+                return self.word(found.name, node, want)
+            if isinstance(found, FunctionDeclaration):
+                return self.call_generic(node, found)
+            made = self.class_called(node)
+            if made is not None:
+                return self.make_record(made, node)
+            kind = self.converted_to(node.func)
+            if kind is not None:
+                return self.conversion(kind, node)
+        if isinstance(node.func, ast.Attribute):
+            return self.call_attribute(node, node.func)
+        value = self.expression(node.func, None)
+        return self.call_value(value, node)
+
+    # What is called
+
+    def callee(self, node: ast.expr) -> tuple[FunctionInstance, Value | None] | None:
+        """The function behind a name, `module.name`, `Class.static` or `object.method`; None when it is something else."""
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            found = self.class_or_module(node)
+            if isinstance(found, FunctionDeclaration):
+                if self.is_generic(found):
+                    return None
+                return self.compiler.declarations.function(found), None
+        if not isinstance(node, ast.Attribute):
+            return None
+        owner_class = self.named_class(node.value)
+        if owner_class is not None:
+            method = owner_class.method(node.attr)
+            if method is not None and method.static:
+                return method, None
+            return None
+        if isinstance(node.value, (ast.Name, ast.Attribute)) and not isinstance(self.class_or_module(node.value), (VariableDeclaration, type(None))):
+            return None
+        me = self.expression(node.value, None)
+        if isinstance(me.type, t.ClassType):
+            method = me.type.instance.method(node.attr)
+            if method is not None and "property" not in method.decorators:
+                return method, None if method.static else me
+        self.before_dot = me
+        return None
+
+    before_dot: Value | None = None  # what `callee` evaluated in vain, for the call that follows
+
+    def is_generic(self, found: FunctionDeclaration) -> bool:
+        names = {n.id for a in found.node.args.args if a.annotation is not None for n in ast.walk(a.annotation) if isinstance(n, ast.Name)}
+        look_up = self.compiler.program.look_up
+        return any(self.compiler.declarations.type_variable(look_up(found.module, n)) is not False for n in names)
+
+    def named_class(self, node: ast.expr) -> ClassInstance | None:
+        """`Heap` or `Pool[Vcpu]` before a dot."""
+        declarations = self.compiler.declarations
+        if isinstance(node, ast.Subscript):
+            found = self.class_or_module(node.value)
+            if isinstance(found, ClassDeclaration) and declarations.enum_of(found) is None:
+                return declarations.instance_for(found, node.slice, node, self.module, self.scope.environment)
+            return None
+        if isinstance(node, ast.Name) and isinstance(self.scope.environment.get(node.id), t.ClassType) and node.id not in self.scope.names:
+            return self.scope.environment[node.id].instance  # type: ignore[no-any-return]
+        if not isinstance(node, (ast.Name, ast.Attribute)):
+            return None
+        found = self.class_or_module(node)
+        if isinstance(found, ClassDeclaration) and declarations.enum_of(found) is None and not declarations.info(found).parameters:
+            return declarations.instance(declarations.info(found), ())
+        return None
+
+    def class_called(self, node: ast.expr) -> ClassInstance | None:
+        return self.named_class(node.func) if isinstance(node, ast.Call) else None
+
+    def converted_to(self, node: ast.expr) -> t.Type | None:
+        """A kind, enum or bit-field class that a call converts to."""
+        if not isinstance(node, (ast.Name, ast.Attribute)):
+            return None
+        found = self.class_or_module(node)
+        if isinstance(found, ClassDeclaration):
+            return self.compiler.declarations.enum_of(found)
+        if isinstance(found, VariableDeclaration):
+            return self.compiler.declarations.kind_or_alias(found)
+        return None
+
+    # Calls
+
+    def call_function(self, node: ast.Call, function: FunctionInstance, me: Value | None) -> Value:
+        if function.element is not None:
+            raise self.refuse(node, "an iterator is used by `for` alone")
+        if me is not None:
+            before = len(self.lines)
+            arguments = self.match_arguments(function, node)
+            if me.cost and len(self.lines) != before:
+                mark = self.lines[before:]
+                del self.lines[before:]
+                me = self.spill(me)
+                self.lines += mark
+            return self.invoke(function, self.reference(me, node), arguments, node)
+        return self.invoke(function, None, self.match_arguments(function, node), node)
+
+    def match_arguments(self, function: FunctionInstance, node: ast.Call) -> list[Value]:
+        """The arguments in the order of the parameters, evaluated in the order written."""
+        return self.arguments_for([(p.name, p.type, p.default) for p in function.parameters], node, function.node.name, function)
+
+    def arguments_for(self, parameters: list[tuple[str, t.Type, ast.expr | None]], node: ast.Call, name: str, function: FunctionInstance | None) -> list[Value]:
+        given: dict[str, ast.expr] = {}
+        if len(node.args) > len(parameters):
+            raise self.refuse(node, f"`{name}` takes {len(parameters)} arguments, not {len(node.args)}")
+        for (parameter, _, _), value in zip(parameters, node.args, strict=False):
+            given[parameter] = value
+        known = {p for p, _, _ in parameters}
+        for keyword in node.keywords:
+            if keyword.arg not in known:
+                raise self.refuse(node, f"`{name}` has no parameter `{keyword.arg}`")
+            if keyword.arg in given:
+                raise self.refuse(node, f"`{keyword.arg}` is given twice")
+            given[keyword.arg] = keyword.value
+        kinds = {p: k for p, k, _ in parameters}
+        values: dict[str, Value] = {}
+        for parameter, source in given.items():
+            before = len(self.lines)
+            value = self.coerce(self.expression(source, kinds[parameter]), kinds[parameter], source)
+            if len(self.lines) != before or value.cost == 2:
+                # Earlier arguments are read before this one acts.
+                mark = self.lines[before:]
+                del self.lines[before:]
+                for other, earlier in values.items():
+                    if earlier.cost:
+                        values[other] = self.spill(earlier)
+                self.lines += mark
+            values[parameter] = value
+        result = []
+        for parameter, kind, default in parameters:
+            if parameter in values:
+                result.append(values[parameter])
+            elif default is not None:
+                scope = self.scope
+                if function is not None:
+                    found = self.compiler.declarations.constant_of(default, function.module, function.environment, kind)
+                    result.append(Value("NULL", kind) if found is None else self.typed_constant(found))
+                self.scope = scope
+            else:
+                raise self.refuse(node, f"`{name}` needs `{parameter}`")
+        return result
+
+    def invoke(self, function: FunctionInstance, me: Value | None, arguments: list[Value], node: ast.AST) -> Value:
+        """A call with checked arguments; a raising one leaves its value in a temporary and goes on only without error."""
+        protocol = function.owner is not None and function.owner.info.shape == "protocol"
+        texts = [a.text for a in arguments]
+        if protocol:
+            assert me is not None and function.owner is not None
+            text = self.interface_call(function, me, texts)
+        else:
+            self.unit.use_function(function)
+            self.compiler.note_call(self.function, function)
+            text = f"{function.c}({', '.join(([me.text] if me is not None else []) + texts)})"
+        if not function.raises:
+            value = Value(text, function.result, cost=2)
+            if function.result not in (t.VOID, t.NEVER) and is_struct(function.result):
+                name = self.temporary(function.result)
+                self.emit(f"{name} = {text}")
+                return Value(name, function.result, place=isinstance(function.result, t.ClassType) and False)
+            return value
+        self.unit.helper("CX_FAILED", "boolean CX_FAILED(i32)")
+        if function.result in (t.VOID, t.NEVER):
+            status = self.raw_temporary("i32")
+            self.emit(f"{status} = {text}")
+            error = status
+        else:
+            self.unit.use_result(function.result)
+            status = self.raw_temporary(function.return_c)
+            self.emit(f"{status} = {text}")
+            error = f"{status}.error"
+        with self.block(f"if CX_FAILED({error}):"):
+            self.raise_error(error, node)
+        if function.result in (t.VOID, t.NEVER):
+            return Value("", function.result)
+        return Value(f"{status}.value", function.result)
+
+    def interface_call(self, function: FunctionInstance, me: Value, arguments: list[str]) -> str:
+        assert function.owner is not None
+        interface = function.owner
+        me = self.spill(me)
+        implementations = self.compiler.implementations(interface)
+        self.unit.use_interface(interface.type)
+        self.compiler.note_interface_call(self.function, interface, function.node.name)
+        if len(implementations) == 1:
+            method = implementations[0].method(function.node.name)
+            assert method is not None
+            self.unit.use_function(method)
+            self.unit.use_struct(implementations[0])
+            return f"{method.c}({', '.join([f'<{implementations[0].self_c}>{me.text}.object', *arguments])})"
+        self.unit.use_interface_method(function)
+        return f"{me.text}.table.{function.node.name}({', '.join([f'{me.text}.object', *arguments])})"
+
+    def call_attribute(self, node: ast.Call, func: ast.Attribute) -> Value:
+        """`x.method(…)` where x is an interface, an atomic, a text, a register, or a field that holds a function."""
+        special = self.class_word(node, func)
+        if special is not None:
+            return special
+        me = self.before_dot or self.expression(func.value, None)
+        self.before_dot = None
+        kind = me.type
+        if isinstance(kind, t.ProtocolType):
+            method = kind.instance.method(func.attr)
+            if method is None:
+                raise self.refuse(node, f"{kind.shown} has no method `{func.attr}`")
+            me = self.spill(me)
+            return self.invoke(method, me, self.match_arguments(method, node), node)
+        if isinstance(kind, t.Atomic):
+            return self.atomic(me, kind, func.attr, node)
+        if kind is t.STR:
+            return self.text_method(me, func.attr, node)
+        if isinstance(kind, t.RegisterType):
+            return self.register(me, func.attr, node)
+        if kind is t.MESSAGE:
+            return self.message_part(me, func.attr, node)
+        if isinstance(kind, t.Pointer) and func.attr == "ref":
+            if not isinstance(kind.of, t.ClassType):
+                raise self.refuse(node, "only a pointer to a class has a reference: use p[0]")
+            return Value(me.text, kind.of, cost=me.cost)
+        if isinstance(kind, t.Nullable):
+            raise self.refuse(node, f"`{ast.unparse(func.value)}` may be None here: test it first, `if {ast.unparse(func.value)} is None: …`")
+        if isinstance(kind, t.ClassType):
+            if func.attr in kind.instance.fields:
+                return self.call_value(self.field(me, func, None), node)
+            raise self.refuse(node, f"{kind.shown} has no method `{func.attr}`")
+        raise self.refuse(node, f"{kind.shown if kind else ast.unparse(func.value)} has no method `{func.attr}`")
+
+    def call_value(self, value: Value, node: ast.Call) -> Value:
+        if isinstance(value.type, t.Nullable) and isinstance(value.type.of, t.Function):
+            raise self.refuse(node, f"`{ast.unparse(node.func)}` may be None here: test it first")
+        if not isinstance(value.type, t.Function):
+            raise self.refuse(node, f"{value.type.shown} cannot be called")
+        parameters: list[tuple[str, t.Type, ast.expr | None]] = [(f"argument {i + 1}", p, None) for i, p in enumerate(value.type.parameters)]
+        arguments = self.arguments_for(parameters, node, ast.unparse(node.func), None)
+        self.compiler.note_indirect_call(self.function, value.type)
+        self.unit.use_type(value.type)
+        text = f"{value.text}({', '.join(a.text for a in arguments)})"
+        if value.type.result not in (t.VOID, t.NEVER) and is_struct(value.type.result):
+            name = self.temporary(value.type.result)
+            self.emit(f"{name} = {text}")
+            return Value(name, value.type.result)
+        return Value(text, value.type.result, cost=2)
+
+    def call_generic(self, node: ast.Call, found: FunctionDeclaration) -> Value:
+        """A generic function: its parameters are inferred from the arguments."""
+        env: dict[str, Any] = {}
+        declarations = self.compiler.declarations
+        for argument, source in zip(found.node.args.args, node.args, strict=False):
+            assert argument.annotation is not None
+            before = len(self.lines)
+            value = self.expression(source, None)
+            del self.lines[before:]
+            self.unify(argument.annotation, value.type, found, env)
+        if not env:
+            raise self.refuse(node, f"the parameters of generic `{found.name}` cannot be inferred")
+        function = declarations.function(found, env)
+        self.compiler.want(function)
+        return self.invoke(function, None, self.match_arguments(function, node), node)
+
+    def unify(self, pattern: ast.expr, kind: t.Type, found: FunctionDeclaration, env: dict[str, Any]) -> None:
+        if isinstance(pattern, ast.Name):
+            bound = self.compiler.declarations.type_variable(self.compiler.program.look_up(found.module, pattern.id))
+            if bound is not False and kind is not t.LITERAL:
+                env.setdefault(pattern.id, kind)
+        elif isinstance(pattern, ast.Subscript) and isinstance(kind, (t.ClassType, t.ProtocolType)):
+            inner = pattern.slice.elts if isinstance(pattern.slice, ast.Tuple) else [pattern.slice]
+            for node, argument in zip(inner, kind.instance.arguments, strict=False):
+                if isinstance(node, ast.Name):
+                    bound = self.compiler.declarations.type_variable(self.compiler.program.look_up(found.module, node.id))
+                    if bound is not False:
+                        env.setdefault(node.id, argument)
+
+    # Records
+
+    def make_record(self, made: ClassInstance, node: ast.Call) -> Value:
+        if not made.info.by_value:
+            raise self.refuse(node, f"`{made.shown}()` makes an object: `name = {made.shown}()` puts one on the stack; pools and module variables hold others")
+        fields = [(name, kind) for name, kind in made.fields.items() if not isinstance(kind, t.ConstType)]
+        parameters: list[tuple[str, t.Type, ast.expr | None]] = [(name, kind, None) for name, kind in fields]
+        values = self.arguments_for(parameters, node, made.shown, None)
+        name = self.temporary(made.type)
+        for (field, kind), value in zip(fields, values, strict=True):
+            if isinstance(kind, (t.Array, t.Embedded)):
+                raise self.refuse(node, f"`{field}` of a record that is copied cannot be {kind.shown}")
+            self.unit.use_field(made, field, kind)
+            self.emit(f"{name}.{c_field(field)} = {value.text}")
+        if not fields:
+            self.unit.use_struct(made)
+        return Value(name, made.type)
+
+    # Conversions
+
+    def reference(self, value: Value, node: ast.AST) -> Value:
+        """A class value as the pointer that is passed."""
+        if isinstance(value.type, t.ClassType):
+            if value.place:
+                return Value("&" + value.text, value.type, cost=value.cost, path=value.path)
+            if value.type.by_value:
+                if value.cost:
+                    value = self.spill(value)
+                return Value("&" + value.text, value.type, path=value.path)
+        return value
+
+    def coerce(self, value: Value, want: t.Type, node: ast.AST) -> Value:
+        """The value as the type that the context wants, or a refusal that names both."""
+        kind = value.type
+        if kind is want:
+            if isinstance(kind, t.ClassType) and not kind.by_value:
+                return self.reference(value, node)
+            return value
+        if kind is t.LITERAL:
+            if isinstance(want, t.Int):
+                if not want.low <= value.const <= want.high:
+                    raise self.refuse(node, f"{value.const} does not fit {want.shown}")
+                return self.constant(want, value.const)
+            if want is t.LITERAL:
+                return value
+        if isinstance(kind, t.Kind) and want is kind.base:
+            return Value(value.text, want, const=value.const, cost=value.cost)
+        if kind is t.NULL and isinstance(want, t.Nullable):
+            if isinstance(want.of, t.ProtocolType):
+                self.unit.use_interface(want.of)
+                name = self.temporary(want)
+                self.emit(f"{name}.object = NULL")
+                self.emit(f"{name}.table = NULL")
+                return Value(name, want)
+            return Value("NULL", want)
+        if isinstance(want, t.Nullable) and kind is want.of:
+            value = self.reference(value, node)
+            return Value(value.text, want, cost=value.cost, path=value.path)
+        interface = want.of if isinstance(want, t.Nullable) else want
+        if isinstance(interface, t.ProtocolType) and isinstance(kind, t.ClassType) and any(p is interface.instance for p in kind.instance.protocols):
+            me = self.reference(value, node)
+            name = self.unit.interface_cast(interface, kind.instance)
+            return self.spill(Value(f"{name}({me.text})", want, cost=2))
+        if kind is t.STR and want is t.MESSAGE:
+            if value.node is None:
+                raise self.refuse(node, "a Message is written where it is passed")
+            return self.message_of_text(value)
+        way = ""
+        if isinstance(kind, t.Nullable) and kind.of is want:
+            way = ": it may be None; test it first"
+        elif t.is_integer(kind) and isinstance(want, (t.Int, t.Kind)):
+            way = f": write {want.shown}(…)" + (f" or truncate({want.shown}, …)" if isinstance(want, t.Int) and isinstance(t.base_of(kind), t.Int) and t.base_of(kind).bits > want.bits else "")  # type: ignore[union-attr]
+        elif want is t.BOOL:
+            way = ": write a comparison, such as `!= 0` or `is not None`"
+        raise self.refuse(node, f"{kind.shown} where {want.shown} is wanted{way}")
+
+    def narrowing_call(self, source: t.Int, target: t.Int) -> str:
+        name = f"cx_{target.key}_of_{source.key}"
+        self.unit.helper(name, f"{target.key} {name}({source.key})")
+        return name
+
+    def convert_integer(self, value: Value, target: t.Int, node: ast.AST) -> Value:
+        source = t.base_of(value.type)
+        if source is t.LITERAL:
+            return self.coerce(value, target, node)
+        assert isinstance(source, t.Int)
+        if value.const is not None:
+            if not target.low <= value.const <= target.high:
+                raise self.refuse(node, f"{value.const} does not fit {target.shown}")
+            return self.constant(target, value.const)
+        if source is target:
+            return Value(value.text, target, cost=value.cost)
+        if target.low <= source.low and source.high <= target.high:
+            return Value(f"<{target.c}>{value.text}", target, cost=value.cost)
+        return Value(f"{self.narrowing_call(source, target)}({value.text})", target, cost=max(1, value.cost))
+
+    def conversion(self, kind: t.Type, node: ast.Call) -> Value:
+        """`Gfn(x)`, `State(x)`, `ListRegister(…)`."""
+        if isinstance(kind, t.BitsType):
+            return self.make_bits(kind, node)
+        if len(node.args) != 1 or node.keywords:
+            raise self.refuse(node, f"{kind.shown}(…) converts one value")
+        if isinstance(kind, t.Kind):
+            value = self.expression(node.args[0], kind.base)
+            if value.type is kind:
+                return value
+            if not t.is_integer(value.type):
+                raise self.refuse(node, f"{value.type.shown} does not convert to {kind.shown}")
+            if value.type is not t.LITERAL and t.base_of(value.type) is not kind.base:
+                raise self.refuse(node, f"{value.type.shown} is not {kind.base.key}: write {kind.shown}({kind.base.key}(…))")
+            value = self.coerce(Value(value.text, t.base_of(value.type), const=value.const, cost=value.cost), kind.base, node)
+            return Value(value.text, kind, const=value.const, cost=value.cost)
+        if isinstance(kind, t.EnumType):
+            value = self.expression(node.args[0], kind.base)
+            if not t.is_integer(value.type):
+                raise self.refuse(node, f"{value.type.shown} does not convert to {kind.shown}")
+            value = self.convert_integer(value, kind.base, node)
+            if value.const is not None:
+                allowed = 0
+                for n in kind.members.values():
+                    allowed |= n
+                if (value.const & ~allowed) if kind.flags else value.const not in kind.members.values():
+                    raise self.refuse(node, f"{value.const} is no {kind.name}")
+                return self.constant(kind, value.const)
+            return Value(f"{self.compiler.enum_check(self.unit, kind)}({value.text})", kind, cost=max(1, value.cost))
+        if isinstance(kind, t.Int):
+            return self.convert_integer(self.expression(node.args[0], kind), kind, node)
+        raise self.refuse(node, f"{kind.shown} is no conversion")
+
+    def make_bits(self, kind: t.BitsType, node: ast.Call) -> Value:
+        if len(node.args) > 1 or (node.args and node.keywords):
+            raise self.refuse(node, f"{kind.name}(raw), or {kind.name}(field=…, …)")
+        if node.args:
+            value = self.coerce(self.expression(node.args[0], kind.base), kind.base, node)
+            return Value(value.text, kind, const=value.const, cost=value.cost)
+        constant = 0
+        parts: list[str] = []
+        seen: set[str] = set()
+        for keyword in node.keywords:
+            assert keyword.arg is not None
+            bits = kind.fields.get(keyword.arg)
+            if bits is None or keyword.arg in seen:
+                raise self.refuse(node, f"{kind.name} has no field `{keyword.arg}`" if bits is None else f"`{keyword.arg}` is given twice")
+            seen.add(keyword.arg)
+            value = self.spill(self.coerce(self.expression(keyword.value, bits.type), bits.type, keyword.value))
+            if value.const is not None:
+                if not 0 <= int(value.const) <= bits.mask:
+                    raise self.refuse(keyword.value, f"{value.const} does not fit the field `{keyword.arg}`")
+                constant |= int(value.const) << bits.low
+            else:
+                parts.append(self.packed_field(kind, bits, value))
+        if not parts:
+            return self.constant(kind, constant)
+        if constant:
+            parts.insert(0, self.number(constant, kind.base))
+        return Value(f"<{kind.c}>({' | '.join(parts)})", kind, cost=1)
+
+    def packed_field(self, kind: t.BitsType, bits: t.BitField, value: Value) -> str:
+        """A field's value at its place; one that does not fit traps."""
+        if value.const is not None:
+            if not 0 <= int(value.const) <= bits.mask:
+                raise self.module.refuse(self.position[1], f"{value.const} does not fit the field")
+            return self.number(int(value.const) << bits.low, kind.base)
+        text = f"<{kind.c}>{value.text}"
+        base = bits.type.base if isinstance(bits.type, (t.EnumType, t.Kind)) else bits.type
+        fits = bits.type is t.BOOL or (isinstance(base, t.Int) and base.high <= bits.mask) or (isinstance(bits.type, t.EnumType) and max(bits.type.members.values(), default=0) <= bits.mask)
+        if not fits:
+            self.unit.helper("cx_field", "u64 cx_field(u64, u64)")
+            text = f"<{kind.c}>cx_field({text}, {self.number(bits.mask, t.U64)})"
+        return f"({text} << {bits.low})" if bits.low else text
+
+
+def is_struct(kind: t.Type) -> bool:
+    """Whether C passes the type as a structure."""
+    inner = kind.of if isinstance(kind, t.Nullable) else kind
+    return kind in (t.STR, t.MESSAGE) or isinstance(inner, t.ProtocolType) or (isinstance(inner, t.ClassType) and inner.by_value)
+
+
+__all__ = ["Calls", "ModuleReference", "is_struct"]

@@ -1,0 +1,539 @@
+"""Declarations with their types: classes and their copies for generic arguments, functions and their signatures, type expressions."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from compiler import typesystem as t
+from compiler.errors import CompileError
+from compiler.program import (
+    Builtin,
+    ClassDeclaration,
+    Folded,
+    FunctionDeclaration,
+    Module,
+    ModuleReference,
+    Program,
+    VariableDeclaration,
+)
+
+Environment = dict[str, Any]  # a generic parameter's name to a Type or a Constant
+
+ENUM_BASES = {f"U{bits}Enum": (t.INTS[f"u{bits}"], False) for bits in (8, 16, 32, 64)} | {
+    f"U{bits}Flag": (t.INTS[f"u{bits}"], True) for bits in (8, 16, 32, 64)
+}
+CLASS_DECORATORS = {"value", "guard", "embedded", "aligned", "extensible", "assembly_layout"}
+FUNCTION_DECORATORS = {"raises", "unbounded", "asm", "export", "extern", "property", "staticmethod", "test_only"}
+
+
+@dataclass(frozen=True)
+class TypeParameter:
+    name: str
+    bound: ast.expr | None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    type: t.Type
+    default: ast.expr | None
+
+
+@dataclass(eq=False)
+class FunctionInstance:
+    """A function with its types; of a generic, one for each set of arguments."""
+
+    module: Module
+    node: ast.FunctionDef
+    owner: ClassInstance | None
+    environment: Environment
+    c: str
+    parameters: list[Parameter] = field(default_factory=list)
+    result: t.Type = t.VOID
+    decorators: dict[str, ast.expr] = field(default_factory=dict)
+    element: t.Type | None = None  # what an iterator yields
+    calls: set[FunctionInstance] = field(default_factory=set, repr=False)
+    indirect: set[Any] = field(default_factory=set, repr=False)
+
+    @property
+    def raises(self) -> bool:
+        return "raises" in self.decorators
+
+    @property
+    def static(self) -> bool:
+        return self.owner is None or "staticmethod" in self.decorators
+
+    @property
+    def bodiless(self) -> bool:
+        return "asm" in self.decorators or "extern" in self.decorators
+
+    @property
+    def qualified(self) -> str:
+        owner = f"{self.owner.shown}." if self.owner else ""
+        return f"{self.module.name}.{owner}{self.node.name}"
+
+    @property
+    def return_c(self) -> str:
+        """The C type that comes back: the result, or the result beside an error."""
+        if self.raises:
+            return "i32" if self.result in (t.VOID, t.NEVER) else f"result_{result_key(self.result)}"
+        return self.result.c
+
+    @property
+    def arguments(self) -> list[tuple[str, str]]:
+        """C types and names, `self` first."""
+        own = [] if self.static else [(self.owner.self_c, "self")]  # type: ignore[union-attr]
+        return own + [(p.type.c, p.name) for p in self.parameters]
+
+
+def result_key(result: t.Type) -> str:
+    return result.c.replace("*", "_p").replace(" ", "_")
+
+
+@dataclass(eq=False)
+class ClassInfo:
+    """A class as written."""
+
+    declaration: ClassDeclaration
+    shape: str = "plain"  # plain value guard embedded protocol
+    parameters: list[TypeParameter] = field(default_factory=list)
+    protocols: list[ClassInfo] = field(default_factory=list)
+    methods: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    fields: dict[str, ast.AnnAssign] = field(default_factory=dict)
+    per_cpu: bool = False
+    extends: ast.expr | None = None
+    extensible: bool = False
+    alignment: ast.expr | None = None
+    assembly: bool = False
+
+    @property
+    def module(self) -> Module:
+        return self.declaration.module
+
+    @property
+    def by_value(self) -> bool:
+        return self.shape in ("value", "guard")
+
+
+@dataclass(eq=False)
+class ClassInstance:
+    info: ClassInfo
+    arguments: tuple[Any, ...]
+    declarations: Declarations = field(repr=False)
+
+    @cached_property
+    def key(self) -> str:
+        return "_".join([self.info.declaration.c_name, *(a.key.rsplit(".", 1)[-1] for a in self.arguments)])
+
+    @property
+    def c(self) -> str:
+        return self.key
+
+    @property
+    def self_c(self) -> str:
+        return self.c + "*"
+
+    @property
+    def shown(self) -> str:
+        name = self.info.declaration.name
+        if not self.arguments:
+            return name
+        return f"{name}[{', '.join(a.shown if isinstance(a, t.Type) else a.key for a in self.arguments)}]"
+
+    @property
+    def environment(self) -> Environment:
+        return dict(zip((p.name for p in self.info.parameters), self.arguments, strict=True))
+
+    @cached_property
+    def type(self) -> Any:
+        return t.intern(t.ProtocolType(self) if self.info.shape == "protocol" else t.ClassType(self))
+
+    @cached_property
+    def fields(self) -> dict[str, t.Type]:
+        return {
+            name: self.declarations.field_type(node.annotation, self.info.module, self.environment)
+            for name, node in self.info.fields.items()
+        }
+
+    def method(self, name: str) -> FunctionInstance | None:
+        node = self.info.methods.get(name)
+        return None if node is None else self.declarations.method(self, node)
+
+    @property
+    def protocols(self) -> list[ClassInstance]:
+        return [self.declarations.instance(p, ()) for p in self.info.protocols]
+
+
+class Declarations:
+    """Gives each declaration its type, once."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.infos: dict[ClassDeclaration, ClassInfo] = {}
+        self.enums: dict[ClassDeclaration, t.Type] = {}
+        self.instances: dict[str, ClassInstance] = {}
+        self.functions: dict[tuple[Any, ...], FunctionInstance] = {}
+        self.new_instances: list[ClassInstance] = []
+        self.constant_of: Any = None  # set by the compiler: evaluates a constant expression
+
+    # Type expressions
+
+    def type_of(self, node: ast.expr, module: Module, env: Environment) -> Any:
+        """The Type (or, for a generic's constant argument, the Constant) that an annotation means."""
+        match node:
+            case ast.Constant(value=None):
+                return t.VOID
+            case ast.Constant(value=str(text)):
+                parsed = ast.parse(text, mode="eval").body
+                ast.increment_lineno(parsed, node.lineno - 1)
+                return self.type_of(parsed, module, env)
+            case ast.BinOp(op=ast.BitOr(), left=left, right=ast.Constant(value=None)):
+                return self._nullable(self.type_of(left, module, env), module, node)
+            case ast.Name(id=name):
+                return self._named_type(name, node, module, env)
+            case ast.Attribute():
+                found = self._attribute(node, module)
+                if isinstance(found, (ClassDeclaration, VariableDeclaration)):
+                    return self._declared_type(found, node, module)
+            case ast.Subscript(value=ast.Name(id=name), slice=index):
+                return self._subscript(name, index, node, module, env)
+            case ast.Subscript(value=ast.Attribute() as attribute, slice=index):
+                found = self._attribute(attribute, module)
+                if isinstance(found, ClassDeclaration):
+                    return self.instance_for(found, index, node, module, env).type
+        raise module.refuse(node, f"`{ast.unparse(node)}` is not a type")
+
+    def _attribute(self, node: ast.Attribute, module: Module) -> Any:
+        if isinstance(node.value, ast.Name):
+            found = self.program.look_up(module, node.value.id)
+            if isinstance(found, ModuleReference):
+                return self.program.look_up(found.module, node.attr)
+        return None
+
+    def _nullable(self, inner: t.Type, module: Module, node: ast.expr) -> t.Type:
+        if isinstance(inner, (t.ClassType, t.ProtocolType, t.Function, t.Pointer)) and not (isinstance(inner, t.ClassType) and inner.by_value):
+            return t.intern(t.Nullable(inner))
+        raise module.refuse(node, f"`{inner.shown} | None`: only references may be null; give a record a field that says so")
+
+    def _named_type(self, name: str, node: ast.expr, module: Module, env: Environment) -> Any:
+        if name in env:
+            return env[name]
+        found = self.program.look_up(module, name)
+        if isinstance(found, Builtin):
+            if found.name in t.INTS:
+                return t.INTS[found.name]
+            simple = {"bool": t.BOOL, "str": t.STR, "Message": t.MESSAGE, "Never": t.NEVER, "Errno": t.ERRNO}.get(found.name)
+            if simple is not None:
+                return simple
+            if found.name == "int":
+                raise module.refuse(node, "`int` has no width: write u8 … u64 or i8 … i64")
+            if found.name == "object":
+                raise module.refuse(node, "`object`: every value has a type of its own here")
+        if isinstance(found, (ClassDeclaration, VariableDeclaration)):
+            return self._declared_type(found, node, module)
+        if found is None:
+            raise module.refuse(node, f"`{name}` is not known here: import it")
+        raise module.refuse(node, f"`{name}` is not a type")
+
+    def _declared_type(self, found: Any, node: ast.expr, module: Module) -> Any:
+        if isinstance(found, ClassDeclaration):
+            enum = self.enum_of(found)
+            if enum is not None:
+                return enum
+            info = self.info(found)
+            if info.parameters:
+                raise module.refuse(node, f"`{found.name}` is generic: write `{found.name}[…]`")
+            return self.instance(info, ()).type
+        kind = self.kind_or_alias(found)
+        if kind is None:
+            raise module.refuse(node, f"`{found.name}` is not a type")
+        return kind
+
+    def kind_or_alias(self, found: VariableDeclaration) -> t.Type | None:
+        """The type behind `Gfn = NewType("Gfn", u64)` or an alias; None when the variable is a value."""
+        key = ("kind", found.module.name, found.name)
+        if key in self.functions:
+            return self.functions[key]  # type: ignore[return-value]
+        made: t.Type | None = None
+        value = found.node.value
+        annotated_alias = isinstance(found.node, ast.AnnAssign) and isinstance(found.node.annotation, ast.Name) and found.node.annotation.id == "TypeAlias"
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "NewType":
+            base = self.type_of(value.args[1], found.module, {})
+            if not isinstance(base, t.Int):
+                raise found.module.refuse(value, "NewType names an integer type: NewType(\"Gfn\", u64)")
+            made = t.Kind(found.c_name, base)
+        elif annotated_alias or (isinstance(found.node, ast.Assign) and isinstance(value, (ast.Subscript, ast.Name, ast.BinOp))):
+            made = self.type_of(value, found.module, {})
+        if made is not None:
+            self.functions[key] = made  # type: ignore[assignment]
+        return made
+
+    def _subscript(self, name: str, index: ast.expr, node: ast.expr, module: Module, env: Environment) -> Any:
+        found = self.program.look_up(module, name)
+        if isinstance(found, ClassDeclaration):
+            return self.instance_for(found, index, node, module, env).type
+        match found.name if isinstance(found, Builtin) else None:
+            case "array":
+                if not (isinstance(index, ast.Tuple) and len(index.elts) == 2):
+                    raise module.refuse(node, "an array has a type and a length: array[u32, 16]")
+                element = self.field_type(index.elts[0], module, env)
+                if isinstance(element, t.ClassType) and not element.by_value:
+                    element = t.intern(t.Embedded(element))
+                return t.intern(t.Array(element, self.length_of(index.elts[1], module, env)))
+            case "ptr":
+                self.need(module, "pointers", node, "ptr")
+                return t.intern(t.Pointer(self.type_of(index, module, env)))
+            case "Embedded":
+                inner = self.type_of(index, module, env)
+                if not isinstance(inner, t.ClassType) or inner.by_value:
+                    raise module.refuse(node, f"Embedded[{inner.shown}]: only a class of references can be embedded")
+                return t.intern(t.Embedded(inner))
+            case "Atomic":
+                self.need(module, "atomics", node, "Atomic")
+                return t.intern(t.Atomic(self.type_of(index, module, env)))
+            case "Const":
+                return t.ConstType(self.type_of(index, module, env))
+            case "Final":
+                return self.type_of(index, module, env)
+            case "Callable":
+                if isinstance(index, ast.Tuple) and len(index.elts) == 2 and isinstance(index.elts[0], ast.List):
+                    parameters = tuple(self.type_of(e, module, env) for e in index.elts[0].elts)
+                    return t.intern(t.Function(parameters, self.type_of(index.elts[1], module, env)))
+                raise module.refuse(node, "write Callable[[u32, str], None]")
+        raise module.refuse(node, f"`{ast.unparse(node)}` is not a type")
+
+    def field_type(self, node: ast.expr, module: Module, env: Environment) -> t.Type:
+        """What a field or element holds: classes marked @embedded lie inside their owner."""
+        found = self.type_of(node, module, env)
+        if isinstance(found, t.ClassType) and found.instance.info.shape == "embedded":
+            return t.intern(t.Embedded(found))
+        if isinstance(found, t.Constant) or found in (t.VOID, t.NEVER, t.MESSAGE):
+            raise module.refuse(node, f"`{ast.unparse(node)}` cannot be stored")
+        return found
+
+    def length_of(self, node: ast.expr, module: Module, env: Environment) -> int:
+        value = self.constant_of(node, module, env)
+        if not isinstance(value.value, int) or value.value <= 0:
+            raise module.refuse(node, f"`{ast.unparse(node)}`: an array's length is a positive constant")
+        return value.value
+
+    def need(self, module: Module, heading: str, node: ast.AST, word: str) -> None:
+        if not self.program.allowed(module, heading):
+            raise module.refuse(node, f"`{word}` is a low-level word: list {module.name} under `{heading}` in hv/listed.toml, or use a module that is listed")
+
+    # Classes
+
+    def info(self, declaration: ClassDeclaration) -> ClassInfo:
+        found = self.infos.get(declaration)
+        if found is None:
+            found = self.infos[declaration] = ClassInfo(declaration)
+            self._describe(found)
+        return found
+
+    def _describe(self, info: ClassInfo) -> None:
+        node, module = info.declaration.node, info.module
+        for decorator in node.decorator_list:
+            name = _decorator_name(decorator)
+            if name == "aligned" and isinstance(decorator, ast.Call):
+                info.alignment = decorator.args[0]
+            elif name == "assembly_layout":
+                self.need(module, "linkage", decorator, name)
+                info.assembly = True
+            elif name == "extensible":
+                info.extensible = True
+            elif name in ("value", "guard", "embedded"):
+                info.shape = name
+            elif not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+                raise module.refuse(decorator, f"unknown decorator `{ast.unparse(decorator)}`: a class takes {', '.join(sorted(CLASS_DECORATORS))}")
+        for base in node.bases:
+            self._describe_base(info, base)
+        for item in node.body:
+            match item:
+                case ast.FunctionDef(name=name):
+                    if name in info.methods:
+                        raise module.refuse(item, f"method `{name}` is declared twice")
+                    info.methods[name] = item
+                case ast.AnnAssign(target=ast.Name(id=name), value=None):
+                    info.fields[name] = item
+                case ast.AnnAssign() | ast.Assign():
+                    raise module.refuse(item, "a field has no default: storage starts as zeros; set what is not in `init`")
+                case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
+                    pass
+                case _:
+                    raise module.refuse(item, f"{type(item).__name__} in a class: it holds annotated fields and methods")
+
+    def _describe_base(self, info: ClassInfo, base: ast.expr) -> None:
+        module = info.module
+        name = base.id if isinstance(base, ast.Name) else base.value.id if isinstance(base, ast.Subscript) and isinstance(base.value, ast.Name) else ""
+        found = self.program.look_up(module, name)
+        word = found.name if isinstance(found, Builtin) else None
+        if word == "Generic" and isinstance(base, ast.Subscript):
+            names = base.slice.elts if isinstance(base.slice, ast.Tuple) else [base.slice]
+            info.parameters = [self._type_parameter(n, module) for n in names]
+        elif word == "Protocol":
+            info.shape = "protocol"
+        elif word == "PerCpu":
+            info.per_cpu = True
+        elif word == "Extension" and isinstance(base, ast.Subscript):
+            info.extends = base.slice
+        elif isinstance(found, ClassDeclaration) and self.enum_of(found) is None and self.info(found).shape == "protocol":
+            info.protocols.append(self.info(found))
+        else:
+            raise module.refuse(base, f"`{ast.unparse(base)}` is no base: a class implements a Protocol, is Generic, PerCpu or an Extension, and inherits nothing else")
+
+    def _type_parameter(self, node: ast.expr, module: Module) -> TypeParameter:
+        found = self.program.look_up(module, node.id) if isinstance(node, ast.Name) else None
+        bound = self.type_variable(found)
+        if bound is False or not isinstance(node, ast.Name):
+            raise module.refuse(node, "Generic takes names made by TypeVar")
+        return TypeParameter(node.id, bound)
+
+    @staticmethod
+    def type_variable(found: Any) -> Any:
+        """The bound (or None) of a name made by TypeVar; False when it is none."""
+        if isinstance(found, VariableDeclaration):
+            value = found.node.value
+            if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "TypeVar":
+                return next((k.value for k in value.keywords if k.arg == "bound"), None)
+        return False
+
+    def instance_for(self, declaration: ClassDeclaration, index: ast.expr, node: ast.expr, module: Module, env: Environment) -> ClassInstance:
+        """The copy of a generic class for the arguments between brackets."""
+        info = self.info(declaration)
+        nodes = index.elts if isinstance(index, ast.Tuple) else [index]
+        if len(nodes) != len(info.parameters):
+            raise module.refuse(node, f"`{declaration.name}` takes {len(info.parameters)} arguments between its brackets")
+        return self.instance(info, tuple(self._argument(n, module, env) for n in nodes))
+
+    def _argument(self, node: ast.expr, module: Module, env: Environment) -> Any:
+        if isinstance(node, ast.Name) and node.id in env:
+            return env[node.id]
+        try:
+            return self.type_of(node, module, env)
+        except CompileError:
+            return self.constant_of(node, module, env)
+
+    def instance(self, info: ClassInfo, arguments: tuple[Any, ...]) -> ClassInstance:
+        made = ClassInstance(info, arguments, self)
+        found = self.instances.get(made.key)
+        if found is None:
+            found = self.instances[made.key] = made
+            self.new_instances.append(made)
+        return found
+
+    def enum_of(self, declaration: ClassDeclaration) -> t.Type | None:
+        """The enum, flag or bit-field type of a class; None for other classes."""
+        if declaration in self.enums:
+            return self.enums[declaration]
+        node, module = declaration.node, declaration.module
+        for base in node.bases:
+            if isinstance(base, ast.Name):
+                found = self.program.look_up(module, base.id)
+                if isinstance(found, Builtin) and found.name in ENUM_BASES:
+                    self.enums[declaration] = self._enum(declaration, *ENUM_BASES[found.name])
+                    return self.enums[declaration]
+            elif isinstance(base, ast.Subscript) and isinstance(base.value, ast.Name):
+                found = self.program.look_up(module, base.value.id)
+                if isinstance(found, Builtin) and found.name == "Bits":
+                    return self._bits(declaration, self.type_of(base.slice, module, {}))
+        return None
+
+    def _enum(self, declaration: ClassDeclaration, base: t.Int, flags: bool) -> t.EnumType:
+        members: dict[str, int] = {}
+        for item in declaration.node.body:
+            match item:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    constant = self.constant_of(value, declaration.module, {k: t.Constant(base, v) for k, v in members.items()})
+                    if not base.low <= constant.value <= base.high:
+                        raise declaration.module.refuse(item, f"{name} = {constant.value} does not fit {base.key}")
+                    members[name] = constant.value
+                case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
+                    pass
+                case _:
+                    raise declaration.module.refuse(item, "an enum holds only NAME = number")
+        return t.EnumType(declaration.c_name, declaration.name, base, members, flags)
+
+    def _bits(self, declaration: ClassDeclaration, base: t.Int) -> t.BitsType:
+        fields: dict[str, t.BitField] = {}
+        made = self.enums[declaration] = t.BitsType(declaration.c_name, declaration.name, base, fields)
+        module = declaration.module
+        for item in declaration.node.body:
+            match item:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="Field"), args=args, keywords=keywords)) if 1 <= len(args) <= 2:
+                    numbers = [self.constant_of(a, module, {}).value for a in args]
+                    high, low = (numbers[0], numbers[-1])
+                    if not 0 <= low <= high < base.bits:
+                        raise module.refuse(item, f"Field({high}, {low}) does not lie in {base.key}: the higher bit stands first")
+                    of = next((self.type_of(k.value, module, {}) for k in keywords if k.arg == "of"), None)
+                    fields[name] = t.BitField(high, low, of or (t.BOOL if len(args) == 1 else base))
+                case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
+                    pass
+                case _:
+                    raise module.refuse(item, "a Bits class holds only NAME = Field(high, low) or Field(bit)")
+        return made
+
+    # Functions
+
+    def function(self, declaration: FunctionDeclaration, env: Environment | None = None) -> FunctionInstance:
+        suffix = "".join("_" + a.key for a in (env or {}).values())
+        return self._function(declaration.module, declaration.node, None, env or {}, declaration.c_name + suffix)
+
+    def method(self, owner: ClassInstance, node: ast.FunctionDef) -> FunctionInstance:
+        return self._function(owner.info.module, node, owner, owner.environment, f"{owner.c}_{node.name}")
+
+    def _function(self, module: Module, node: ast.FunctionDef, owner: ClassInstance | None, env: Environment, c: str) -> FunctionInstance:
+        found = self.functions.get((c,))
+        if found is None:
+            found = self.functions[(c,)] = FunctionInstance(module, node, owner, env, c)
+            self._signature(found)
+        return found
+
+    def _signature(self, made: FunctionInstance) -> None:
+        node, module, env = made.node, made.module, made.environment
+        for decorator in node.decorator_list:
+            name = _decorator_name(decorator)
+            if name in FUNCTION_DECORATORS:
+                made.decorators[name] = decorator
+                if name in ("export", "extern"):
+                    self.need(module, "linkage", decorator, name)
+                    made.c = node.name
+                elif name == "asm":
+                    self.need(module, "assembly", decorator, name)
+            elif not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute) and decorator.func.attr == "entry"):
+                raise module.refuse(decorator, f"unknown decorator `{ast.unparse(decorator)}`: a function takes {', '.join(sorted(FUNCTION_DECORATORS))} or a registry's entry(…)")
+        arguments = node.args
+        if arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs or (arguments.vararg and node.name != "__exit__"):
+            raise module.refuse(node, "star arguments: name each parameter")
+        plain = list(arguments.args)
+        if not made.static:
+            if not plain or plain[0].arg != "self":
+                raise module.refuse(node, "a method's first parameter is `self`; without one, mark it @staticmethod")
+            plain = plain[1:]
+        defaults: list[ast.expr | None] = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
+        for argument, default in zip(plain, defaults, strict=True):
+            if argument.annotation is None:
+                raise module.refuse(argument, f"parameter `{argument.arg}` has no type: annotate it")
+            kind = self.type_of(argument.annotation, module, env)
+            if isinstance(kind, (t.Array, t.Embedded)) or kind in (t.VOID, t.NEVER):
+                raise module.refuse(argument, f"parameter `{argument.arg}`: {kind.shown} cannot be passed; pass a reference to what holds it")
+            made.parameters.append(Parameter(argument.arg, kind, default))
+        if node.returns is None:
+            raise module.refuse(node, f"`{node.name}` has no result type: write `-> None` when it returns nothing")
+        match node.returns:
+            case ast.Subscript(value=ast.Name(id="Iterator"), slice=inner):
+                made.element = self.type_of(inner, module, env)
+            case _:
+                made.result = self.type_of(node.returns, module, env)
+                if isinstance(made.result, (t.Array, t.Embedded)):
+                    raise module.refuse(node, f"{made.result.shown} cannot be returned")
+
+
+def _decorator_name(decorator: ast.expr) -> str:
+    inner = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return inner.id if isinstance(inner, ast.Name) else ""
+
+
+__all__ = ["ClassInfo", "ClassInstance", "Declarations", "Environment", "Folded", "FunctionInstance", "Parameter", "result_key"]

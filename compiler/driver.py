@@ -1,0 +1,186 @@
+"""From a program to C files and objects on disk. Everything is cached by content: what did not change is not made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compiler import cython_backend, cython_nodes
+from compiler.errors import CompileError
+from compiler.header import Header
+from compiler.program import Program, Target
+from compiler.whole import Compiler
+
+CLANG = "clang-19"
+HARDENING = (
+    "-fsanitize=array-bounds,signed-integer-overflow,shift,integer-divide-by-zero,unreachable,return,null",
+    "-fsanitize-trap=all",
+    "-ftrivial-auto-var-init=zero",
+)
+COMMON = (
+    "-std=gnu17", "-g", "-O2", "-Wall", "-Werror", "-Wno-unused-label", "-Wno-unused-but-set-variable", "-Wno-parentheses-equality",
+    "-Wno-sometimes-uninitialized", "-Wno-incompatible-pointer-types-discards-qualifiers", "-Wno-tautological-compare", "-Wno-uninitialized",
+    "-Wno-unused-value", "-Wno-unused-const-variable", "-Wno-tautological-constant-out-of-range-compare", "-Wno-missing-braces", "-Wno-unused-function",
+    "-fno-omit-frame-pointer", "-fno-strict-aliasing",
+)  # fmt: skip
+TARGETS = {
+    "arm64": Target(
+        "arm64",
+        {"hv.arch": "hv.arm64.arch"},
+        hosted=False,
+        clang=(
+            "--target=aarch64-none-elf", "-march=armv8-a", "-ffreestanding", "-mgeneral-regs-only", "-mno-outline-atomics", "-mcmodel=small", "-fno-pic",
+            "-fstack-protector-strong", "-mno-omit-leaf-frame-pointer", "-flto=thin", "-mstrict-align", *HARDENING,
+        ),
+    ),
+    "arm64-guest": Target(
+        "arm64-guest",
+        {},
+        hosted=False,
+        clang=("--target=aarch64-none-elf", "-march=armv8-a", "-ffreestanding", "-mgeneral-regs-only", "-mno-outline-atomics", "-fno-pic", "-mstrict-align", *HARDENING),
+    ),
+    "host": Target(
+        "host",
+        {"hv.arch": "hv.sim.arch"},
+        hosted=True,
+        clang=("-fPIC", "-O1", "-fsanitize=array-bounds,signed-integer-overflow,shift,integer-divide-by-zero,unreachable,return,null", "-fsanitize-trap=all"),
+    ),
+}  # fmt: skip
+ROOTS = {"arm64": "hv.arm64.main", "host": "hv.sim.roots", "arm64-guest": "qemu-tests.guests.hello"}
+
+
+@dataclass
+class Output:
+    """What a compilation made: C sources in the directory, the text for cffi, and the symbols by Python name."""
+
+    directory: Path
+    sources: list[Path] = field(default_factory=list)
+    inputs: list[Path] = field(default_factory=list)
+    declarations: str = ""
+    symbols: dict[str, Any] = field(default_factory=dict)
+
+
+def front_end(program: Program) -> Compiler:
+    compiler = Compiler(program)
+    compiler.compile()
+    return compiler
+
+
+def _lower(job: tuple[str, str, list[tuple[str, int] | None], str]) -> tuple[str, str | None, tuple[str, int, str] | None]:
+    name, text, where, header = job
+    try:
+        return name, cython_backend.lower(text, name.replace(".", "_"), where, header), None
+    except cython_backend.BackendError as error:
+        return name, None, (error.file, error.line, error.message)
+
+
+def emit(compiler: Compiler, directory: Path, jobs: int | None = None) -> Output:
+    """Writes the program's C. Raises CompileError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    header = Header(compiler)
+    output = Output(directory, inputs=[m.path for m in compiler.program.ordered])
+    write(directory / "hv.h", header.text())
+    write(directory / "data.c", header.data())
+    write(directory / "offsets.c", header.offsets_source())
+    output.sources.append(directory / "data.c")
+    backend = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (cython_backend, cython_nodes))).hexdigest()
+    work = []
+    for name, unit in compiler.units.items():
+        stem = name.replace(".", "_")
+        write(directory / f"{stem}.h", unit.header())
+        source = directory / f"{stem}.c"
+        output.sources.append(source)
+        text, where = unit.cython()
+        digest = hashlib.sha256(repr((backend, text, where)).encode()).hexdigest()
+        mark = directory / f"{stem}.digest"
+        if not source.exists() or not mark.exists() or mark.read_text() != digest:
+            write(directory / f"{stem}.pyx", text)
+            work.append((name, text, where, f"{stem}.h"))
+    for (name, text, where, _), (_, c, refused) in zip(work, _map(_lower, work, jobs), strict=True):
+        if refused is not None:
+            raise CompileError(refused[0], refused[1], f"the back end refused: {refused[2]}")
+        assert c is not None
+        stem = name.replace(".", "_")
+        write(directory / f"{stem}.c", c)
+        (directory / f"{stem}.digest").write_text(hashlib.sha256(repr((backend, text, where)).encode()).hexdigest())
+    output.declarations = "\n".join([*cffi_types(), *header.declarations(attributes=False), *(f"{header.prototype(f).replace('__attribute__((noreturn, cold)) ', '')};" for f in header.functions())])
+    output.declarations += "\n" + "\n".join(f"extern {header.declarator(g.type, g.c)};" for g in header.variables())
+    if compiler.per_cpu_classes:
+        output.declarations += f"\nextern per_cpu cx_per_cpu[{compiler.program.config.get('CONFIG_NR_CPUS', 4)}];"
+    output.symbols = symbols(compiler, header)
+    write(directory / "symbols.json", json.dumps(output.symbols, indent=1))
+    write(directory / "declarations.h", output.declarations)
+    return output
+
+
+def cffi_types() -> list[str]:
+    from compiler.prelude import TYPES
+
+    return [TYPES]
+
+
+def symbols(compiler: Compiler, header: Header) -> dict[str, Any]:
+    """Python names to what C calls them, for tests and debuggers."""
+    found: dict[str, Any] = {"functions": {}, "variables": {}, "classes": {}, "registers": compiler.registers, "per_cpu": []}
+    for f in header.functions():
+        found["functions"][f.qualified] = {
+            "c": f.c, "raises": f.raises, "method": not f.static, "result": f.result.shown,
+            "parameters": [[p.name, p.type.shown] for p in f.parameters],
+        }  # fmt: skip
+    for g in header.variables():
+        found["variables"][f"{g.declaration.module.name}.{g.declaration.name}"] = {"c": g.c, "type": g.type.shown}
+    for i in header.instances():
+        found["classes"][f"{i.info.module.name}.{i.shown}"] = i.c
+    found["per_cpu"] = [c.c for c in compiler.per_cpu_classes]
+    for declaration, enum in compiler.declarations.enums.items():
+        if enum is not None:
+            found["classes"].setdefault(f"{declaration.module.name}.{declaration.name}", enum.c)
+    return found
+
+
+def _map(function: Any, work: list[Any], jobs: int | None) -> Iterable[Any]:
+    if len(work) <= 2 or jobs == 1:
+        return [function(item) for item in work]
+    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+        return list(pool.map(function, work, chunksize=4))
+
+
+def write(path: Path, text: str) -> None:
+    """Writes when the text differs, so that time stamps tell what changed."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def _compile_one(job: tuple[list[str], str, str]) -> str:
+    command, stamp, digest = job
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"{' '.join(command)}\n{done.stderr}"
+    Path(stamp).write_text(digest)
+    return ""
+
+
+def compile_objects(output: Output, flags: Iterable[str], tag: str, jobs: int | None = None) -> list[Path]:
+    """Compiles every source with clang; unchanged ones are kept. Raises RuntimeError with clang's words."""
+    flags = [*COMMON, *flags]
+    shared = (output.directory / "hv.h").read_bytes()
+    objects, work = [], []
+    for source in output.sources:
+        made = source.with_suffix(f".{tag}.o")
+        objects.append(made)
+        own = source.with_suffix(".h")
+        digest = hashlib.sha256(repr(flags).encode() + shared + source.read_bytes() + (own.read_bytes() if own.exists() else b"")).hexdigest()
+        stamp = source.with_suffix(f".{tag}.stamp")
+        if not made.exists() or not stamp.exists() or stamp.read_text() != digest:
+            work.append(([CLANG, *flags, "-I", str(output.directory), "-c", str(source), "-o", str(made)], str(stamp), digest))
+    problems = [p for p in _map(_compile_one, work, jobs) if p]
+    if problems:
+        raise RuntimeError("\n".join(problems[:3]))
+    return objects

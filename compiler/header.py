@@ -1,0 +1,273 @@
+"""The C that the front end writes itself: declarations shared by all modules, and the definitions of data.
+
+`hv.h` holds types, structures, prototypes and small inline functions; `data.c` the variables, tables and interface tables. The plain
+declarations among them also serve the host tests through cffi.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Any
+
+from compiler import typesystem as t
+from compiler.declare import ClassInstance, FunctionInstance
+from compiler.expressions import ERRNO_NUMBERS
+from compiler.lowering import c_field
+from compiler.prelude import TYPES, helpers
+from compiler.unit import c_string
+from compiler.whole_types import Global
+
+if TYPE_CHECKING:
+    from compiler.whole import Compiler
+
+OPERAND = re.compile(r"\{(\w+)(?::(\w))?\}")
+
+
+class Header:
+    def __init__(self, compiler: Compiler) -> None:
+        self.compiler = compiler
+        self.hosted = compiler.program.target.hosted
+
+    # Structures
+
+    def instances(self) -> list[ClassInstance]:
+        """Every class, what is embedded before what embeds it."""
+        found = {i.c: i for i in self.compiler.declarations.instances.values() if i.info.shape != "protocol"}
+        return [found[name] for name in self.compiler.embedding_order(list(found)) if name in found]
+
+    def declarator(self, kind: t.Type, name: str) -> str:
+        suffix = ""
+        while isinstance(kind, t.Array):
+            suffix += f"[{kind.length}]"
+            kind = kind.element
+        return f"{kind.c} {name}{suffix}"
+
+    def structure(self, instance: ClassInstance, attributes: bool) -> str:
+        fields = [self.declarator(kind, c_field(name)) for name, kind in instance.fields.items() if not isinstance(kind, t.ConstType)]
+        fields += [f"{e.c} {e.c}" for e in self.compiler.extensions(instance)]
+        body = " ".join(f"{f};" for f in fields) or "u8 cx_empty;"
+        aligned = ""
+        if instance.info.alignment is not None and attributes:
+            n = self.compiler.constant_of(instance.info.alignment, instance.info.module, {}).value
+            aligned = f" __attribute__((aligned({n})))"
+        return f"struct {instance.c} {{ {body} }}{aligned};"
+
+    def declarations(self, attributes: bool) -> list[str]:
+        """Type declarations without code: what cffi reads too."""
+        compiler = self.compiler
+        instances = self.instances()
+        protocols = [i for i in compiler.declarations.instances.values() if i.info.shape == "protocol"]
+        for instance in instances:
+            for kind in instance.fields.values():
+                self.note_function_types(kind)
+        for found in compiler.globals.found.values():
+            self.note_function_types(found.type)
+        lines = [f"typedef struct {i.c} {i.c};" for i in instances]
+        for protocol in protocols:
+            lines.append(f"typedef struct {protocol.c}_table {protocol.c}_table;")
+            lines.append(f"typedef struct {protocol.c} {protocol.c}; struct {protocol.c} {{ void *object; const {protocol.c}_table *table; }};")
+        emitted: set[str] = set()
+        for kind in list(compiler.function_types.values()):
+            self.function_type(kind, lines, emitted)
+        lines += [self.structure(i, attributes) for i in instances]
+        for key, result in compiler.results.items():
+            lines.append(f"typedef struct {key} {key}; struct {key} {{ {result.c} value; i32 error; }};")
+        for protocol in protocols:
+            methods = []
+            for name in protocol.info.methods:
+                method = protocol.method(name)
+                assert method is not None
+                arguments = ", ".join(["void *", *(p.type.c for p in method.parameters)])
+                methods.append(f"{method.return_c} (*{name})({arguments});")
+            lines.append(f"struct {protocol.c}_table {{ {' '.join(methods) or 'u8 cx_empty;'} }};")
+        if compiler.per_cpu_classes:
+            fields = " ".join(f"{c.c} {c.c};" for c in compiler.per_cpu_classes)
+            lines.append(f"typedef struct per_cpu per_cpu; struct per_cpu {{ {fields} }}{' __attribute__((aligned(64)))' if attributes else ''};")
+        return lines
+
+    def note_function_types(self, kind: t.Type) -> None:
+        while isinstance(kind, (t.Array, t.Nullable)):
+            kind = kind.element if isinstance(kind, t.Array) else kind.of
+        if isinstance(kind, t.Function):
+            self.compiler.function_types[kind.c] = kind
+
+    def function_type(self, kind: t.Function, lines: list[str], emitted: set[str]) -> None:
+        if kind.c in emitted:
+            return
+        emitted.add(kind.c)
+        for inner in (*kind.parameters, kind.result):
+            inner = inner.of if isinstance(inner, t.Nullable) else inner
+            if isinstance(inner, t.Function):
+                self.function_type(inner, lines, emitted)
+        lines.append(f"typedef {kind.result.c} (*{kind.c})({', '.join(p.c for p in kind.parameters) or 'void'});")
+
+    def functions(self) -> list[FunctionInstance]:
+        return [f for f in self.compiler.lowered.values() if "asm" not in f.decorators and not self.left_out(f)]
+
+    def left_out(self, function: FunctionInstance) -> bool:
+        return "test_only" in function.decorators and not self.hosted
+
+    def prototype(self, function: FunctionInstance) -> str:
+        arguments = ", ".join(f"{c} {c_field(name)}" for c, name in function.arguments) or "void"
+        never = "__attribute__((noreturn, cold)) " if function.result is t.NEVER and not function.raises else ""
+        return f"{never}{function.return_c} {function.c}({arguments})"
+
+    def variables(self) -> list[Global]:
+        return [g for g in self.compiler.globals.found.values() if g.constant is None and not isinstance(g.type, t.RegisterType)]
+
+    # hv.h
+
+    def text(self) -> str:
+        compiler = self.compiler
+        lines = ["#pragma once", TYPES + helpers(), *self.declarations(attributes=True)]
+        for g in self.variables():
+            lines.append(f"extern {'const ' if g.read_only else ''}{self.declarator(g.type, g.c)};")
+        lines += [self.per_cpu_text()] if compiler.per_cpu_classes else []
+        lines += [f"{self.prototype(f)};" for f in self.functions()]
+        for key, result in compiler.results.items():
+            lines.append(f"CX_INLINE {key} {key}_done({result.c} value) {{ return ({key}){{ .value = value }}; }}")
+            lines.append(f"CX_INLINE {key} {key}_failed(i32 error) {{ return ({key}){{ .error = error }}; }}")
+        for name, (interface, instance) in sorted(compiler.casts.items()):
+            table = f"{interface.c}_for_{instance.c}"
+            lines.append(f"extern const {interface.c}_table {table};")
+            lines.append(f"CX_INLINE {interface.c} {name}({instance.c} *object) {{ return ({interface.c}){{ object, &{table} }}; }}")
+        lines += [self.enum_name(e) for e in compiler.named_enums.values()]
+        lines += [self.enum_check(e) for e in compiler.checked_enums.values()]
+        lines.append("_Noreturn void cx_assertion_failed(text said);")
+        lines.append("text cx_errno_name(i32 error);")
+        lines += [f"extern char {s}[]{' __attribute__((weak))' if self.hosted else ''}; CX_INLINE u64 cx_symbol_{s}(void) {{ return (u64){s}; }}" for s in sorted(compiler.linker_symbols)]
+        lines += self.registers()
+        lines += [self.assembly(f) for f in compiler.lowered.values() if "asm" in f.decorators]
+        return "\n".join(lines) + "\n"
+
+    def per_cpu_text(self) -> str:
+        count = self.compiler.program.config.get("CONFIG_NR_CPUS", 4)
+        lines = [f"extern per_cpu cx_per_cpu[{count}];"]
+        if self.hosted:
+            lines.append("extern __thread per_cpu *cx_current;")
+            lines.append("CX_INLINE per_cpu *cx_this_cpu(void) { return cx_current; }")
+            lines.append("CX_INLINE void cx_attach_cpu(u64 cpu) { cx_current = &cx_per_cpu[cpu]; }")
+        else:
+            lines.append('CX_INLINE per_cpu *cx_this_cpu(void) { per_cpu *area; __asm__("mrs %0, tpidr_el2" : "=r"(area)); return area; }')
+            lines.append('CX_INLINE void cx_attach_cpu(u64 cpu) { __asm__ volatile("msr tpidr_el2, %0" : : "r"(&cx_per_cpu[cpu]) : "memory"); }')
+        return "\n".join(lines)
+
+    def enum_name(self, kind: t.EnumType) -> str:
+        cases = " ".join(f"case {n}: return (text){{ {c_string(name.encode())}, {len(name)} }};" for name, n in first_names(kind).items())
+        return f"static inline __attribute__((unused)) text {kind.key}_name({kind.c} x) {{ switch (x) {{ {cases} }} return (text){{ \"?\", 1 }}; }}"
+
+    def enum_check(self, kind: t.EnumType) -> str:
+        if kind.flags:
+            mask = 0
+            for n in kind.members.values():
+                mask |= n
+            test = f"x & ~{mask}UL"
+            return f"CX_INLINE {kind.c} {kind.key}_checked({kind.c} x) {{ if ({test}) __builtin_trap(); return x; }}"
+        cases = " ".join(f"case {n}{'UL' if n > 0x7FFFFFFF else ''}:" for n in sorted(set(kind.members.values())))
+        return f"CX_INLINE {kind.c} {kind.key}_checked({kind.c} x) {{ switch (x) {{ {cases} return x; }} __builtin_trap(); }}"
+
+    def registers(self) -> list[str]:
+        names = self.compiler.registers
+        if self.hosted:
+            lines = [f"extern __thread u64 cx_registers[{len(names) or 1}];"]
+            for name, index in names.items():
+                lines.append(f"CX_INLINE u64 cx_read_{name}(void) {{ return cx_registers[{index}]; }}")
+                lines.append(f"CX_INLINE void cx_write_{name}(u64 value) {{ cx_registers[{index}] = value; }}")
+            return lines
+        lines = []
+        for name in names:
+            lines.append(f'CX_INLINE u64 cx_read_{name}(void) {{ u64 value; __asm__ volatile("mrs %0, {name}" : "=r"(value)); return value; }}')
+            lines.append(f'CX_INLINE void cx_write_{name}(u64 value) {{ __asm__ volatile("msr {name}, %0" : : "r"(value) : "memory"); }}')
+        return lines
+
+    def assembly(self, function: FunctionInstance) -> str:
+        """An @asm function as an inline function; on a host it does nothing and returns 0."""
+        result = function.result
+        value = result is not t.VOID and result is not t.NEVER
+        head = f"CX_INLINE {'_Noreturn ' if result is t.NEVER else ''}{result.c} {function.c}({', '.join(f'{c} {n}' for c, n in function.arguments) or 'void'})"
+        if self.hosted:
+            return f"{head} {{ {'return 0;' if value else '__builtin_trap();' if result is t.NEVER else ''} }}"
+        call: Any = function.decorators["asm"]
+        if not (isinstance(call, ast.Call) and len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)):
+            raise function.module.refuse(call, "@asm(\"instructions\")")
+        pure = any(k.arg == "pure" and isinstance(k.value, ast.Constant) and k.value.value for k in call.keywords)
+        known = {name for _, name in function.arguments} | ({"result"} if value else set())
+        immediates: set[str] = set()
+
+        def operand(found: re.Match[str]) -> str:
+            name, form = found.group(1), found.group(2) or "x"
+            if name not in known or form not in "xwi":
+                raise function.module.refuse(call, f"`{found.group(0)}` names no parameter")
+            if form == "i":
+                immediates.add(name)
+            return f"%{'c' if form == 'i' else form}[{name}]"
+
+        text = OPERAND.sub(operand, call.args[0].value.replace("%", "%%"))
+        inputs = ", ".join(f'[{n}] "{"i" if n in immediates else "r"}"({"(u64)" if c.endswith("*") else ""}{n})' for c, n in function.arguments)
+        output = '[result] "=r"(result)' if value else ""
+        body = f"__asm__ {'' if pure else 'volatile'}({c_string(text.encode())} : {output} : {inputs}{'' if pure else ' : ' + chr(34) + 'memory' + chr(34) + ', ' + chr(34) + 'cc' + chr(34)});"
+        wide = "u64" if result.c in ("u64", "i64") or result.c.endswith("*") else "u32"
+        if value:
+            return f"{head} {{ {wide} result; {body} return ({result.c})result; }}"
+        return f"{head} {{ {body}{' __builtin_unreachable();' if result is t.NEVER else ''} }}"
+
+    # data.c
+
+    def data(self) -> str:
+        compiler = self.compiler
+        lines = ['#include "hv.h"']
+        for g in self.variables():
+            initial = f" = {g.initial}" if g.initial is not None else ""
+            lines.append(f"{'const ' if g.read_only else ''}{self.declarator(g.type, g.c)}{initial};")
+        if compiler.per_cpu_classes:
+            lines.append(f"per_cpu cx_per_cpu[{compiler.program.config.get('CONFIG_NR_CPUS', 4)}];")
+            if self.hosted:
+                lines.append("__thread per_cpu *cx_current = &cx_per_cpu[0];")
+        if self.hosted:
+            lines.append(f"__thread u64 cx_registers[{len(compiler.registers) or 1}];")
+        for _, (interface, instance) in sorted(compiler.casts.items()):
+            rows = []
+            for name in interface.info.methods:
+                method = instance.method(name)
+                assert method is not None
+                rows.append(f".{name} = (void *){method.c}")
+            lines.append(f"const {interface.c}_table {interface.c}_for_{instance.c} = {{ {', '.join(rows) or '0'} }};")
+        cases = " ".join(f"case {n}: return (text){{ \"{name}\", {len(name)} }};" for name, n in ERRNO_NUMBERS.items())
+        lines.append(f"text cx_errno_name(i32 error) {{ switch (error) {{ {cases} }} return (text){{ \"E?\", 2 }}; }}")
+        if self.hosted:
+            lines.append("extern long write(int, const void *, unsigned long);")
+            lines.append('_Noreturn void cx_assertion_failed(text said) { write(2, said.data, said.length); write(2, "\\n", 1); __builtin_trap(); }')
+            for f in compiler.lowered.values():
+                if "extern" in f.decorators:
+                    lines.append(f"__attribute__((weak)) {self.prototype(f)} {{ __builtin_trap(); }}")
+        else:
+            lines.append("_Noreturn void cx_assertion_failed(text said) { (void)said; __builtin_trap(); }")
+        return "\n".join(lines) + "\n"
+
+    # Offsets for assembly
+
+    def offsets_source(self) -> str:
+        """C whose assembly output holds `->NAME value` lines for asm_offsets.h."""
+        lines = ['#include "hv.h"', "void cx_offsets(void) {"]
+        for instance in self.instances():
+            if instance.info.assembly:
+                name = instance.info.declaration.name
+                lines.append(f'__asm__ volatile("\\n->{name}_SIZE %c0" : : "i"(sizeof({instance.c})));')
+                for field, kind in instance.fields.items():
+                    if not isinstance(kind, t.ConstType):
+                        lines.append(f'__asm__ volatile("\\n->{name}_{field} %c0" : : "i"(__builtin_offsetof({instance.c}, {c_field(field)})));')
+        if self.compiler.per_cpu_classes:
+            lines.append('__asm__ volatile("\\n->PER_CPU_SIZE %c0" : : "i"(sizeof(per_cpu)));')
+            for c in self.compiler.per_cpu_classes:
+                if c.info.assembly:
+                    lines.append(f'__asm__ volatile("\\n->PER_CPU_{c.info.declaration.name} %c0" : : "i"(__builtin_offsetof(per_cpu, {c.c})));')
+        return "\n".join([*lines, "}", ""])
+
+
+def first_names(kind: t.EnumType) -> dict[str, int]:
+    """One name for each number."""
+    found: dict[int, str] = {}
+    for name, n in kind.members.items():
+        found.setdefault(n, name)
+    return {name: n for n, name in found.items()}

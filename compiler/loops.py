@@ -1,0 +1,240 @@
+"""Lowering loops. Each has a bound: a constant, an asserted maximum, what it walks over, or a written reason."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from compiler import typesystem as t
+from compiler.declare import FunctionInstance
+from compiler.lowering import Frame, Local, Lowering, Scope
+from compiler.program import Builtin, VariableDeclaration
+from compiler.typesystem import Value
+from compiler.whole_types import RegistryGlobal
+
+
+class Loops(Lowering):
+    def on_While(self, node: ast.While) -> bool:
+        function = self.scope.function
+        if "unbounded" not in function.decorators:
+            raise self.refuse(node, "`while` has no bound: use `for … in bounded(n, MAX)`, an iterator, or mark the function @unbounded(\"why it ends\")")
+        reason = function.decorators["unbounded"]
+        if not (isinstance(reason, ast.Call) and reason.args and isinstance(reason.args[0], ast.Constant) and isinstance(reason.args[0].value, str)):
+            raise self.refuse(reason, "@unbounded needs the reason: @unbounded(\"why that ends or must not\")")
+        if node.orelse:
+            raise self.refuse(node, "a loop has no `else`")
+        self.forget_assigned(node.body)
+        before = set(self.narrowed)
+        frame = Frame(self.scope, "loop", label=self.label(), again=self.label())
+        yes, no = self.narrowings(node.test)
+        endless = False
+        with self.block("while True:"):
+            condition = self.coerce(self.expression(node.test, t.BOOL), t.BOOL, node)
+            if condition.const is True:
+                endless = True
+            else:
+                with self.block(f"if not ({condition.text}):"):
+                    self.emit("break")
+            self.narrow(yes)
+            self.frames.append(frame)
+            self.lower_block(node.body)
+            self.frames.pop()
+            if "continue" in frame.used:
+                self.put_label(frame.again)
+        self.narrowed = before
+        if "break" in frame.used:
+            self.put_label(frame.label)
+        elif not endless:
+            self.narrow(no)
+        return endless and "break" not in frame.used
+
+    def on_For(self, node: ast.For) -> bool:
+        if node.orelse:
+            raise self.refuse(node, "a loop has no `else`")
+        self.forget_assigned([node])
+        before = set(self.narrowed)
+        subject = node.iter
+        if isinstance(subject, ast.Call) and isinstance(subject.func, ast.Name):
+            found = self.compiler.program.look_up(self.module, subject.func.id)
+            word = found.name if isinstance(found, Builtin) else None
+            if word in ("range", "bounded"):
+                self.counted(node, subject, word)
+                self.narrowed = before
+                return False
+            if word == "enumerate" and len(subject.args) == 1:
+                self.over(node, self.expression(subject.args[0], None), numbered=True)
+                self.narrowed = before
+                return False
+        generator = self.generator_called(subject)
+        if generator is not None:
+            self.expand(node, *generator)
+        else:
+            self.over(node, self.expression(subject, None), numbered=False)
+        self.narrowed = before
+        return False
+
+    def counted(self, node: ast.For, call: ast.Call, word: str) -> None:
+        values = [self.expression(a, None) for a in call.args]
+        if word == "bounded":
+            if len(values) not in (2, 3):
+                raise self.refuse(node, "bounded(n, MAX) or bounded(start, stop, MAX)")
+            limit = values.pop()
+            if limit.const is None:
+                raise self.refuse(node, "the last argument of bounded(…) is the constant maximum")
+            start = values[0] if len(values) == 2 else Value("0", t.LITERAL, const=0)
+            stop, step = values[-1], 1
+        else:
+            if any(v.const is None for v in values) or not values:
+                raise self.refuse(node, "range(…) of what is not constant has no bound: write bounded(n, MAX)")
+            start = values[0] if len(values) > 1 else Value("0", t.LITERAL, const=0)
+            stop = values[1] if len(values) > 1 else values[0]
+            step = values[2].const if len(values) > 2 else 1
+            limit = stop
+        kind = next((v.type for v in (stop, start) if v.type is not t.LITERAL), t.I32 if step < 0 else t.U32)
+        if not isinstance(kind, (t.Int, t.Kind)):
+            raise self.refuse(node, f"a loop counts integers, not {kind.shown}")
+        if step == 0:
+            raise self.refuse(node, "a step of zero")
+        first = self.spill(self.coerce(start, kind, node))
+        last = self.spill(self.coerce(stop, kind, node))
+        if word == "bounded":
+            count = last.text if start.const == 0 else f"({last.text} - {first.text})"
+            check = f"{count} > {self.number(limit.const, t.base_of(kind))}"
+            if start.const != 0:
+                check = f"{last.text} > {first.text} and {check}"
+            with self.block(f"if {check}:"):
+                text = self.unit.literal(f"{self.module.shown}:{node.lineno}: a loop is over its bound of {limit.const}")
+                self.emit(f"{self.compiler.assertion_handler(self)}({text})")
+        if not isinstance(node.target, ast.Name):
+            raise self.refuse(node, "this loop yields one number")
+        counter = self.temporary(kind)
+        self.emit(f"{counter} = {first.text}")
+        target = self.loop_name(node.target.id, kind, node)
+        with self.block(f"while {counter} {'<' if step > 0 else '>'} {last.text}:"):
+            self.emit(f"{target} = {counter}")
+            frame = self.body(node)
+            if "continue" in frame.used:
+                self.put_label(frame.again)
+            self.emit(f"{counter} = <{kind.c}>({counter} {'+' if step > 0 else '-'} {self.number(abs(step), t.base_of(kind))})")
+        if "break" in frame.used:
+            self.put_label(frame.label)
+
+    def loop_name(self, name: str, kind: t.Type, node: ast.For) -> str:
+        if name == "_":
+            return self.temporary(kind)
+        local = self.scope.names.get(name)
+        if local is None or local.type is not kind:
+            local = self.new_local(name, kind, node)
+        return local.c
+
+    def body(self, node: ast.For) -> Frame:
+        frame = Frame(self.scope, "loop", label=self.label(), again=self.label())
+        self.frames.append(frame)
+        self.lower_block(node.body)
+        self.frames.pop()
+        return frame
+
+    def over(self, node: ast.For, subject: Value, numbered: bool) -> None:
+        """Over an array's elements, a registry's entries, or what a class's `__iter__` yields."""
+        if isinstance(subject.type, t.ClassType):
+            method = subject.type.instance.method("__iter__")
+            if method is None or method.element is None or numbered:
+                raise self.refuse(node, f"{subject.type.shown} cannot be looped over: it has no `__iter__` that yields")
+            self.expand(node, method, self.reference(subject, node), [])
+            return
+        if not isinstance(subject.type, t.Array):
+            raise self.refuse(node, f"cannot loop over {subject.type.shown}")
+        if isinstance(node.iter, ast.Name):
+            found = self.compiler.program.look_up(self.module, node.iter.id)
+            if isinstance(found, VariableDeclaration) and isinstance(g := self.compiler.globals.of(found, node), RegistryGlobal) and not g.entries:
+                return
+        names = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
+        if len(names) != (2 if numbered else 1) or not all(isinstance(n, ast.Name) for n in names):
+            raise self.refuse(node, "`for x in …`, or `for i, x in enumerate(…)`")
+        counter = self.temporary(t.U32)
+        self.emit(f"{counter} = 0")
+        element = subject.type.element
+        kind = element.of if isinstance(element, (t.Embedded, t.Atomic)) else element
+        if isinstance(element, t.Atomic):
+            raise self.refuse(node, "atomics are reached by index")
+        target = self.loop_name(names[-1].id, kind, node)  # type: ignore[attr-defined]
+        index = self.loop_name(names[0].id, t.U32, node) if numbered else ""  # type: ignore[attr-defined]
+        with self.block(f"while {counter} < {subject.type.length}:"):
+            take = "&" if isinstance(element, t.Embedded) else ""
+            self.emit(f"{target} = {take}{subject.text}[{counter}]")
+            if numbered:
+                self.emit(f"{index} = {counter}")
+            frame = self.body(node)
+            if "continue" in frame.used:
+                self.put_label(frame.again)
+            self.emit(f"{counter} = {counter} + 1")
+        if "break" in frame.used:
+            self.put_label(frame.label)
+
+    # Iterators
+
+    def generator_called(self, node: ast.expr) -> tuple[FunctionInstance, Value | None, list[Value]] | None:
+        """`queue.pending(x)` where the method is a generator: the method, its self and its arguments."""
+        if not isinstance(node, ast.Call):
+            return None
+        before = len(self.lines)
+        target = self.callee(node.func)
+        if target is None or target[0].element is None:
+            del self.lines[before:]
+            return None
+        function, me = target
+        if me is not None:
+            me = self.spill(self.reference(me, node))
+        return function, me, self.match_arguments(function, node)
+
+    def expand(self, node: ast.For, function: FunctionInstance, me: Value | None, arguments: list[Value]) -> None:
+        """Lowers an iterator's body here, with the loop's body at its `yield`."""
+        if any(f.shape == "expansion" and f.scope.function is function for f in self.frames):
+            raise self.refuse(node, f"`{function.node.name}` would be expanded inside itself")
+        if not isinstance(node.target, ast.Name):
+            raise self.refuse(node, "this loop yields one value")
+        assert function.element is not None
+        yields = [n for n in ast.walk(function.node) if isinstance(n, ast.Yield)]
+        if len(yields) != 1:
+            raise function.module.refuse(function.node, "an iterator has exactly one `yield`")
+        target = self.loop_name(node.target.id, function.element, node)
+        caller = self.scope
+        outer_frame = Frame(caller, "loop", label=self.label(), again=self.label())
+        self.frames.append(outer_frame)
+        inner = Scope(function, caller, self.fresh("x") + "_")
+        if me is not None:
+            me = self.spill(me)
+            inner.names["self"] = Local(me.text, me.type, place=me.place, frozen=True)
+        for parameter, value in zip(function.parameters, arguments, strict=True):
+            name = self.declare(inner.prefix + parameter.name, parameter.type)
+            self.emit(f"{name} = {value.text}")
+            inner.names[parameter.name] = Local(name, parameter.type)
+        expansion = Frame(inner, "expansion", label=self.label())
+        inner.yielded = self.at_yield(node, caller, target, outer_frame)
+        self.frames.append(expansion)
+        self.scope = inner
+        self.compiler.note_call(self.function, function)
+        self.lower_block(function.node.body)
+        self.scope = caller
+        self.frames.pop()
+        self.frames.pop()
+        self.at(node)
+        self.put_label(expansion.label)
+        if "break" in outer_frame.used:
+            self.put_label(outer_frame.label)
+
+    def at_yield(self, node: ast.For, caller: Scope, target: str, frame: Frame) -> Callable[[Value], None]:
+        def run(value: Value) -> None:
+            here, self.scope = self.scope, caller
+            position = self.position
+            self.at(node)
+            self.emit(f"{target} = {value.text}")
+            again = frame.again
+            frame.used.discard("continue")
+            self.lower_block(node.body)
+            if "continue" in frame.used:
+                self.put_label(again)
+            self.scope = here
+            self.position = position
+
+        return run

@@ -1,0 +1,310 @@
+"""Lowering one function: its scopes, its temporaries, the ways out of it, and the Cython lines that come of it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from compiler import typesystem as t
+from compiler.declare import Environment, FunctionInstance
+from compiler.errors import CompileError
+from compiler.program import Module
+from compiler.typesystem import Value
+
+if TYPE_CHECKING:
+    from compiler.unit import Unit
+    from compiler.whole import Compiler
+
+RESERVED = frozenset(
+    """
+    gil nogil api public readonly extern inline cdef cpdef ctypedef cppclass struct union enum include cimport by new DEF IF ELIF ELSE
+    void char short int long float double signed unsigned const volatile auto register static switch case default goto do typedef sizeof
+    restrict bool boolean text message print exec size_t NULL main errno object type complex asm fused packed
+    u8 u16 u32 u64 i8 i16 i32 i64 True False None
+    """.split()
+)
+
+
+def c_field(name: str) -> str:
+    """A field's or parameter's name in C."""
+    return name + "_" if name in RESERVED else name
+
+
+@dataclass
+class Local:
+    c: str
+    type: t.Type
+    place: bool = False
+    frozen: bool = False
+    stack_object: bool = False
+
+
+@dataclass(eq=False)
+class Scope:
+    """The names of one body: the function's own, or an iterator's that is expanded in it."""
+
+    function: FunctionInstance
+    outer: Scope | None
+    prefix: str
+    names: dict[str, Local] = field(default_factory=dict)
+    global_names: set[str] = field(default_factory=set)
+    yielded: Callable[[Value], None] | None = None
+
+    @property
+    def module(self) -> Module:
+        return self.function.module
+
+    @property
+    def environment(self) -> Environment:
+        return self.function.environment
+
+    def within(self, other: Scope) -> bool:
+        """Whether a raise in `self` can be handled by a `try` of `other`."""
+        scope: Scope | None = self
+        while scope is not None:
+            if scope is other:
+                return True
+            scope = scope.outer
+        return False
+
+
+@dataclass(eq=False)
+class Frame:
+    """Something that a way out passes: a loop, an expanded iterator, a try, or a guard to release."""
+
+    scope: Scope
+    shape: str  # loop, expansion, try, guard
+    label: int = 0  # where break (loop), return (expansion) or a raise (try) goes
+    again: int = 0  # where continue goes
+    error: str = ""  # the variable that takes a try's error
+    release: Callable[[], None] | None = None
+    used: set[str] = field(default_factory=set)
+
+
+class Lowering:
+    """State shared by the mixins of expressions, calls, words and statements."""
+
+    def __init__(self, compiler: Compiler, unit: Unit, function: FunctionInstance) -> None:
+        self.compiler = compiler
+        self.unit = unit
+        self.function = function
+        self.scope = Scope(function, None, "")
+        self.lines: list[tuple[str, tuple[str, int]]] = []
+        self.locals: dict[str, str] = {}
+        self.frames: list[Frame] = []
+        self.narrowed: set[tuple[int, str]] = set()
+        self.depth = 1
+        self.counter = 0
+        self.position: tuple[str, int] = (function.module.shown, function.node.lineno)
+        self.dry = False
+
+    # Refusals and positions
+
+    @property
+    def module(self) -> Module:
+        return self.scope.module
+
+    def refuse(self, node: ast.AST, message: str) -> CompileError:
+        return self.module.refuse(node if hasattr(node, "lineno") else self.position[1], message)
+
+    def at(self, node: ast.AST) -> None:
+        self.position = (self.module.shown, getattr(node, "lineno", self.position[1]))
+
+    # Emission
+
+    def emit(self, text: str) -> None:
+        self.lines.append(("    " * self.depth + text, self.position))
+
+    @contextmanager
+    def block(self, opening: str) -> Iterator[None]:
+        """An indented block; an empty one gets its `pass`."""
+        self.emit(opening)
+        self.depth += 1
+        start = len(self.lines)
+        yield
+        if len(self.lines) == start:
+            self.emit("pass")
+        self.depth -= 1
+
+    def fresh(self, stem: str = "t") -> str:
+        self.counter += 1
+        return f"{stem}_{self.counter}"
+
+    def label(self) -> int:
+        self.counter += 1
+        return self.counter
+
+    def declare(self, c: str, kind: t.Type) -> str:
+        """Declares a C local that holds a value of the type (the storage itself, for arrays and embedded objects)."""
+        self.unit.use_type(kind)
+        self.locals[c] = self.unit.declarator(kind, c)
+        return c
+
+    def temporary(self, kind: t.Type) -> str:
+        return self.declare(self.fresh(), kind)
+
+    def raw_temporary(self, c_type: str, suffix: str = "") -> str:
+        name = self.fresh()
+        self.locals[name] = f"{c_type} {name}{suffix}"
+        return name
+
+    def spill(self, value: Value) -> Value:
+        """The value in a temporary, so that later statements cannot change what it reads."""
+        if value.const is not None or value.cost == 0 or value.type in (t.NULL, t.LITERAL) or isinstance(value.type, (t.Array, t.RegisterType)):
+            return value
+        if value.place:
+            value = Value("&" + value.text, value.type, cost=1, path=value.path)
+        name = self.temporary(value.type)
+        self.emit(f"{name} = {value.text}")
+        return Value(name, value.type, path=value.path, node=value.node)
+
+    def goto(self, label: int) -> None:
+        self.unit.helper("CX_GOTO", "void CX_GOTO(int)")
+        self.emit(f"CX_GOTO({label})")
+
+    def put_label(self, label: int) -> None:
+        self.unit.helper("CX_LABEL", "void CX_LABEL(int)")
+        self.emit(f"CX_LABEL({label})")
+
+    # Names
+
+    def new_local(self, name: str, kind: t.Type, node: ast.AST) -> Local:
+        """A local of the current scope; a name that comes back with another type gets other storage only in a `for`."""
+        c = f"{self.scope.prefix}{name}"
+        if c in RESERVED or c.startswith("__"):
+            c += "_"
+        if c in self.locals or c in self.argument_names:
+            c = self.fresh(c)
+        self.declare(c, kind)
+        local = Local(c, kind)
+        self.scope.names[name] = local
+        return local
+
+    @property
+    def argument_names(self) -> set[str]:
+        return {name for _, name in self.c_arguments}
+
+    @property
+    def c_arguments(self) -> list[tuple[str, str]]:
+        return [(c, c_field(name)) for c, name in self.function.arguments]
+
+    # Narrowing
+
+    def narrowings(self, node: ast.expr) -> tuple[set[str], set[str]]:
+        """The dotted paths known not to be null when the condition holds, and when it does not."""
+        match node:
+            case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=None)]):
+                path = path_of(left)
+                if path is not None:
+                    if isinstance(op, ast.IsNot):
+                        return {path}, set()
+                    if isinstance(op, ast.Is):
+                        return set(), {path}
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                yes, no = self.narrowings(operand)
+                return no, yes
+            case ast.BoolOp(op=ast.And(), values=values):
+                return set().union(*(self.narrowings(v)[0] for v in values)), set()
+            case ast.BoolOp(op=ast.Or(), values=values):
+                return set(), set().union(*(self.narrowings(v)[1] for v in values))
+        return set(), set()
+
+    def narrow(self, paths: set[str]) -> None:
+        self.narrowed |= {(id(self.scope), p) for p in paths}
+
+    def forget(self, path: str | None) -> None:
+        """An assignment to a path ends what was known of it and of what hangs below it."""
+        if path is not None:
+            scope = id(self.scope)
+            self.narrowed = {(s, p) for s, p in self.narrowed if s != scope or not (p == path or p.startswith(path + "."))}
+
+    def forget_assigned(self, body: list[ast.stmt]) -> None:
+        """Before a loop: what its body assigns is not known at its start."""
+        for outer in body:
+            for node in ast.walk(outer):
+                for target in assigned_targets(node):
+                    self.forget(path_of(target))
+
+    # Ways out
+
+    def unwind(self, until: Frame | None) -> None:
+        """Releases the guards between here and a frame (all of them for None), the innermost first."""
+        saved = self.frames
+        for i in range(len(saved) - 1, -1, -1):
+            frame = saved[i]
+            if frame is until:
+                break
+            if frame.release is not None:
+                self.frames = saved[:i]
+                frame.release()
+        self.frames = saved
+
+    def raise_error(self, error: str, node: ast.AST) -> None:
+        """Leaves with an error, for the nearest try or to the caller."""
+        for frame in reversed(self.frames):
+            if frame.shape == "try" and self.scope.within(frame.scope):
+                self.emit(f"{frame.error} = {error}")
+                self.unwind(frame)
+                self.goto(frame.label)
+                return
+        if not self.function.raises:
+            raise self.refuse(node, f"this may raise: mark `{self.function.node.name}` @raises, or handle it with try/except Errno")
+        self.unwind(None)
+        self.emit(f"return {self.failure(error)}")
+
+    def failure(self, error: str) -> str:
+        """The C value that a raising function returns for an error."""
+        if self.function.result in (t.VOID, t.NEVER):
+            return error
+        c = self.function.return_c
+        self.unit.use_result(self.function.result)
+        self.unit.helper(f"{c}_failed", f"{c} {c}_failed(i32)")
+        return f"{c}_failed({error})"
+
+    def success(self, value: str | None) -> str:
+        """The C statement that a function ends with."""
+        if not self.function.raises:
+            return "return" if value is None else f"return {value}"
+        if value is None:
+            return "return 0"
+        c = self.function.return_c
+        self.unit.use_result(self.function.result)
+        self.unit.helper(f"{c}_done", f"{c} {c}_done({self.function.result.c})")
+        return f"return {c}_done({value})"
+
+    # Defined by the mixins; named here so that each can call the others.
+
+    expression: Callable[..., Value]
+    coerce: Callable[..., Value]
+    call: Callable[..., Value]
+    invoke: Callable[..., Value]
+    lower_block: Callable[[list[ast.stmt]], bool]
+    reference: Callable[[Value, ast.AST], Value]
+
+
+def path_of(node: ast.AST) -> str | None:
+    """`self.queue.head` as text, for names and attributes only."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=attr):
+            inner = path_of(value)
+            return None if inner is None else f"{inner}.{attr}"
+    return None
+
+
+def assigned_targets(node: ast.AST) -> list[ast.expr]:
+    match node:
+        case ast.Assign(targets=targets):
+            return list(targets)
+        case ast.AnnAssign(target=target) | ast.AugAssign(target=target) | ast.For(target=target):
+            return [*target.elts] if isinstance(target, ast.Tuple) else [target]
+        case ast.withitem(optional_vars=target) if target is not None:
+            return [target]
+    return []
+
+
+__all__ = ["RESERVED", "Any", "Frame", "Local", "Lowering", "Scope", "assigned_targets", "path_of"]

@@ -1,0 +1,118 @@
+"""The constant part of the generated C header: integer types, checked conversions, text, messages, atomics."""
+
+from __future__ import annotations
+
+from compiler import typesystem as t
+
+DISTINCT = [t.INTS[name] for name in ("u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64")]
+
+TYPES = """\
+typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long u64;
+typedef signed char i8; typedef short i16; typedef int i32; typedef long i64; typedef _Bool boolean;
+typedef struct text text; struct text { const char *data; u64 length; };
+typedef struct piece piece; struct piece { const char *literal; u32 length; u16 slot; u8 kind; u8 width; u8 flags; };
+typedef struct message message; struct message { const piece *pieces; const u64 *values; u32 count; };
+"""
+
+HELPERS = """\
+#define NULL ((void *)0)
+#define CX_GOTO(n) goto cx_##n
+#define CX_LABEL(n) cx_##n: (void)0
+#define CX_FAILED(error) __builtin_expect((error) != 0, 0)
+#define CX_INLINE static inline __attribute__((always_inline, unused))
+CX_INLINE void cx_zero(void *object, u64 size) { __builtin_memset(object, 0, size); }
+CX_INLINE _Noreturn void cx_trap(void) { __builtin_trap(); }
+CX_INLINE u64 cx_field(u64 value, u64 mask) { if (value > mask) __builtin_trap(); return value; }
+CX_INLINE text cx_text_at(u64 address, u64 length) { return (text){ (const char *)address, length }; }
+CX_INLINE u8 cx_text_byte(text s, u64 index) { if (index >= s.length) __builtin_trap(); return (u8)s.data[index]; }
+CX_INLINE text cx_text_part(text s, u64 start, u64 stop) {
+    if (start > stop || stop > s.length) __builtin_trap();
+    return (text){ s.data + start, stop - start };
+}
+static inline __attribute__((unused)) boolean cx_text_same(text a, text b) {
+    if (a.length != b.length) return 0;
+    for (u64 i = 0; i < a.length; i++) if (a.data[i] != b.data[i]) return 0;
+    return 1;
+}
+CX_INLINE boolean cx_text_startswith(text s, text head) {
+    return head.length <= s.length && cx_text_same((text){ s.data, head.length }, head);
+}
+CX_INLINE boolean cx_text_endswith(text s, text tail) {
+    return tail.length <= s.length && cx_text_same((text){ s.data + (s.length - tail.length), tail.length }, tail);
+}
+CX_INLINE message cx_message(const piece *pieces, const u64 *values, u32 count) { return (message){ pieces, values, count }; }
+CX_INLINE u32 cx_message_count(message m) { return m.count; }
+CX_INLINE const piece *cx_piece(message m, u32 i) { if (i > m.count) __builtin_trap(); return &m.pieces[i]; }
+CX_INLINE text cx_message_literal(message m, u32 i) { const piece *p = cx_piece(m, i); return (text){ p->literal, p->length }; }
+CX_INLINE u8 cx_message_kind(message m, u32 i) { return cx_piece(m, i)->kind; }
+CX_INLINE u8 cx_message_width(message m, u32 i) { return cx_piece(m, i)->width; }
+CX_INLINE u8 cx_message_flags(message m, u32 i) { return cx_piece(m, i)->flags; }
+CX_INLINE u64 cx_message_value(message m, u32 i) { return m.values[cx_piece(m, i)->slot]; }
+CX_INLINE text cx_message_text(message m, u32 i) {
+    const piece *p = cx_piece(m, i);
+    return (text){ (const char *)m.values[p->slot], m.values[p->slot + 1] };
+}
+"""
+
+ATOMICS = """\
+#define CX_ATOMIC(T) \\
+CX_INLINE T cx_atomic_load_##T(T *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_load_acquire_##T(T *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); } \\
+CX_INLINE T cx_atomic_load_relaxed_##T(T *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); } \\
+CX_INLINE void cx_atomic_store_##T(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE void cx_atomic_store_release_##T(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); } \\
+CX_INLINE void cx_atomic_store_relaxed_##T(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); } \\
+CX_INLINE T cx_atomic_exchange_##T(T *p, T v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE boolean cx_atomic_compare_exchange_##T(T *p, T old, T new) { \\
+    return __atomic_compare_exchange_n(p, &old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); }
+#define CX_ATOMIC_INTEGER(T) CX_ATOMIC(T) \\
+CX_INLINE T cx_atomic_add_##T(T *p, T v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_sub_##T(T *p, T v) { return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_or_##T(T *p, T v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_and_##T(T *p, T v) { return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }
+CX_ATOMIC(boolean)
+"""
+
+
+def conversions() -> list[str]:
+    """Conversions that trap when the value does not fit."""
+    lines = []
+    for source in DISTINCT:
+        for target in DISTINCT:
+            if source is target or (target.low <= source.low and source.high <= target.high):
+                continue
+            tests = []
+            if source.low < target.low:
+                tests.append("x < 0" if target.low == 0 else f"x < ({target.low}{'L' if source.bits == 64 else ''})")
+            if source.high > target.high:
+                tests.append(f"x > {target.high}{'UL' if not source.signed and source.bits == 64 else 'L' if source.bits == 64 else ''}")
+            name = f"cx_{target.key}_of_{source.key}"
+            lines.append(f"CX_INLINE {target.key} {name}({source.key} x) {{ if ({' || '.join(tests)}) __builtin_trap(); return ({target.key})x; }}")
+    return lines
+
+
+def bit_words() -> list[str]:
+    lines = []
+    for kind in DISTINCT:
+        bits = kind.bits
+        if kind.signed:
+            lines.append(f"CX_INLINE {kind.key} cx_shl_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})((u64)x << n); }}")
+        elif bits < 32:
+            lines.append(f"CX_INLINE {kind.key} cx_shl_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})((u32)x << n); }}")
+        if bits < 32:
+            lines.append(f"CX_INLINE {kind.key} cx_shr_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})(x >> n); }}")
+        if not kind.signed:
+            wide = bits == 64
+            suffix, c = ("l", "u64") if wide else ("", "u32")
+            extra = f" - {32 - bits}" if bits < 32 else ""
+            lines.append(f"CX_INLINE u32 cx_leading_zeros_{kind.key}({kind.key} x) {{ return (u32)__builtin_clz{suffix}(({c})x){extra}; }}")
+            lines.append(f"CX_INLINE u32 cx_trailing_zeros_{kind.key}({kind.key} x) {{ return (u32)__builtin_ctz{suffix}(({c})x); }}")
+            lines.append(f"CX_INLINE u32 cx_popcount_{kind.key}({kind.key} x) {{ return (u32)__builtin_popcount{suffix}(({c})x); }}")
+            swap = f"__builtin_bswap{bits}(x)" if bits > 8 else "x"
+            lines.append(f"CX_INLINE {kind.key} cx_byteswap_{kind.key}({kind.key} x) {{ return {swap}; }}")
+    return lines
+
+
+def helpers() -> str:
+    atomics = [f"CX_ATOMIC_INTEGER({kind.key})" for kind in DISTINCT]
+    return HELPERS + "\n".join([*conversions(), *bit_words()]) + "\n" + ATOMICS + "\n".join(atomics) + "\n"

@@ -1,0 +1,470 @@
+"""Lowering statements."""
+
+from __future__ import annotations
+
+import ast
+
+from compiler import typesystem as t
+from compiler.lowering import Frame, Local, Lowering, path_of
+from compiler.typesystem import Value
+
+
+class Statements(Lowering):
+    def lower_block(self, body: list[ast.stmt]) -> bool:
+        """Lowers statements in order; True when control does not come out at the end."""
+        for node in body:
+            self.at(node)
+            if self.statement(node):
+                return True
+        return False
+
+    def statement(self, node: ast.stmt) -> bool:
+        method = getattr(self, "on_" + type(node).__name__, None)
+        if method is None:
+            raise self.refuse(node, f"{type(node).__name__.lower()} is not in the language; docs/language.md lists what is")
+        return bool(method(node))
+
+    def on_Pass(self, node: ast.Pass) -> None:
+        pass
+
+    def on_Global(self, node: ast.Global) -> None:
+        self.scope.global_names |= set(node.names)
+
+    def on_Expr(self, node: ast.Expr) -> bool:
+        if isinstance(node.value, ast.Constant):
+            return False  # a docstring, or `...`
+        if isinstance(node.value, ast.Yield):
+            return self.on_yield(node.value)
+        if not isinstance(node.value, ast.Call):
+            raise self.refuse(node, "an expression whose value nobody takes: assign it or leave it out")
+        value = self.call(node.value, None, statement=True)
+        if value.text and value.cost == 2:
+            if isinstance(value.type, t.ClassType) and value.type.instance.info.shape == "guard":
+                raise self.refuse(node, f"the {value.type.shown} that this returns has to be used: `with … as name:`")
+            self.emit(value.text)
+        return value.type is t.NEVER
+
+    def on_yield(self, node: ast.Yield) -> bool:
+        if self.scope.yielded is None:
+            raise self.refuse(node, "`yield` outside an iterator: a generator is expanded where `for` uses it")
+        element = self.scope.function.element
+        assert element is not None
+        if node.value is None:
+            raise self.refuse(node, "`yield` needs a value")
+        self.scope.yielded(self.coerce(self.expression(node.value, element), element, node))
+        return False
+
+    # Assignments
+
+    def on_Assign(self, node: ast.Assign) -> None:
+        if len(node.targets) != 1:
+            raise self.refuse(node, "one target at a time: `a = b = c` is two statements")
+        self.assign(node.targets[0], node.value, None, node)
+
+    def on_AnnAssign(self, node: ast.AnnAssign) -> None:
+        kind = self.compiler.declarations.type_of(node.annotation, self.module, self.scope.environment)
+        if node.value is None:
+            raise self.refuse(node, "a local needs a value")
+        self.assign(node.target, node.value, kind, node)
+
+    def assign(self, target: ast.expr, source: ast.expr, kind: t.Type | None, node: ast.stmt) -> None:
+        if isinstance(target, ast.Name) and target.id not in self.scope.global_names:
+            self.assign_local(target.id, source, kind, node)
+            return
+        if isinstance(target, ast.Tuple):
+            raise self.refuse(node, "tuples are not in the language yet: return a @value class")
+        self.store(target, lambda want: self.expression(source, want), node)
+
+    def assign_local(self, name: str, source: ast.expr, kind: t.Type | None, node: ast.stmt) -> None:
+        local = self.scope.names.get(name)
+        if local is not None and kind is not None and kind is not local.type:
+            raise self.refuse(node, f"`{name}` already has the type {local.type.shown}")
+        want = local.type if local else kind
+        stack = self.stack_object(source, name, node)
+        if stack is not None:
+            if local is not None and local.type is not stack.type:
+                raise self.refuse(node, f"`{name}` is a {local.type.shown}")
+            if local is None:
+                local = self.new_local(name, stack.type, node)
+            local.stack_object = True
+            self.emit(f"{local.c} = {stack.text}")
+            return
+        value = self.expression(source, want)
+        made = value.type
+        if want is None:
+            want = self.inferred(value, name, node)
+        value = self.coerce(value, want, node)
+        if local is None:
+            local = self.new_local(name, want, node)
+        if local.frozen:
+            raise self.refuse(node, f"`{name}` is the loop's or the with statement's own: use another name")
+        self.forget(name)
+        self.emit(f"{local.c} = {value.text}")
+        self.known_after_store(name, want, made)
+
+    def known_after_store(self, path: str | None, kind: t.Type, made: t.Type) -> None:
+        """mypy narrows on assignment: a value that cannot be null makes the target not null."""
+        if path is not None and isinstance(kind, t.Nullable) and not isinstance(made, t.Nullable) and made is not t.NULL:
+            self.narrow({path})
+
+    def inferred(self, value: Value, name: str, node: ast.stmt) -> t.Type:
+        if value.type is t.LITERAL:
+            raise self.refuse(node, f"`{name}` needs a width: write `{name}: u32 = …`")
+        if value.type is t.NULL:
+            raise self.refuse(node, f"`{name}` needs a type: write `{name}: T | None = None`")
+        if value.type in (t.VOID, t.NEVER):
+            raise self.refuse(node, "this returns nothing that could be assigned")
+        if isinstance(value.type, t.Array):
+            raise self.refuse(node, "an array is not copied: use it where it stands")
+        if isinstance(value.type, t.ClassType) and value.type.instance.info.shape == "guard":
+            raise self.refuse(node, f"a {value.type.shown} belongs to a `with` statement: `with … as {name}:`")
+        return value.type
+
+    def stack_object(self, source: ast.expr, name: str, node: ast.stmt) -> Value | None:
+        """`x = Request()`: an object on the stack, zeroed each time."""
+        found = self.class_called(source)
+        if found is None or found.type.by_value:
+            return None
+        if isinstance(source, ast.Call) and (source.args or source.keywords):
+            raise self.refuse(node, f"`{found.shown}(…)` takes no arguments: call its `init` afterwards")
+        storage = self.fresh(name)
+        self.unit.use_struct(found)
+        self.locals[storage] = f"{found.c} {storage}"
+        self.unit.helper("cx_zero", "void cx_zero(void*, u64)")
+        self.emit(f"cx_zero(&{storage}, sizeof({found.c}))")
+        return Value(f"&{storage}", found.type)
+
+    def store(self, target: ast.expr, make: object, node: ast.stmt) -> None:
+        """Stores into a field, an element, a module variable or a bit-field."""
+        if isinstance(target, ast.Attribute):
+            owner = self.expression(target.value, None)
+            if isinstance(owner.type, t.BitsType):
+                self.store_bit_field(owner, target, make(owner.type.fields[target.attr].type if target.attr in owner.type.fields else None), node)  # type: ignore[operator]
+                return
+        if isinstance(target, ast.Subscript):
+            owner = self.expression(target.value, None)
+            if isinstance(owner.type, t.ClassType):
+                self.store_item(owner, target, make, node)
+                return
+        if isinstance(target, ast.Name):
+            self.check_global_assignable(target, node)
+        place = self.expression(target, None, storing=True)
+        kind = place.type
+        if place.place or isinstance(kind, (t.Array, t.Atomic)):
+            raise self.refuse(node, f"`{ast.unparse(target)}` lies inside its owner and cannot be replaced: call a method that sets it up")
+        before = len(self.lines)
+        made = make(kind)  # type: ignore[operator]
+        value = self.coerce(made, kind, node)
+        if len(self.lines) != before and place.cost == 2:
+            place = self.expression(target, None, storing=True)
+        if isinstance(value.type, t.ClassType) and self.is_stack_object(value):
+            raise self.refuse(node, "an object on the stack cannot be stored: it is gone when the function returns")
+        self.forget(path_of(target))
+        self.emit(f"{place.text} = {value.text}")
+        self.known_after_store(path_of(target), kind, made.type)
+
+    def is_stack_object(self, value: Value) -> bool:
+        return any(local.stack_object and local.c == value.text for local in self.scope.names.values())
+
+    def store_item(self, owner: Value, target: ast.Subscript, make: object, node: ast.stmt) -> None:
+        assert isinstance(owner.type, t.ClassType)
+        setter = owner.type.instance.method("__setitem__")
+        if setter is None or len(setter.parameters) != 2:
+            raise self.refuse(node, f"{owner.type.shown} has no `__setitem__`")
+        index = self.coerce(self.expression(target.slice, setter.parameters[0].type), setter.parameters[0].type, node)
+        value = self.coerce(make(setter.parameters[1].type), setter.parameters[1].type, node)  # type: ignore[operator]
+        result = self.invoke(setter, self.reference(owner, node), [index, value], node)
+        self.emit(result.text)
+
+    def store_bit_field(self, owner: Value, target: ast.Attribute, value: Value, node: ast.stmt) -> None:
+        kind = owner.type
+        assert isinstance(kind, t.BitsType)
+        if target.attr == "raw":
+            self.emit(f"{owner.text} = {self.coerce(value, kind.base, node).text}")
+            return
+        bits = kind.fields.get(target.attr)
+        if bits is None:
+            raise self.refuse(node, f"{kind.name} has no field `{target.attr}`")
+        packed = self.packed_field(kind, bits, self.coerce(value, bits.type, node))
+        clear = kind.base.high & ~(bits.mask << bits.low)
+        self.emit(f"{owner.text} = <{kind.c}>(({owner.text} & {self.number(clear, kind.base)}) | {packed})")
+
+    def on_AugAssign(self, node: ast.AugAssign) -> None:
+        load = ast.copy_location(ast.parse(ast.unparse(node.target), mode="eval").body, node)
+        for inner in ast.walk(load):
+            ast.copy_location(inner, node)
+        operation = ast.copy_location(ast.BinOp(load, node.op, node.value), node)
+        if isinstance(node.target, ast.Name) and node.target.id not in self.scope.global_names:
+            local = self.scope.names.get(node.target.id)
+            if local is None:
+                raise self.refuse(node, f"`{node.target.id}` has no value yet")
+            if local.frozen:
+                raise self.refuse(node, f"`{node.target.id}` is the loop's own: use another name")
+            value = self.expression(operation, local.type)
+            if isinstance(local.type, t.Kind) and value.type is local.type.base:
+                value = Value(value.text, local.type)
+            self.emit(f"{local.c} = {self.coerce(value, local.type, node).text}")
+            return
+        self.store(node.target, lambda want: self.augmented(operation, want), node)
+
+    def augmented(self, operation: ast.BinOp, want: t.Type) -> Value:
+        value = self.expression(operation, want)
+        if isinstance(want, t.Kind) and value.type is want.base:
+            return Value(value.text, want, cost=value.cost)
+        return value
+
+    # Choices
+
+    def on_If(self, node: ast.If) -> bool:
+        condition = self.coerce(self.expression(node.test, t.BOOL), t.BOOL, node)
+        yes, no = self.narrowings(node.test)
+        if condition.const is not None:
+            self.narrow(yes if condition.const else no)
+            return self.lower_block(node.body if condition.const else node.orelse)
+        before = set(self.narrowed)
+        with self.block(f"if {condition.text}:"):
+            self.narrow(yes)
+            body_exits = self.lower_block(node.body)
+        after_body = self.narrowed
+        self.narrowed = set(before)
+        self.narrow(no)
+        else_exits = False
+        if node.orelse:
+            with self.block("else:"):
+                else_exits = self.lower_block(node.orelse)
+        if body_exits:
+            return else_exits
+        self.narrowed = after_body if else_exits else after_body & self.narrowed
+        return False
+
+    def on_Match(self, node: ast.Match) -> bool:
+        subject = self.spill(self.expression(node.subject, None))
+        if subject.type is t.LITERAL or not isinstance(subject.type, (t.Int, t.Kind, t.EnumType)):
+            raise self.refuse(node, "`match` takes an integer or an enum member")
+        before = set(self.narrowed)
+        results: list[set[tuple[int, str]]] = []
+        covered: set[int] = set()
+        everything = False
+        opened = 0
+        for case in node.cases:
+            if everything:
+                raise self.refuse(case.pattern, "no case can follow `case _`")
+            if case.guard is not None:
+                raise self.refuse(case.pattern, "a case with `if`: put the condition inside")
+            numbers = self.case_numbers(case.pattern, subject)
+            if numbers is not None and (twice := covered & set(numbers)):
+                raise self.refuse(case.pattern, f"{twice.pop()} is matched twice")
+            everything = numbers is None
+            self.narrowed = set(before)
+            self.at(case.pattern)
+            if numbers is None:
+                if not self.lower_block(case.body):
+                    results.append(self.narrowed)
+                break
+            covered |= set(numbers)
+            test = " or ".join(f"{subject.text} == {self.number(n, subject.type)}" for n in numbers)
+            with self.block(f"if {test}:"):
+                if not self.lower_block(case.body):
+                    results.append(self.narrowed)
+            self.emit("else:")
+            self.depth += 1
+            opened += 1
+            start = len(self.lines)
+        if isinstance(subject.type, t.EnumType) and not everything and covered >= set(subject.type.members.values()):
+            everything = True
+            self.unit.helper("cx_trap", "void cx_trap()")
+            self.emit("cx_trap()")
+        elif opened and len(self.lines) == start:
+            self.emit("pass")
+        self.depth -= opened
+        if not everything:
+            results.append(before)
+        self.narrowed = set.intersection(*results) if results else before
+        return not results
+
+    def case_numbers(self, pattern: ast.pattern, subject: Value) -> list[int] | None:
+        """The numbers that a case matches; None for `_`."""
+        match pattern:
+            case ast.MatchAs(pattern=None, name=None):
+                return None
+            case ast.MatchOr(patterns=patterns):
+                return [n for p in patterns for n in self.case_numbers(p, subject) or []]
+            case ast.MatchValue(value=value):
+                found = self.coerce(self.expression(value, subject.type), subject.type, pattern)
+                if found.const is None:
+                    raise self.refuse(pattern, "a case is a constant or an enum member")
+                return [found.const]
+        raise self.refuse(pattern, "a case is a constant, an enum member, alternatives with `|`, or `_`")
+
+    # Ways out
+
+    def on_Return(self, node: ast.Return) -> bool:
+        for frame in reversed(self.frames):
+            if frame.shape == "expansion" and frame.scope is self.scope:
+                if node.value is not None:
+                    raise self.refuse(node, "an iterator returns nothing")
+                self.unwind(frame)
+                self.goto(frame.label)
+                return True
+        result = self.function.result
+        if node.value is None or result is t.VOID:
+            if node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+                raise self.refuse(node, "this function returns nothing")
+            if result is not t.VOID:
+                raise self.refuse(node, f"this function returns {result.shown}")
+            self.unwind(None)
+            self.emit(self.success(None))
+            return True
+        if result is t.NEVER:
+            raise self.refuse(node, "a `-> Never` function does not return")
+        value = self.coerce(self.expression(node.value, result), result, node)
+        if isinstance(value.type, t.ClassType) and self.is_stack_object(value):
+            raise self.refuse(node, "an object on the stack cannot be returned")
+        if any(frame.release for frame in self.frames) and value.const is None:
+            name = self.temporary(result)
+            self.emit(f"{name} = {value.text}")
+            value = Value(name, result)
+        self.unwind(None)
+        self.emit(self.success(value.text))
+        return True
+
+    def on_Break(self, node: ast.Break) -> bool:
+        frame = self.loop(node)
+        self.unwind(frame)
+        frame.used.add("break")
+        self.goto(frame.label)
+        return True
+
+    def on_Continue(self, node: ast.Continue) -> bool:
+        frame = self.loop(node)
+        self.unwind(frame)
+        frame.used.add("continue")
+        self.goto(frame.again)
+        return True
+
+    def loop(self, node: ast.stmt) -> Frame:
+        for frame in reversed(self.frames):
+            if frame.shape == "loop" and frame.scope is self.scope:
+                return frame
+        raise self.refuse(node, "outside a loop")
+
+    def on_Raise(self, node: ast.Raise) -> bool:
+        if node.exc is None:
+            for frame in reversed(self.frames):
+                if frame.shape == "handler" and frame.scope is self.scope:
+                    self.raise_error(frame.error, node)
+                    return True
+            raise self.refuse(node, "`raise` alone belongs in an except block")
+        value = self.expression(node.exc, t.ERRNO)
+        if value.type is not t.ERRNO:
+            raise self.refuse(node, "only an Errno is raised: `raise Errno.EINVAL`")
+        self.raise_error(value.text, node)
+        return True
+
+    def on_Try(self, node: ast.Try) -> bool:
+        if node.finalbody or node.orelse or len(node.handlers) != 1:
+            raise self.refuse(node, "a try has one `except Errno as e:` and nothing else; what must be released is a guard: `with`")
+        handler = node.handlers[0]
+        if not isinstance(handler.type, ast.Name) or handler.type.id != "Errno":
+            raise self.refuse(handler, "write `except Errno as e:`: nothing else is raised")
+        error = self.raw_temporary("i32")
+        frame = Frame(self.scope, "try", label=self.label(), error=error)
+        end = self.label()
+        self.forget_assigned(node.body)
+        before = set(self.narrowed)
+        self.frames.append(frame)
+        body_exits = self.lower_block(node.body)
+        self.frames.pop()
+        after_body = self.narrowed
+        if not body_exits:
+            self.goto(end)
+        self.put_label(frame.label)
+        self.narrowed = before & after_body if not body_exits else set(before)
+        if handler.name is not None:
+            self.scope.names[handler.name] = Local(error, t.ERRNO, frozen=True)
+        self.frames.append(Frame(self.scope, "handler", error=error))
+        handler_exits = self.lower_block(handler.body)
+        self.frames.pop()
+        self.put_label(end)
+        if handler_exits:
+            self.narrowed = after_body
+        elif not body_exits:
+            self.narrowed = self.narrowed & after_body
+        return body_exits and handler_exits
+
+    def on_Assert(self, node: ast.Assert) -> bool:
+        condition = self.coerce(self.expression(node.test, t.BOOL), t.BOOL, node)
+        said = ""
+        if node.msg is not None:
+            if not (isinstance(node.msg, ast.Constant) and isinstance(node.msg.value, str)):
+                raise self.refuse(node, "an assertion's text is constant: use panic(f\"…\") for values")
+            said = node.msg.value
+        self.narrow(self.narrowings(node.test)[0])
+        if condition.const is True:
+            return False
+        text = self.unit.literal(f"{self.module.shown}:{node.lineno}: {said or ast.unparse(node.test)}")
+        fail = self.compiler.assertion_handler(self)
+        if condition.const is False:
+            self.emit(f"{fail}({text})")
+            return True
+        with self.block(f"if not ({condition.text}):"):
+            self.emit(f"{fail}({text})")
+        return False
+
+    # Guards
+
+    def on_With(self, node: ast.With) -> bool:
+        depth = len(self.frames)
+        for item in node.items:
+            self.enter(item, node)
+        exits = self.lower_block(node.body)
+        while len(self.frames) > depth:
+            frame = self.frames.pop()
+            if not exits:
+                assert frame.release is not None
+                frame.release()
+        return exits
+
+    def enter(self, item: ast.withitem, node: ast.With) -> None:
+        subject = self.expression(item.context_expr, None)
+        if not isinstance(subject.type, t.ClassType):
+            raise self.refuse(node, f"`with` takes a lock or a guard, not {subject.type.shown}")
+        instance = subject.type.instance
+        enter, leave = instance.method("__enter__"), instance.method("__exit__")
+        if enter is None or leave is None:
+            raise self.refuse(node, f"{instance.shown} has no `__enter__` and `__exit__`")
+        if subject.type.by_value:
+            name = self.temporary(subject.type)
+            self.emit(f"{name} = {subject.text}")
+            held = Value(name, subject.type, place=True)
+        else:
+            held = self.spill(self.reference(subject, node))
+        me = self.reference(held, node)
+        result = self.invoke(enter, me, [], node)
+        if item.optional_vars is None:
+            if result.cost == 2:
+                self.emit(result.text)
+        elif isinstance(item.optional_vars, ast.Name):
+            self.bind_guard(item.optional_vars.id, held, result, node)
+        else:
+            raise self.refuse(node, "`with … as name`")
+        scope = self.scope
+
+        def release() -> None:
+            saved, self.scope = self.scope, scope
+            self.emit(self.invoke(leave, me, [], node).text)
+            self.scope = saved
+
+        self.frames.append(Frame(self.scope, "guard", release=release))
+
+    def bind_guard(self, name: str, held: Value, result: Value, node: ast.With) -> None:
+        """`as name`: a guard that enters as itself is named in place, so that its methods may change it."""
+        if result.type is held.type and held.place and result.type.by_value:  # type: ignore[union-attr]
+            if result.cost == 2:
+                self.emit(result.text)
+            self.scope.names[name] = Local(held.text, held.type, place=True, frozen=True)
+            return
+        local = self.scope.names.get(name)
+        if local is None or local.type is not result.type:
+            local = self.new_local(name, result.type, node)
+        self.emit(f"{local.c} = {result.text}")

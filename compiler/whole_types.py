@@ -1,0 +1,45 @@
+"""What module-level names with values become."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler import typesystem as t
+from compiler.declare import ClassInstance
+from compiler.program import Module, VariableDeclaration
+
+
+@dataclass(eq=False)
+class Global:
+    """A module variable, static object, table or constant."""
+
+    declaration: VariableDeclaration
+    type: t.Type
+    constant: t.Constant | None = None
+    initial: str | None = None  # C text of the initialiser; None for zeros
+    read_only: bool = False
+
+    @property
+    def c(self) -> str:
+        return self.declaration.c_name
+
+
+@dataclass(eq=False)
+class RegistryGlobal(Global):
+    """A table that decorated functions anywhere in the program fill."""
+
+    entry: ClassInstance | None = None
+    entries: list[RegistryEntry] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class RegistryEntry:
+    module: Module
+    call: ast.Call
+    decorated: Any  # the FunctionDeclaration or ClassDeclaration below the decorator
+
+    @property
+    def order(self) -> tuple[str, int]:
+        return self.module.name, self.call.lineno

@@ -1,0 +1,68 @@
+"""Ranked ticket spinlocks, whose guard is the proof that they are held.
+
+`with lock as held:` takes the lock and yields `Held[R]`; a function that needs the lock asks for that value, so it cannot
+be called without it. Tickets are served in order, so a waiting CPU is overtaken by none.
+
+Debug builds panic when a lock is taken out of the order of `Rank`, or is held where none may be (`assert_none_held`).
+"""
+
+from hv.arch import relax
+from hv.common.kernel.rank import Rank
+from hv.config import CONFIG_DEBUG
+from hv.lang import Atomic, Const, Final, Generic, PerCpu, TypeVar, array, embedded, u8, u32, unbounded, value
+
+R = TypeVar("R", bound=Rank)
+
+MAX_NESTED: Final = 8
+
+
+class HeldRanks(PerCpu):
+    """The ranks of the locks that this CPU holds, lowest first."""
+
+    depth: u32
+    ranks: array[Rank, MAX_NESTED]
+
+    def push(self, rank: Rank) -> None:
+        if self.depth != 0:
+            assert u8(self.ranks[self.depth - 1]) < u8(rank), "lock taken out of rank order"
+        self.ranks[self.depth] = rank
+        self.depth += 1
+
+    def pop(self, rank: Rank) -> None:
+        assert self.depth != 0, "lock released that is not held"
+        self.depth -= 1
+        assert self.ranks[self.depth] == rank, "locks released out of order"
+
+
+@value
+class Held(Generic[R]):
+    """Proof that the lock of rank R is held by this CPU."""
+
+    rank: Const[R]
+
+
+@embedded
+class SpinLock(Generic[R]):
+    rank: Const[R]
+    next_ticket: Atomic[u32]
+    now_serving: Atomic[u32]
+
+    @unbounded("each holder ahead in the queue releases: it runs with interrupts masked and cannot wait for this CPU")
+    def __enter__(self) -> Held[R]:
+        if CONFIG_DEBUG:
+            HeldRanks.this().push(self.rank)
+        ticket = self.next_ticket.add(1)
+        while self.now_serving.load_acquire() != ticket:
+            relax()
+        return Held[R]()
+
+    def __exit__(self, *_: object) -> None:
+        self.now_serving.store_release(self.now_serving.load_relaxed() + 1)
+        if CONFIG_DEBUG:
+            HeldRanks.this().pop(self.rank)
+
+
+def assert_none_held() -> None:
+    """For where a CPU leaves the hypervisor or goes to sleep."""
+    if CONFIG_DEBUG:
+        assert HeldRanks.this().depth == 0, "a lock is held across the way out of the hypervisor"
