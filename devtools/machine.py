@@ -13,7 +13,7 @@ import re
 import selectors
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -75,8 +75,9 @@ class Machine:
         self._selector.register(self.process.stdout, selectors.EVENT_READ)
 
     def stop(self) -> None:
-        """Ends the emulator if it still runs. What it printed until then is kept; its farewell is not."""
-        if self.process is None or self.process.stdout is None or self.process.stdin is None:
+        """Ends the emulator if it still runs. What it printed until then is kept, its farewell is not. Again: nothing."""
+        assert self.process is not None and self.process.stdout is not None and self.process.stdin is not None
+        if self.process.stdout.closed:
             return
         while self.read(0):
             pass
@@ -159,8 +160,18 @@ class Machine:
                 raise self._not_seen(str(wanted), timeout)
             self.read(left)
 
+    def expect_all(self, wanted: Iterable[str], timeout: float) -> None:
+        """Waits for texts in any order, all behind what was expected before. Raises NotSeen for the first missing."""
+        deadline = time.monotonic() + timeout
+        start, furthest = self.position, self.position
+        for text in wanted:
+            self.position = start
+            self.expect(text, max(deadline - time.monotonic(), 0))
+            furthest = max(furthest, self.position)
+        self.position = furthest
+
     def expect_silence_of(self, unwanted: str, seconds: float) -> None:
-        """Watches the machine for a while. Raises NotSeen's opposite, an AssertionError, when the text appears."""
+        """Watches the machine for a while. Raises AssertionError when the text appears."""
         try:
             self.expect(unwanted, seconds)
         except NotSeen:

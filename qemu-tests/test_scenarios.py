@@ -1,0 +1,83 @@
+"""Guests side by side on the hypervisor: that they run, that they answer, and that none can harm another."""
+
+import re
+
+import pytest
+from console import ask_hello, ask_shell, focus
+
+from devtools.boot import Options
+from devtools.machine import Machine
+
+pytestmark = pytest.mark.arm64
+
+BOOT_SECONDS = 180
+HOSTILE_SECONDS = 300
+LINUX_OFF = "reboot: Power down"
+PANIC = re.compile(r"\(hv\) .*\b[Pp](anic|ANIC)\b")
+
+
+def assert_well(machine: Machine) -> None:
+    """The hypervisor is there and has not panicked."""
+    assert machine.running, machine.tail()
+    assert not PANIC.search(machine.output), machine.tail()
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "arm64-demo",
+        pytest.param("arm64-demo-max", marks=pytest.mark.long),
+        pytest.param("arm64-demo-1cpu", marks=pytest.mark.long),
+        pytest.param("arm64-demo-2cpu", marks=pytest.mark.long),
+    ],
+)
+def test_guests_answer_and_end_alone(booted, scenario: str) -> None:
+    """Two Debian guests and a unikernel answer typing; one powers off, one reboots, and the others do not notice."""
+    machine = booted(scenario)
+    machine.expect_all(["READY linux1", "READY linux2", "READY hello"], BOOT_SECONDS)
+
+    ask_shell(machine, "linux1")  # the keyboard starts at the first guest
+    focus(machine, "linux2")
+    ask_shell(machine, "linux2")
+    focus(machine, "hello")
+    ask_hello(machine)
+
+    focus(machine, "linux1")
+    machine.send("poweroff -f\r")
+    machine.expect(LINUX_OFF, BOOT_SECONDS)
+    focus(machine, "linux2")
+    ask_shell(machine, "linux2")
+    focus(machine, "hello")
+    ask_hello(machine)
+
+    focus(machine, "linux2")
+    machine.send("reboot -f\r")
+    machine.expect("READY linux2", BOOT_SECONDS)
+    ask_shell(machine, "linux2")
+    focus(machine, "hello")
+    ask_hello(machine)
+    assert machine.output.count("READY linux1") == 1, "linux1 was powered off and must not have come back"
+    assert machine.output.count("READY hello") == 1, "nobody restarted hello"
+    assert_well(machine)
+
+
+def test_each_line_names_who_printed_it(booted) -> None:
+    """Guests share the serial line: each line begins with its guest's number and name, or with (hv)."""
+    machine = booted("arm64-demo")
+    machine.expect_all(["READY linux1", "READY linux2", "READY hello"], BOOT_SECONDS)
+    for number, name in ((1, "linux1"), (2, "linux2"), (3, "hello")):
+        assert f"(d{number} {name}) READY {name}" in machine.output
+    focus(machine, "hypervisor")
+    lines = [line for line in machine.output.splitlines() if line.strip()]
+    foreign = [line for line in lines if not re.match(r"\((hv|d\d+ [a-z0-9-]+)\) ", line)]
+    assert not foreign, "lines without a name: " + "\n".join(foreign[:10])
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
+def test_hostile_guest_harms_nobody(booted, seed: int) -> None:
+    """A unikernel that tries everything from EL1 ends its own attempts; linux1 beside it gets its sums right."""
+    machine = booted("arm64-hostile", Options(seed=seed))
+    machine.expect_all(["DONE linux1 ok", "DONE hostile ok"], HOSTILE_SECONDS)
+    focus(machine, "linux1")
+    ask_shell(machine, "linux1")
+    assert_well(machine)
