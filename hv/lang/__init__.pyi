@@ -13,7 +13,6 @@ from typing import (
     Any,
     ClassVar,
     Self,
-    TypeAlias,
     dataclass_transform,
     overload,
 )
@@ -22,18 +21,19 @@ from typing import Generic as Generic
 from typing import Never as Never
 from typing import NewType as NewType
 from typing import Protocol as Protocol
+from typing import TypeAlias as TypeAlias
 from typing import TypeVar as TypeVar
 
 from typing_extensions import override as override
 
+from hv.lang.enums import U8Enum as U8Enum
+from hv.lang.enums import U8Flag as U8Flag
 from hv.lang.enums import U16Enum as U16Enum
 from hv.lang.enums import U16Flag as U16Flag
 from hv.lang.enums import U32Enum as U32Enum
 from hv.lang.enums import U32Flag as U32Flag
 from hv.lang.enums import U64Enum as U64Enum
 from hv.lang.enums import U64Flag as U64Flag
-from hv.lang.enums import U8Enum as U8Enum
-from hv.lang.enums import U8Flag as U8Flag
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -127,6 +127,7 @@ class Extension(Generic[_O]):
     @classmethod
     def of(cls, owner: _O) -> Self: ...
 
+def attach_percpu(cpu: int) -> None: ...
 def init_extensions(owner: object) -> None: ...
 def teardown_extensions(owner: object) -> None: ...
 
@@ -138,6 +139,7 @@ class Registry(Generic[_T]):
 
 # Functions
 
+def test_only(function: _F) -> _F: ...
 def raises(function: _F) -> _F: ...
 def unbounded(reason: str) -> Callable[[_F], _F]: ...
 @overload
@@ -204,6 +206,7 @@ class Errno(Exception):
     ENOMEM: ClassVar[Errno]
     EACCES: ClassVar[Errno]
     EFAULT: ClassVar[Errno]
+    ENOTBLK: ClassVar[Errno]
     EBUSY: ClassVar[Errno]
     EEXIST: ClassVar[Errno]
     EXDEV: ClassVar[Errno]
@@ -213,13 +216,19 @@ class Errno(Exception):
     EINVAL: ClassVar[Errno]
     ENFILE: ClassVar[Errno]
     EMFILE: ClassVar[Errno]
+    ENOTTY: ClassVar[Errno]
+    ETXTBSY: ClassVar[Errno]
+    EFBIG: ClassVar[Errno]
     ENOSPC: ClassVar[Errno]
+    ESPIPE: ClassVar[Errno]
     EROFS: ClassVar[Errno]
     EMLINK: ClassVar[Errno]
+    EPIPE: ClassVar[Errno]
     EDOM: ClassVar[Errno]
     ERANGE: ClassVar[Errno]
     EDEADLK: ClassVar[Errno]
     ENAMETOOLONG: ClassVar[Errno]
+    ENOLCK: ClassVar[Errno]
     ENOSYS: ClassVar[Errno]
     ENOTEMPTY: ClassVar[Errno]
     ENODATA: ClassVar[Errno]

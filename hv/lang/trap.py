@@ -1,5 +1,9 @@
-"""What an interpreted program raises where a compiled one traps."""
+"""What an interpreted program raises where a compiled one traps, or would not have been compiled."""
 
 
 class Trap(Exception):
     """A rule of the language was broken at run time: a value did not fit, an index was out of bounds, an assertion failed."""
+
+
+class Mismatch(TypeError):
+    """Types met that the compiler does not let meet."""

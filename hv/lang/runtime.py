@@ -1,0 +1,86 @@
+"""What the loader (compiler/interpret.py) calls from an interpreted program."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from hv.lang.arrays import array
+from hv.lang.classes import Object
+from hv.lang.ints import Integer, Weak, divide, greater, remainder, smaller
+from hv.lang.kinds import Annotation, Environment, copied, into, nullable
+from hv.lang.trap import Mismatch, Trap
+from hv.lang.words import counted, item, length, number_of, numbered, part, truth
+
+PYTHON_WORDS: dict[str, Any] = {
+    "len": length, "range": counted, "enumerate": numbered, "ord": number_of, "min": smaller, "max": greater, "bool": bool,
+}  # fmt: skip
+
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "FloorDiv": divide, "Mod": remainder, "BitAnd": operator.and_,
+    "BitOr": operator.or_, "BitXor": operator.xor, "LShift": operator.lshift, "RShift": operator.rshift,
+}  # fmt: skip
+
+
+def typed(annotation: Annotation, value: Any, environment: Environment | None = None) -> Any:
+    """A value that an annotation names the type of."""
+    return into(annotation.resolve(environment), value)
+
+
+def local(value: Any, before: Callable[[], Any]) -> Any:
+    """A value assigned to a local without annotation; `before()` is what the local held, if anything."""
+    if type(value) is not int and not isinstance(value, Weak):
+        if isinstance(value, Integer):
+            held = _held(before)
+            return type(held).accept(value) if isinstance(held, Integer) else value
+        return copied(value)
+    held = _held(before)
+    if isinstance(held, Integer):
+        return type(held).accept(value)
+    return Weak.of(value) if type(value) is int else value
+
+
+def _held(before: Callable[[], Any]) -> Any:
+    try:
+        return before()
+    except NameError:
+        return None
+
+
+def augmented(name: str, current: Any, value: Any) -> Any:
+    """`current op= value`: a kind stays the kind that it is."""
+    made = OPERATIONS[name](current, value)
+    if isinstance(current, Integer) and isinstance(made, Integer) and type(made) is current.base:
+        return type(current)(made)
+    return made
+
+
+def augment_field(owner: Any, field: str, name: str, value: Any) -> None:
+    setattr(owner, field, augmented(name, getattr(owner, field), value))
+
+
+def augment_item(owner: Any, index: Any, name: str, value: Any) -> None:
+    owner[index] = augmented(name, item(owner, index), value)
+
+
+def kind_of(value: Any) -> Any:
+    """What a generic function's type parameter is, from an argument."""
+    return type(value)
+
+
+def argument_of(value: Any, place: int) -> Any:
+    """The argument of a generic class, from an object of it."""
+    return list(type(value).__env__.values())[place]
+
+
+def parameter(environment: Environment, name: str) -> Any:
+    if name not in environment:
+        raise Mismatch(f"{name} is not known here")
+    return environment[name]
+
+
+__all__ = [
+    "Annotation", "Environment", "Object", "PYTHON_WORDS", "Trap", "argument_of", "array", "augment_field", "augment_item", "augmented",
+    "divide", "item", "kind_of", "local", "nullable", "parameter", "part", "remainder", "truth", "typed",
+]  # fmt: skip
