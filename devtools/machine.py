@@ -75,7 +75,7 @@ class Machine:
         self._selector.register(self.process.stdout, selectors.EVENT_READ)
 
     def stop(self) -> None:
-        """Ends the emulator if it still runs. What it printed until then is kept, its farewell is not. Again: nothing."""
+        """Ends the emulator if it still runs. What it printed until then is kept. May be called again."""
         assert self.process is not None and self.process.stdout is not None and self.process.stdin is not None
         if self.process.stdout.closed:
             return

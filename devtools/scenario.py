@@ -46,6 +46,13 @@ class Machine:
     extra: tuple[str, ...] = ()
 
 
+KEYS: dict[str, dict[str, type]] = {
+    "scenario": {"description": str, "order": int, "like": str},
+    "machine": {field.name: type(field.default) for field in dataclasses.fields(Machine)},
+}
+"""The tables that are read here, their keys, and the types of the values; a list of texts becomes a tuple."""
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A scenario; `partition` is the file that holds its domains."""
@@ -66,17 +73,14 @@ def every(folder: Path = SCENARIOS) -> list[Scenario]:
 
 def load(name: str, folder: Path = SCENARIOS) -> Scenario:
     """Reads a scenario. Raises Problem "FILE:LINE: what is wrong, write what instead"."""
-    path = folder / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(other.stem for other in folder.glob("*.toml")))
-        raise Problem(f"there is no scenario {name!r}; there are: {known}")
+    path = _path(name, folder)
     document = _Document(path)
-    head = document.table("scenario", {"description": str, "order": int, "like": str})
+    head = document.table("scenario")
     if "description" not in head:
         raise document.problem("scenario", None, 'no description, write description = "..." under [scenario]')
     if "like" in head:
-        if head["like"] == name:
-            raise document.problem("scenario", "like", "a scenario cannot be like itself, write the name of another")
+        if "like" in _Document(_path(head["like"], folder)).table("scenario"):
+            raise document.problem("scenario", "like", "that is a variant itself, write the name of one that is not")
         base = load(head["like"], folder)
         machine, partition = base.machine, base.partition
     else:
@@ -84,20 +88,25 @@ def load(name: str, folder: Path = SCENARIOS) -> Scenario:
     return Scenario(name, path, head["description"], head.get("order", 1 << 30), _machine(document, machine), partition)
 
 
+def _path(name: str, folder: Path) -> Path:
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(other.stem for other in folder.glob("*.toml")))
+        raise Problem(f"there is no scenario {name!r}; there are: {known}")
+    return path
+
+
 def _machine(document: "_Document", base: Machine) -> Machine:
-    allowed = {
-        field.name: list if isinstance(field.default, tuple) else type(field.default)
-        for field in dataclasses.fields(Machine)
-    }
-    values = document.table("machine", allowed)
+    values = document.table("machine")
     if values.get("arch", base.arch) not in CONFIGS:
         raise document.problem("machine", "arch", f"no such architecture, write one of {', '.join(CONFIGS)}")
     for key in ("cpus", "memory"):
         if values.get(key, 1) < 1:
             raise document.problem("machine", key, f"{key} is at least 1, write a larger number")
-    if "extra" in values:
-        values["extra"] = tuple(map(str, values["extra"]))
     return dataclasses.replace(base, **values)
+
+
+IN_WORDS = {str: "a text in quotes", int: "a number", bool: "true or false", tuple: "a list of texts"}
 
 
 class _Document:
@@ -111,17 +120,21 @@ class _Document:
         except tomllib.TOMLDecodeError as error:
             raise Problem(f"{path}: not TOML: {error}") from None
 
-    def table(self, name: str, allowed: dict[str, type]) -> dict[str, Any]:
+    def table(self, name: str) -> dict[str, Any]:
         """The keys of a table, proven to be known and of their types."""
-        values = self.tables.get(name, {})
-        if not isinstance(values, dict):
+        table = self.tables.get(name, {})
+        if not isinstance(table, dict):
             raise self.problem(None, name, f"this is a table, write [{name}]")
-        for key, value in values.items():
+        allowed = KEYS[name]
+        values = {}
+        for key, value in table.items():
             if key not in allowed:
                 raise self.problem(name, key, f"unknown key {key!r}, write one of {', '.join(allowed)}")
+            if isinstance(value, list) and all(isinstance(word, str) for word in value):
+                value = tuple(value)
             if type(value) is not allowed[key]:
-                words = {str: "a text in quotes", int: "a number", bool: "true or false", list: "a list of texts"}
-                raise self.problem(name, key, f"{key} is of another type, write {words[allowed[key]]}")
+                raise self.problem(name, key, f"{key} is of another type, write {IN_WORDS[allowed[key]]}")
+            values[key] = value
         return values
 
     def problem(self, table: str | None, key: str | None, text: str) -> Problem:

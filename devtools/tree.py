@@ -24,7 +24,7 @@ def _bootargs(fdt: libfdt.Fdt) -> Iterator[tuple[str, str]]:
     """The path and the text of every bootargs."""
     quiet = (libfdt.NOTFOUND,)
     node, depth = 0, 0
-    while node >= 0:
+    while node >= 0 and depth >= 0:
         value = fdt.getprop(node, "bootargs", quiet)
         if not isinstance(value, int):
             yield fdt.get_path(node), value.as_str()

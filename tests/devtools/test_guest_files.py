@@ -1,0 +1,192 @@
+"""Guests' files: apt's sources for another architecture, the initramfs archive, names in scenarios."""
+
+import hashlib
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devtools import aptsources, cpio, debian, guests, initramfs
+from devtools.paths import INITRAMFS
+from devtools.report import Problem
+
+LINES = """\
+# deb http://example.org/debian bookworm main
+deb [arch=amd64 signed-by=/k.gpg] http://deb.debian.org/debian bookworm main contrib
+deb [arch=amd64] http://deb.debian.org/debian bookworm-updates main
+deb-src http://deb.debian.org/debian bookworm main
+deb http://security.debian.org bookworm/updates main
+deb http://deb.debian.org/debian trixie main
+deb https://packages.example.com/apt tool-bookworm main
+"""
+
+PARAGRAPHS = """\
+# a comment
+Types: deb deb-src
+URIs: http://deb.debian.org/debian
+Suites: bookworm bookworm-updates
+Components: main
+Architectures: amd64
+Signed-By:
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ mDMEY865UxYJKw
+
+Types: deb
+URIs: https://deb.example.com
+Suites: nodistro
+
+Enabled: no
+Types: deb
+URIs: http://old.example.org/debian
+Suites: bookworm
+
+Types: deb-src
+URIs: http://src.example.org/debian
+Suites: bookworm
+"""
+
+
+def test_one_line_sources_keep_the_release_and_lose_the_architecture() -> None:
+    assert aptsources.one_line_sources(LINES, "bookworm").splitlines() == [
+        "deb [signed-by=/k.gpg] http://deb.debian.org/debian bookworm main contrib",
+        "deb http://deb.debian.org/debian bookworm-updates main",
+        "deb http://security.debian.org bookworm/updates main",
+    ]
+
+
+def test_paragraph_sources_keep_the_release_and_lose_the_architecture() -> None:
+    assert aptsources.paragraph_sources(PARAGRAPHS, "bookworm").splitlines() == [
+        "Types: deb",
+        "URIs: http://deb.debian.org/debian",
+        "Suites: bookworm bookworm-updates",
+        "Components: main",
+        "Signed-By:",
+        " -----BEGIN PGP PUBLIC KEY BLOCK-----",
+        " .",
+        " mDMEY865UxYJKw",
+    ]
+
+
+@pytest.fixture
+def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    etc = tmp_path / "etc"
+    (etc / "sources.list.d").mkdir(parents=True)
+    monkeypatch.setattr(debian, "ETC", etc)
+    monkeypatch.setattr(debian.platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})
+    return etc
+
+
+def test_apt_works_in_a_root_of_its_own(etc: Path, tmp_path: Path) -> None:
+    (etc / "sources.list").write_text(LINES)
+    (etc / "sources.list.d" / "debian.sources").write_text(PARAGRAPHS)
+    root = debian.AptRoot(tmp_path / "root", "arm64")
+    root.prepare()
+    root.prepare()
+    assert sorted(path.suffix for path in (root.root / "sources.list.d").iterdir()) == [".list", ".sources"]
+    said = root.run(["apt-config", "dump"], tmp_path)
+    for name in ("Dir::State", "Dir::State::status", "Dir::Cache", "Dir::Etc::sourceparts"):
+        assert f'{name} "{root.root}' in said
+    assert 'APT::Architecture "arm64";' in said
+    assert 'APT::Architectures:: "arm64";' in said
+    assert "amd64" not in said
+    assert "Post-Invoke" not in said, "a hook of the machine would run on the machine's own state"
+
+
+def test_a_machine_without_debian_sources_is_told_so(etc: Path, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"add one such as 'deb http://deb.debian.org/debian bookworm main'"):
+        debian.AptRoot(tmp_path / "root", "arm64").prepare()
+
+
+def test_what_is_cached_is_not_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CONSTRICTOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(debian.subprocess, "run", lambda *_, **__: pytest.fail("ran something"))
+    place = tmp_path / "debian" / "arm64" / "some-package"
+    place.mkdir(parents=True)
+    assert debian.unpacked("some-package", "arm64") == place
+
+
+def test_an_archive_of_one_file_is_these_bytes() -> None:
+    """By hand from buffer-format.rst: magic, 13 fields, name with zero, contents, each part padded to four bytes."""
+    inode, mode, nlink, size, namesize = "00000001", "000081ED", "00000001", "00000005", "00000002"
+    zero = "00000000"
+    entry = f"070701{inode}{mode}{zero}{zero}{nlink}{zero}{size}{zero}{zero}{zero}{zero}{namesize}{zero}a\0hello\0\0\0"
+    end = f"070701{zero}{zero}{zero}{zero}00000001{zero}{zero}{zero}{zero}{zero}{zero}0000000B{zero}TRAILER!!!\0"
+    end += "\0" * (-len(end) % 4)
+    assert cpio.archive([cpio.file("a", b"hello", executable=True)]) == (entry + end).encode()
+
+
+names = st.text("abc/._-", min_size=1, max_size=20)
+entries = st.lists(st.tuples(names, st.binary(max_size=40), st.booleans()), max_size=6)
+
+
+@given(entries)
+def test_an_archive_reads_back(files: list[tuple[str, bytes, bool]]) -> None:
+    archive = cpio.archive([cpio.file(*each) for each in files] + [cpio.character_device("dev/x", 5, 1)])
+    assert len(archive) % 4 == 0
+    found = list(_read(archive))
+    assert [(name, contents) for name, _, _, contents in found[:-1]] == [
+        (name, contents) for name, contents, _ in files
+    ]
+    assert [bool(mode & 0o100) for _, mode, _, _ in found[:-1]] == [executable for _, _, executable in files]
+    name, mode, device, _ = found[-1]
+    assert (name, stat.S_ISCHR(mode), device) == ("dev/x", True, (5, 1))
+
+
+def _read(archive: bytes):
+    place = 0
+    while True:
+        assert archive[place : place + 6] == b"070701"
+        fields = [int(archive[place + 6 + 8 * i : place + 14 + 8 * i], 16) for i in range(13)]
+        name_end = place + 110 + fields[11]
+        name = archive[place + 110 : name_end - 1].decode()
+        start = -(-name_end // 4) * 4
+        end = start + fields[6]
+        if name == "TRAILER!!!":
+            return
+        yield name, fields[1], (fields[9], fields[10]), archive[start:end]
+        place = -(-end // 4) * 4
+
+
+def test_the_workloads_sum_is_that_of_the_data_it_makes(tmp_path: Path) -> None:
+    """The shell's loop, run here over a small block, makes the data that the builder of the archive summed."""
+    block = b"not much\n" * 100
+    (tmp_path / "block").write_bytes(block)
+    loop = (INITRAMFS / "workloads" / "checksum").read_text()
+    loop = loop[loop.index("number=0") : loop.index("sum=")]
+    loop = loop.replace("/workloads/checksum.block", "block").replace("/tmp/checksum/data", "data")
+    subprocess.run(["sh", "-ec", f"blocks=7\n{loop}"], cwd=tmp_path, check=True)
+    assert hashlib.sha256((tmp_path / "data").read_bytes()).hexdigest() == initramfs.checksum_expected(block, 7)
+
+
+def test_the_archive_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CONSTRICTOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(initramfs, "BLOCKS", 2)
+    program = tmp_path / "debian" / "arm64" / "busybox-static" / "bin" / "busybox"
+    program.parent.mkdir(parents=True)
+    program.write_bytes(b"one")
+    first = initramfs.busybox("arm64")
+    assert {"init", "bin/busybox", "workloads/checksum"} <= {name for name, *_ in _read(first.read_bytes())}
+    monkeypatch.setattr(initramfs, "entries", lambda _: pytest.fail("built again"))
+    assert initramfs.busybox("arm64") == first
+    monkeypatch.undo()
+    monkeypatch.setenv("CONSTRICTOR_CACHE", str(tmp_path))
+    program.write_bytes(b"two")
+    assert initramfs.busybox("arm64") != first
+
+
+def test_names_in_scenarios(tmp_path: Path) -> None:
+    unikernels = tmp_path / "guests"
+    unikernels.mkdir()
+    (unikernels / "hello.image").touch()
+    (tmp_path / "Image").touch()
+    resolve = guests.resolver("arm64", tmp_path, unikernels)
+    assert resolve("guest:hello") == unikernels / "hello.image"
+    assert resolve("Image") == tmp_path / "Image"
+    with pytest.raises(Problem, match=r"no unikernel 'helo'.*: hello"):
+        resolve("guest:helo")
+    with pytest.raises(Problem, match=r"write debian, busybox, guest:NAME, or a path relative to"):
+        resolve("Imgae")

@@ -1,0 +1,95 @@
+"""The emulator's command line and the trees that it is given."""
+
+import dataclasses
+import itertools
+import struct
+from pathlib import Path
+
+import libfdt
+import pytest
+
+from devtools import qemu, tree
+from devtools.paths import ROOT
+from devtools.scenario import Machine
+
+PAYLOAD = qemu.Payload(Path("hv.image"), dtb=Path("x.dtb"), loads=[(0x5000_0000, Path("a,b/Image"))])
+
+
+def pairs(command: list[str]) -> set[tuple[str, str]]:
+    return set(itertools.pairwise(command))
+
+
+def test_the_machine_of_the_demonstration() -> None:
+    command = qemu.command(Machine(), PAYLOAD)
+    assert Path(command[0]).name == "qemu-system-aarch64"
+    assert pairs(command) >= {
+        ("-machine", "virt,gic-version=3,dtb-randomness=off,virtualization=on"),
+        ("-cpu", "cortex-a57"),
+        ("-smp", "4"),
+        ("-m", "2048"),
+        ("-kernel", "hv.image"),
+        ("-dtb", "x.dtb"),
+        ("-serial", "stdio"),
+        ("-monitor", "none"),
+        ("-display", "none"),
+        ("-device", "loader,file=a,,b/Image,addr=0x50000000,force-raw=on"),
+    }
+    assert "-icount" not in command
+
+
+def test_counted_time_and_seed() -> None:
+    command = qemu.command(dataclasses.replace(Machine(), cpus=1, extra=("-S",)), PAYLOAD, icount=True, seed=7)
+    assert pairs(command) >= {
+        ("-icount", "shift=0,sleep=off"),
+        ("-rtc", "base=2026-01-01T00:00:00,clock=vm"),
+        ("-seed", "7"),
+        ("-smp", "1"),
+    }
+    assert command[-1] == "-S"
+
+
+def test_a_bare_machine_starts_its_kernel_below_el2() -> None:
+    machine = Machine(hypervisor=False)
+    command = qemu.command(machine, qemu.Payload(Path("Image"), initrd=Path("i"), bootargs="a=b c"))
+    assert pairs(command) >= {
+        ("-machine", "virt,gic-version=3,dtb-randomness=off"),
+        ("-append", "a=b c"),
+        ("-initrd", "i"),
+    }
+
+
+def test_the_base_tree_is_the_machines_and_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CONSTRICTOR_CACHE", str(tmp_path))
+    machine = Machine(cpus=3, memory=1024)
+    first = qemu.base_tree(machine)
+    fdt = libfdt.Fdt(first)
+    memory = fdt.getprop(fdt.path_offset("/memory@40000000"), "reg")
+    assert struct.unpack(">QQ", bytes(memory)) == (0x4000_0000, 1 << 30)
+    fdt.path_offset("/cpus/cpu@2")
+    monkeypatch.setattr(qemu.subprocess, "run", lambda *_, **__: pytest.fail("asked QEMU again"))
+    assert qemu.base_tree(machine) == first
+    with pytest.raises(pytest.fail.Exception, match="asked QEMU again"):
+        qemu.base_tree(dataclasses.replace(machine, cpus=2))
+
+
+def test_a_seed_reaches_every_guest_that_has_one() -> None:
+    writer = libfdt.FdtSw()
+    writer.finish_reservemap()
+    with writer.add_node(""), writer.add_node("chosen"):
+        for name, text in (("a", "seed=1 quiet"), ("b", "noseed=1 console=x"), ("c", "x seed=12")):
+            with writer.add_node(name), writer.add_node("module"):
+                writer.property_string("bootargs", text)
+    dtb = writer.as_fdt()
+    dtb.pack()
+    for seed in (7, 10**9):
+        seeded = libfdt.Fdt(tree.seeded(bytes(dtb.as_bytearray()), seed))
+        found = [
+            seeded.getprop(seeded.path_offset(f"/chosen/{name}/module"), "bootargs").as_str()
+            for name in ("a", "b", "c")
+        ]
+        assert found == [f"seed={seed} quiet", "noseed=1 console=x", f"x seed={seed}"]
+
+
+def test_what_is_made_is_not_tracked() -> None:
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert {"/.venv/", "/.cache/", "/build/"} <= set(ignored)

@@ -1,0 +1,79 @@
+"""Reading scenarios: what a variant takes from its model, and that a mistake names its line."""
+
+from pathlib import Path
+
+import pytest
+
+from devtools import scenario
+from devtools.report import Problem
+
+BASE = """\
+[scenario]
+description = "base"
+order = 1
+
+[machine]
+cpu = "cortex-a53"
+cpus = 3
+extra = ["-device", "virtio-rng-pci"]
+
+[[domain]]
+name = "one"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "base.toml").write_text(BASE)
+    return tmp_path
+
+
+def test_a_variant_changes_the_machine_and_keeps_the_domains(folder: Path) -> None:
+    (folder / "variant.toml").write_text(
+        '[scenario]\ndescription = "less"\nlike = "base"\n[machine]\ncpus = 1\n[hypervisor]\ncommand_line = "x"\n'
+    )
+    base, variant = scenario.every(folder)
+    assert (base.name, variant.name) == ("base", "variant"), "the one with an order comes first"
+    assert (variant.machine.cpus, variant.machine.cpu) == (1, "cortex-a53")
+    assert variant.machine.extra == base.machine.extra == ("-device", "virtio-rng-pci")
+    assert variant.partition == base.partition == folder / "base.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('[machine]\ncpus = 2\n\n[scenario]\norder = "first"\n', 5, "write a number"),
+        ('[scenario]\ndescription = "x"\n[machine]\ncpu = "a"\ncpsu = 2\n', 5, "unknown key 'cpsu', write one of"),
+        ('[scenario]\ndescription = "x"\n[machine]\nhypervisor = 1\n', 4, "write true or false"),
+        ('[scenario]\ndescription = "x"\n[machine]\ncpus = true\n', 4, "write a number"),
+        ('[scenario]\ndescription = "x"\n[machine]\nmemory = 0\n', 4, "write a larger number"),
+        ('[scenario]\ndescription = "x"\n[machine]\narch = "mips"\n', 4, "write one of arm64"),
+        ('[scenario]\ndescription = "x"\n[machine]\nextra = [1]\n', 4, "write a list of texts"),
+        ("\n[scenario]\norder = 1\n", 2, "write description ="),
+        ('[scenario]\ndescription = "x"\nlike = "bad"\n', 3, "write the name of one that is not"),
+        ("scenario = 1\n", 1, "write [scenario]"),
+    ],
+)
+def test_a_mistake_names_its_line_and_what_to_write(folder: Path, text: str, line: int, words: str) -> None:
+    path = folder / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(Problem) as problem:
+        scenario.load("bad", folder)
+    assert str(problem.value).startswith(f"{path}:{line}: ")
+    assert words in str(problem.value)
+
+
+def test_an_unknown_scenario_names_the_known(folder: Path) -> None:
+    with pytest.raises(Problem, match=r"no scenario 'bsae'; there are: base"):
+        scenario.load("bsae", folder)
+
+
+def test_a_variant_of_a_variant_is_refused(folder: Path) -> None:
+    (folder / "b.toml").write_text('[scenario]\ndescription = "x"\nlike = "base"\n')
+    (folder / "c.toml").write_text('[scenario]\ndescription = "x"\nlike = "b"\n')
+    with pytest.raises(Problem, match=r"c\.toml:3: that is a variant itself"):
+        scenario.load("c", folder)
+
+
+def test_the_default_is_the_demonstration() -> None:
+    assert scenario.every()[0].name == "arm64-demo"
