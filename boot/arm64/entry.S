@@ -136,6 +136,7 @@ prepare:
     tbnz    x1, #34, park               // a CPU that only knows EL2 with E2H
     mov     x0, #CPTR_HOST
     msr     cptr_el2, x0
+    msr     tpidr_el2, xzr              // no per-CPU area yet
     ldr     x0, =vectors
     msr     vbar_el2, x0
     mov     x0, #MAIR & 0xffff

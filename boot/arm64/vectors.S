@@ -6,8 +6,8 @@
  *
  * From the hypervisor itself, an interrupt is taken where interrupts are on, and everything else is a fault, which never
  * returns: its stub stores all registers and calls hypervisor_fault. The stack may be what is broken, so the frame goes
- * below SP only if that lies in a mapped half of a stack slot; otherwise it goes to the one emergency stack, which is
- * given away once: a second CPU that asks for it stops there.
+ * below SP only if that lies in a mapped half of a stack slot; otherwise it goes to the CPU's emergency stack, which is
+ * given away once: a CPU that asks for it again stops there.
  */
 #include "asm_offsets.h"
 #include "layout.h"
@@ -50,7 +50,7 @@
  * Stub of a fault. Convention: void hypervisor_fault(FaultFrame *), which does not return.
  * CNTHP_CVAL_EL2 holds x0 for a moment: nobody needs this CPU's alarm any more.
  */
-    .macro fault kind
+    .macro fault number
     .balign 0x80
     msr     cnthp_cval_el2, x0
     sub     x0, sp, #FaultFrame_SIZE
@@ -59,17 +59,20 @@
     cmp     x0, #STACKS >> STACKS_SHIFT
     sub     x0, sp, #FaultFrame_SIZE
     b.eq    2f
-1:  adrp    x0, emergency_taken
-    add     x0, x0, :lo12:emergency_taken
-    ldr     x0, [x0]
+1:  mrs     x0, tpidr_el2
+    cbz     x0, stop                    // this CPU has no per-CPU area yet
+    add     x0, x0, #PER_CPU_Emergency & ~0xfff
+    add     x0, x0, #PER_CPU_Emergency & 0xfff
+    ldr     x0, [x0, #Emergency_taken]
     cbnz    x0, stop
-    adrp    x0, emergency_taken
-    add     x0, x0, :lo12:emergency_taken
-    str     x0, [x0]                    // anything but zero
-    adrp    x0, emergency_frame
-    add     x0, x0, :lo12:emergency_frame
+    mrs     x0, tpidr_el2
+    add     x0, x0, #PER_CPU_Emergency & ~0xfff
+    add     x0, x0, #PER_CPU_Emergency & 0xfff
+    str     x0, [x0, #Emergency_taken]  // anything but zero
+    add     x0, x0, #Emergency_frame & ~0xfff
+    add     x0, x0, #Emergency_frame & 0xfff
 2:  str     x1, [x0, #FaultFrame_x + 8]
-    mov     w1, #\kind
+    mov     w1, #\number
     b       save_frame
     .endm
 
@@ -174,7 +177,7 @@ host_interrupt:
     dsb     nsh
     isb
 
-/* The rest of a fault. In: x0 the frame, x1 the kind; x0 and x1 of the interrupted code are stored as `fault` says. */
+/* The rest of a fault. In: x0 the frame, x1 the entry's number; x0 and x1 of the interrupted code are stored as `fault` says. */
 save_frame:
     stp     x2, x3, [x0, #FaultFrame_x + 16 * 1]
     stp     x4, x5, [x0, #FaultFrame_x + 16 * 2]
@@ -193,7 +196,7 @@ save_frame:
     mov     x2, sp
     str     x30, [x0, #FaultFrame_x + 8 * 30]
     str     x2, [x0, #FaultFrame_sp]
-    str     x1, [x0, #FaultFrame_kind]
+    str     x1, [x0, #FaultFrame_vector]
     mrs     x2, cnthp_cval_el2
     mrs     x3, elr_el2
     mrs     x4, spsr_el2
@@ -221,12 +224,3 @@ stop:
 __stack_chk_fail:
     brk     #0x5400
     b       stop
-
-    .section .bss.emergency, "aw", %nobits
-    .balign 16
-emergency_taken:
-    .skip   16
-emergency_stack:
-    .skip   STACK_SIZE
-emergency_frame:
-    .skip   FaultFrame_SIZE

@@ -1,0 +1,110 @@
+"""Faults of the hypervisor itself: each is the end, with registers, reason and a backtrace.
+
+The stubs are in boot/arm64/vectors.S. Checks that the C compiler puts in (-fsanitize-trap) end in BRK with 0x5500 and the number of
+the check; its __builtin_trap, which our own compiler uses for values that do not fit, is BRK 1.
+"""
+
+from hv.arm64.layout import STACK_SIZE, STACK_SLOT, STACKS
+from hv.arm64.syndrome import BREAKPOINT_INSTRUCTION, Syndrome, fault_in_words, is_abort, is_write, kind_in_words
+from hv.common.kernel.panic import MachineState, line, trapped
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import Embedded, Final, PerCpu, aligned, array, assembly_layout, export, u8, u32, u64
+
+PER_LINE: Final = 4
+EMERGENCY_SIZE: Final = 0x2000
+
+
+@assembly_layout
+class FaultFrame(MachineState):
+    """What the stub stores."""
+
+    x: array[u64, 31]
+    sp: u64
+    pc: u64
+    pstate: u64
+    syndrome: u64
+    address: u64
+    guest_address: u64
+    vector: u64  # the entry's number in the table
+
+    def print(self) -> None:
+        line(f"  pc {self.pc:016x} sp {self.sp:016x} pstate {self.pstate:08x}")
+        line(f"  esr {self.syndrome:08x} far {self.address:016x} hpfar {self.guest_address:016x}")
+        for i in range(7):
+            at = u32(i) * PER_LINE
+            line(f"  x{at} {self.x[at]:016x} {self.x[at + 1]:016x} {self.x[at + 2]:016x} {self.x[at + 3]:016x}")
+        line(f"  x28 {self.x[28]:016x} {self.x[29]:016x} {self.x[30]:016x}")
+
+
+@assembly_layout
+@aligned(16)
+class Emergency(PerCpu):
+    """Where a fault goes whose own stack cannot be used. `taken`: a second one stops the CPU."""
+
+    taken: u64
+    unused: u64
+    stack: array[u8, EMERGENCY_SIZE]
+    frame: Embedded[FaultFrame]
+
+
+@export
+def hypervisor_fault(frame: FaultFrame) -> None:
+    """Called by the stub, which takes whatever happens in EL2 and is no interrupt. Does not return."""
+    syndrome = Syndrome(frame.syndrome)
+    match frame.vector:
+        case 4:
+            if overflowed(frame.sp) and is_abort(syndrome):
+                trapped("stack overflow", frame, frame.pc, frame.x[29])
+            if is_abort(syndrome):
+                access = "write" if is_write(syndrome) else "read"
+                trapped(f"{kind_in_words(syndrome)}: {fault_in_words(syndrome)}, {access} at {frame.address:#x}", frame, frame.pc, frame.x[29])
+            if syndrome.kind == BREAKPOINT_INSTRUCTION:
+                trapped(f"{check_in_words(syndrome.iss & 0xFFFF)}", frame, frame.pc, frame.x[29])
+            trapped(f"{kind_in_words(syndrome)}", frame, frame.pc, frame.x[29])
+        case 7:
+            trapped(f"SError in the hypervisor: the machine reports a failed access, syndrome {syndrome.iss:#x}", frame, frame.pc, frame.x[29])
+        case 6 | 10 | 14:
+            trapped("FIQ, though no interrupt is of group 0", frame, frame.pc, frame.x[29])
+        case _:
+            trapped(f"exception through vector {frame.vector}, which is not in use", frame, frame.pc, frame.x[29])
+
+
+def overflowed(sp: u64) -> bool:
+    """Whether the stack pointer has run out of a slot's mapped half."""
+    offset = sp - STACKS
+    return offset < STACK_SLOT * CONFIG_NR_CPUS and offset % STACK_SLOT < STACK_SLOT - STACK_SIZE + 512
+
+
+def check_in_words(code: u64) -> str:
+    """What found the fault (clang, lib/CodeGen/CodeGenFunction.h: LIST_SANITIZER_CHECKS)."""
+    match code:
+        case 1:
+            return "value out of range"
+        case 0x5400:
+            return "stack protector: a function overran a local array"
+        case 0x5500:
+            return "overflow in an addition"
+        case 0x5501:
+            return "unreachable code reached"
+        case 0x5503:
+            return "division by zero, or its result does not fit"
+        case 0x550A:
+            return "value that its type does not have"
+        case 0x550B:
+            return "end of a function without a result"
+        case 0x550C:
+            return "overflow in a multiplication"
+        case 0x550D:
+            return "overflow in a negation"
+        case 0x5512:
+            return "array index out of bounds"
+        case 0x5513:
+            return "pointer overflow"
+        case 0x5514:
+            return "shift by too much"
+        case 0x5515:
+            return "overflow in a subtraction"
+        case 0x5516:
+            return "null reference or misaligned object"
+        case _:
+            return "breakpoint instruction"
