@@ -9,7 +9,7 @@ so far. A `Flush` that is dropped trips the assertion in `settled`.
 from hv.arch import publish_table
 from hv.common.mm.format import Walker
 from hv.common.mm.types import Mfn
-from hv.lang import Const, Final, Generic, Protocol, TypeVar, array, bounded, embedded, raises, u16, u32, u64, value
+from hv.lang import Const, Final, Generic, Protocol, TypeVar, array, bounded, raises, u16, u32, u64, value
 
 W = TypeVar("W", bound=Walker)
 
@@ -22,11 +22,11 @@ class TableSource(Protocol):
     @raises
     def allocate(self, order: u32) -> Mfn:
         """2**order cleared frames in a row, aligned. ENOMEM."""
+        ...
 
     def free(self, mfn: Mfn, order: u32) -> None: ...
 
 
-@embedded
 class Pending(Generic[W]):
     """One set of tables' debt. The tables' lock protects it."""
 

@@ -9,8 +9,8 @@ h it spans 512**h frames (1: 2 MiB, 2: 1 GiB, 3: 512 GiB). An entry is absent, a
 from hv.common.mm.types import Mfn
 from hv.lang import Bits, Field, Final, Protocol, U8Enum, U8Flag, u16, u32, u64
 
-ENTRIES: Final = 512
-ENTRY_BYTES: Final = 8
+ENTRIES: Final[u64] = 512
+ENTRY_BYTES: Final[u64] = 8
 HEIGHT_BITS: Final = 9  # each height above a frame adds so many bits
 MAX_HEIGHT: Final = 3  # of an entry in the root of four levels
 
@@ -43,22 +43,27 @@ class Format(Protocol):
     @staticmethod
     def top() -> u32:
         """The height of the root's entries."""
+        ...
 
     @staticmethod
     def root_order() -> u32:
         """The root may be several tables in a row, 2**order of them."""
+        ...
 
     @staticmethod
     def limit() -> u64:
         """One more than the greatest frame number that can be mapped."""
+        ...
 
     @staticmethod
     def has_leaf(height: u32) -> bool:
         """Whether a leaf may stand at this height."""
+        ...
 
     @staticmethod
     def breaks_before_make() -> bool:
         """Whether an entry that changes what it leads to must be absent, and flushed, in between."""
+        ...
 
     @staticmethod
     def is_present(entry: u64) -> bool: ...
@@ -66,14 +71,17 @@ class Format(Protocol):
     @staticmethod
     def is_leaf(entry: u64, height: u32) -> bool:
         """Of a present entry."""
+        ...
 
     @staticmethod
     def target(entry: u64) -> Mfn:
         """The first frame of what a leaf maps, or the table that the entry names."""
+        ...
 
     @staticmethod
     def attributes(entry: u64) -> Attributes:
         """Of a leaf."""
+        ...
 
     @staticmethod
     def leaf(mfn: Mfn, height: u32, attributes: Attributes) -> u64: ...
@@ -86,14 +94,22 @@ class Walker(Protocol):
     """The hardware that reads the tables and caches what it read."""
 
     @staticmethod
+    def view(table: Mfn) -> u64:
+        """Where the hypervisor itself sees a table."""
+        ...
+
+    @staticmethod
     def snoops() -> bool:
         """Whether it sees stores that are still in a CPU's cache. Otherwise each store is cleaned to memory."""
+        ...
 
     @staticmethod
     def caches_absent() -> bool:
         """Whether it may remember that an entry was absent, so that a new mapping needs a flush too."""
+        ...
 
     @staticmethod
     def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
         """Forgets what it caches for the frames from `start`, table entries on the way there included; nothing smaller than 2**order frames is mapped
         there. Completes before it returns. `tag` names the address space (VMID)."""
+        ...

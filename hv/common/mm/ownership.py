@@ -54,19 +54,19 @@ def _take(frame: Frame) -> None:
 
 def put_frame(mfn: Mfn) -> None:
     """Drops a reference; the frame goes back to the heap behind the last one."""
-    put_block(mfn, 0)
+    put_frames(mfn, 1)
 
 
-def put_block(mfn: Mfn, order: u32) -> None:
-    """Drops one reference on each frame of a block. Frames in a row that nobody refers to any more go back to the heap together."""
+def put_frames(mfn: Mfn, count: u64) -> None:
+    """Drops one reference on each of `count` frames of a block. Those in a row that nobody refers to any more go back to the heap together."""
     bank = frames.bank_of(mfn)
     first = bank.offset_of(mfn)
     start = mfn
-    for i in bounded(u32(1) << order, LARGEST):
+    for i in bounded(u32(count), LARGEST):
         if not _drop(bank.record(first + i)):
             heap.give(start, Mfn(mfn + u64(i)))
             start = Mfn(mfn + u64(i) + 1)
-    heap.give(start, Mfn(mfn + (u64(1) << order)))
+    heap.give(start, Mfn(mfn + count))
 
 
 def _drop(frame: Frame) -> bool:

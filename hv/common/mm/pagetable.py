@@ -9,14 +9,14 @@ linked is freed behind the flush. Where the format asks for break-before-make, a
 table, or back, is absent in between: whoever faults on it meanwhile waits for the lock and finds it present. So the
 hypervisor's own tables must not split a block that holds what it runs on.
 
-The tables are memory that the direct map shows. The owner's lock protects all of this.
+The owner's lock protects all of this.
 """
 
-from hv.arch import clean_to_memory, direct_address, publish_table, store_entry
+from hv.arch import clean_to_memory, publish_table, store_entry
 from hv.common.mm.flush import Flush, Pending, TableSource
 from hv.common.mm.format import ENTRIES, ENTRY_BYTES, HEIGHT_BITS, MAX_HEIGHT, Access, Attributes, Format, Walker
-from hv.common.mm.types import PAGE_SIZE, Mfn, paddr_of
-from hv.lang import Const, Errno, Final, Generic, TypeVar, array, bounded, ptr, raises, u16, u32, u64, unbounded, value
+from hv.common.mm.types import PAGE_SIZE, Mfn
+from hv.lang import Const, Embedded, Errno, Final, Generic, TypeVar, array, bounded, ptr, raises, u16, u32, u64, unbounded, value
 
 F = TypeVar("F", bound=Format)
 W = TypeVar("W", bound=Walker)
@@ -48,7 +48,7 @@ class PageTable(Generic[F, W]):
     walker: Const[W]
     root: Mfn
     source: TableSource
-    pending: Pending[W]
+    pending: Embedded[Pending[W]]
     spare: array[Mfn, MAX_HEIGHT]  # cleared tables kept ready, so that no operation fails half-way
     spare_count: u32
     path: array[Mfn, MAX_HEIGHT + 1]  # the table at each height that `_find` passed last
@@ -58,7 +58,7 @@ class PageTable(Generic[F, W]):
         """Makes an empty root. ENOMEM."""
         self.root = source.allocate(self.format.root_order())
         self.source = source
-        self._clean(direct_address(paddr_of(self.root)), u64(PAGE_SIZE) << self.format.root_order())
+        self._clean(self.walker.view(self.root), u64(PAGE_SIZE) << self.format.root_order())
         publish_table()
         self.pending.init(source, self.root, tag)
 
@@ -72,6 +72,9 @@ class PageTable(Generic[F, W]):
         self.source.free(self.root, self.format.root_order())
 
     def lookup(self, at: u64) -> Mapping:
+        """What stands behind any number at all."""
+        if at >= self.format.limit():
+            return Mapping(False, Mfn(0), 0, Attributes(0))
         place = self._find(at, 0)
         order = place.height * HEIGHT_BITS
         if not self.format.is_present(place.entry):
@@ -85,7 +88,7 @@ class PageTable(Generic[F, W]):
 
         EINVAL: no frames, or beyond the format's limit. EEXIST: something is mapped there. ENOMEM: no memory for tables."""
         self._check_range(at, frames)
-        height = self._largest_leaf(at | mfn, frames, self.format.top())
+        height = self._largest_leaf(at | u64(mfn), frames, self.format.top())
         place = self._find(at, height)
         count = self._run(at, frames, height)
         if self.format.is_present(place.entry):
@@ -147,7 +150,10 @@ class PageTable(Generic[F, W]):
 
     @raises
     def split(self, at: u64, height: u32) -> Flush[W]:
-        """Splits the block around a frame until nothing larger than a leaf of this height is left there. `done` is 0 when there is no such block. ENOMEM."""
+        """Splits the block around a frame until nothing larger than a leaf of this height is left there. `done` is 0 when there was no such block.
+
+        EINVAL: beyond the format's limit. ENOMEM: no memory for tables."""
+        self._check_range(at, 1)
         place = self._find(at, 0)
         if place.height <= height or not self.format.is_present(place.entry):
             return self.pending.token(0)
@@ -158,12 +164,14 @@ class PageTable(Generic[F, W]):
 
     def coalesce(self, at: u64, height: u32) -> Flush[W]:
         """Turns the table below the entry of this height around a frame into one block, when its leaves make one up. `done` is 0 when they do not."""
+        if height == 0 or height > self.format.top() or at >= self.format.limit():
+            return self.pending.token(0)
         start = at & ~(span(height) - 1)
         place = self._find(start, height)
         if place.height != height or not self.format.is_present(place.entry) or self.format.is_leaf(place.entry, height):
             return self.pending.token(0)
         table = self.format.target(place.entry)
-        first = load(direct_address(paddr_of(table)))
+        first = load(self.walker.view(table))
         if not self._make_block(table, first, height):
             return self.pending.token(0)
         self.pending.make_room(1)
@@ -193,7 +201,7 @@ class PageTable(Generic[F, W]):
         return index if height == self.format.top() else index & (ENTRIES - 1)
 
     def _slot(self, table: Mfn, at: u64, height: u32) -> u64:
-        return direct_address(paddr_of(table)) + self._index(at, height) * ENTRY_BYTES
+        return self.walker.view(table) + self._index(at, height) * ENTRY_BYTES
 
     def _run(self, at: u64, frames: u64, height: u32) -> u64:
         """Entries of this height from `at` on that lie in the range and in one table."""
@@ -281,7 +289,7 @@ class PageTable(Generic[F, W]):
             start = at & ~(span(above) - 1)
             attributes = self.format.attributes(entry)
             table = self._take_spare()
-            self._fill(direct_address(paddr_of(table)), self.format.target(entry), ENTRIES, above - 1, attributes)
+            self._fill(self.walker.view(table), self.format.target(entry), ENTRIES, above - 1, attributes)
             publish_table()
             self._replace(slot, self.format.table(table), start, above, above * HEIGHT_BITS)
             slot = self._slot(table, at, above - 1)
@@ -294,7 +302,7 @@ class PageTable(Generic[F, W]):
         mfn = self.format.target(first)
         if mfn & (span(height) - 1) != 0:
             return False
-        slot = direct_address(paddr_of(table))
+        slot = self.walker.view(table)
         attributes = self.format.attributes(first)
         for i in bounded(ENTRIES, MAX_RUN):
             if load(slot + i * ENTRY_BYTES) != self.format.leaf(Mfn(mfn + (i << (height - 1) * HEIGHT_BITS)), height - 1, attributes):
@@ -315,7 +323,7 @@ class PageTable(Generic[F, W]):
 
     def _is_empty(self, table: Mfn, index: u64) -> bool:
         """Looks first beside the entry that was cleared: in a table that is not empty there is most often another."""
-        start = direct_address(paddr_of(table))
+        start = self.walker.view(table)
         for i in bounded(ENTRIES, MAX_RUN):
             if self.format.is_present(load(start + (index + i & ENTRIES - 1) * ENTRY_BYTES)):
                 return False
@@ -326,7 +334,7 @@ class PageTable(Generic[F, W]):
         """Sees to it that so many spare tables are ready. ENOMEM."""
         for _ in bounded(tables - min(tables, self.spare_count), MAX_HEIGHT):
             table = self.source.allocate(0)
-            self._clean(direct_address(paddr_of(table)), PAGE_SIZE)
+            self._clean(self.walker.view(table), PAGE_SIZE)
             self.spare[self.spare_count] = table
             self.spare_count += 1
 

@@ -2,7 +2,7 @@
 D8.2.12, D8.16) and of x86 promise it.
 """
 
-from hv.arch import flush_hypervisor, flush_stage2, flush_stage2_page
+from hv.arch import direct_address, flush_hypervisor, flush_stage2, flush_stage2_page
 from hv.common.mm.format import Walker
 from hv.common.mm.types import PAGE_SHIFT, Mfn, paddr_of
 from hv.lang import Final, bounded, u16, u32, u64
@@ -13,6 +13,10 @@ MANY: Final[u64] = 1 << 36  # pages of the hypervisor's address space
 
 class GuestWalker(Walker):
     """Of a guest's physical map. The tag is the VMID."""
+
+    @staticmethod
+    def view(table: Mfn) -> u64:
+        return direct_address(paddr_of(table))
 
     @staticmethod
     def snoops() -> bool:
@@ -34,6 +38,10 @@ class GuestWalker(Walker):
 
 class HypervisorWalker(Walker):
     """Of the hypervisor's own address space, which is one and has no tag."""
+
+    @staticmethod
+    def view(table: Mfn) -> u64:
+        return direct_address(paddr_of(table))
 
     @staticmethod
     def snoops() -> bool:

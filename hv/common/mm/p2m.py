@@ -1,0 +1,222 @@
+"""A domain's physical map: which frame of the machine stands behind each of its guest frames.
+
+A mapping of RAM holds one reference on each of its frames, which `add` takes over from its caller and which goes when the
+mapping does, behind the flush. Tables are charged to the domain, up to a limit.
+
+Each change returns a `GuestFlush`, and is done only when its `flush()` returns. While a block is split its entry is absent for a
+moment: a guest's fault on a frame that `lookup` finds with the access that was asked for is repeated by the guest.
+
+`P2m.lock` protects the tables and what they owe.
+"""
+
+from hv.arch import GuestFormat
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.spinlock import SpinLock
+from hv.common.mm.flush import Flush, TableSource
+from hv.common.mm.format import Access, Attributes, Memory
+from hv.common.mm.heap import MAX_ORDER, heap, largest_block
+from hv.common.mm.ownership import allocate_for, put_frames
+from hv.common.mm.pagetable import PageTable
+from hv.common.mm.types import DomId, Gfn, Mfn, Paddr, paddr_of
+from hv.common.mm.walkers import GuestWalker
+from hv.lang import Embedded, Errno, Final, U8Enum, raises, u8, u16, u32, u64, value
+
+TEARDOWN_LEAVES: Final = 32  # that one step of a teardown looks at
+TEARDOWN_FRAMES: Final[u64] = 2048  # whose references it drops
+
+
+class GuestKind(U8Enum):
+    """What stands behind a guest frame; kept in the four bits that walkers ignore."""
+
+    NOTHING = 0
+    RAM = 1  # the domain's own memory
+    READ_ONLY = 2  # the same, which the domain may not write
+    DEVICE = 3  # registers of a device; no reference is held
+
+
+@value
+class GuestFrame:
+    """What `lookup` finds. When `kind` is NOTHING, 2**order says how large the aligned hole around the frame at least is."""
+
+    kind: GuestKind
+    mfn: Mfn
+    order: u32  # of the leaf that maps the frame
+    access: Access
+
+
+class P2mTables(TableSource):
+    """The memory of a domain's tables, in frames."""
+
+    used: u32
+    limit: u32
+
+    @raises
+    def allocate(self, order: u32) -> Mfn:
+        """ENOMEM: the heap is empty, or the domain has had its share."""
+        if self.used + (u32(1) << order) > self.limit:
+            raise Errno.ENOMEM
+        mfn = heap.allocate_zeroed(order)
+        self.used += u32(1) << order
+        return mfn
+
+    def free(self, mfn: Mfn, order: u32) -> None:
+        self.used -= u32(1) << order
+        heap.free(mfn, order)
+
+
+class P2m:
+    lock: SpinLock[Rank.P2M]
+    domain: DomId
+    tables: Embedded[P2mTables]
+    map: Embedded[PageTable[GuestFormat, GuestWalker]]
+    torn_to: Gfn  # the mappings below are gone already
+    dropping: Mfn  # frames that are mapped no more, and whose references a teardown has still to drop
+    drop_count: u64
+
+    @raises
+    def init(self, domain: DomId, vmid: u16, table_limit: u32) -> None:
+        """An empty map, whose tables take at most so many frames. No CPU caches anything under the VMID. ENOMEM."""
+        self.domain = domain
+        self.tables.limit = table_limit
+        self.map.init(self.tables, vmid)
+
+    @property
+    def root(self) -> Paddr:
+        return paddr_of(self.map.root)
+
+    def lookup(self, gfn: Gfn) -> GuestFrame:
+        """What stands behind any guest frame number at all."""
+        with self.lock:
+            return self._lookup(gfn)
+
+    @raises
+    def add(self, gfn: Gfn, mfn: Mfn, order: u32, kind: GuestKind) -> "GuestFlush":
+        """Maps an aligned block, with leaves as large as its order allows. EINVAL: not aligned, or beyond the map's limit.
+        EEXIST: something is mapped there. ENOMEM: no memory for tables."""
+        if order > MAX_ORDER or (u64(gfn) | u64(mfn)) & ((u64(1) << order) - 1) != 0:
+            raise Errno.EINVAL
+        with self.lock:
+            owed = self.map.map(gfn, mfn, u64(1) << order, attributes_of(kind))
+            return GuestFlush(self, owed, mfn, 0)
+
+    @raises
+    def remove(self, gfn: Gfn, frames: u64) -> "GuestFlush":
+        """Unmaps frames up to the end of the leaf that maps `gfn`; `done` says how many. ENOENT: nothing is mapped there. EINVAL: no frames.
+        ENOMEM: no memory for the tables of a split."""
+        with self.lock:
+            found = self._lookup(gfn)
+            if found.kind == GuestKind.NOTHING:
+                raise Errno.ENOENT
+            count = min(frames, leaf_rest(gfn, found.order))
+            owed = self.map.unmap(gfn, count)
+            referenced = owed.done if found.kind != GuestKind.DEVICE else 0
+            return GuestFlush(self, owed, found.mfn, referenced)
+
+    @raises
+    def protect(self, gfn: Gfn, frames: u64, access: Access) -> "GuestFlush":
+        """Gives frames this access, up to the end of one run of leaves or holes; `done` says how many. EINVAL: no frames, or beyond the map's limit.
+        ENOMEM: no memory for the tables of a split."""
+        with self.lock:
+            owed = self.map.protect(gfn, frames, access)
+            return GuestFlush(self, owed, Mfn(0), 0)
+
+    @raises
+    def populate(self, gfn: Gfn, frames: u64) -> u64:
+        """Puts cleared memory of the domain's own behind guest frames: the largest block that alignment, length and the heap allow. Returns
+        how many frames that was. EEXIST: something is mapped there. EINVAL: beyond the map's limit. ENOMEM."""
+        assert frames != 0, "populating no frames"
+        for smaller in range(MAX_ORDER + 1):
+            order = min(largest_block(gfn, frames), MAX_ORDER - smaller)
+            try:
+                mfn = allocate_for(self.domain, order)
+            except Errno as error:
+                if order == 0:
+                    raise
+                continue
+            self._add_own(gfn, mfn, order)
+            return u64(1) << order
+        raise Errno.ENOMEM
+
+    def teardown_step(self) -> bool:
+        """Takes down some of the map of a domain whose vCPUs run no more. True: nothing is left; the object may be freed."""
+        with self.lock:
+            for _ in range(TEARDOWN_LEAVES):
+                if self.drop_count != 0 or self.torn_to >= GuestFormat.limit():
+                    break
+                self._tear_leaf()
+        count = min(self.drop_count, TEARDOWN_FRAMES)
+        if count != 0:
+            put_frames(self.dropping, count)
+            self.dropping = Mfn(self.dropping + count)
+            self.drop_count -= count
+        if self.drop_count != 0 or self.torn_to < GuestFormat.limit():
+            return False
+        self.map.destroy()
+        return True
+
+    def _tear_leaf(self) -> None:
+        """Skips a hole, or unmaps and flushes one leaf whose references are then dropped in steps."""
+        found = self._lookup(self.torn_to)
+        rest = leaf_rest(self.torn_to, found.order)
+        if found.kind != GuestKind.NOTHING:
+            try:
+                self.map.unmap(self.torn_to, rest).flush()
+            except Errno:
+                assert False, "a whole leaf is unmapped without memory for a split"
+            if found.kind != GuestKind.DEVICE:
+                self.dropping = found.mfn
+                self.drop_count = rest
+        self.torn_to = Gfn(self.torn_to + rest)
+
+    @raises
+    def _add_own(self, gfn: Gfn, mfn: Mfn, order: u32) -> None:
+        """Maps a block of new memory, or gives it back."""
+        try:
+            self.add(gfn, mfn, order, GuestKind.RAM).flush()
+        except Errno:
+            put_frames(mfn, u64(1) << order)
+            raise
+
+    def _lookup(self, gfn: Gfn) -> GuestFrame:
+        found = self.map.lookup(gfn)
+        if not found.present:
+            return GuestFrame(GuestKind.NOTHING, Mfn(0), found.order, Access(0))
+        return GuestFrame(GuestKind(found.attributes.kind), found.mfn, found.order, found.attributes.access)
+
+
+@value
+class GuestFlush:
+    """The duty to flush a change of a physical map, and then to drop references on frames that it holds no more."""
+
+    p2m: P2m
+    owed: Flush[GuestWalker]
+    mfn: Mfn
+    referenced: u64
+
+    @property
+    def done(self) -> u64:
+        """Guest frames that have been worked on."""
+        return self.owed.done
+
+    def flush(self) -> None:
+        with self.p2m.lock:
+            self.owed.flush()
+        if self.referenced != 0:
+            put_frames(self.mfn, self.referenced)
+
+
+def attributes_of(kind: GuestKind) -> Attributes:
+    match kind:
+        case GuestKind.RAM:
+            return Attributes(access=Access.R | Access.W | Access.X, memory=Memory.NORMAL, kind=u16(u8(kind)))
+        case GuestKind.READ_ONLY:
+            return Attributes(access=Access.R | Access.X, memory=Memory.NORMAL, kind=u16(u8(kind)))
+        case GuestKind.DEVICE:
+            return Attributes(access=Access.R | Access.W, memory=Memory.DEVICE, kind=u16(u8(kind)))
+        case _:
+            assert False, "no attributes for nothing"
+
+
+def leaf_rest(gfn: u64, order: u32) -> u64:
+    """Frames from `gfn` to the end of the aligned block of this order around it."""
+    return (u64(1) << order) - (gfn & ((u64(1) << order) - 1))

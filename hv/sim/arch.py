@@ -1,0 +1,137 @@
+"""`hv.arch` of the simulated machine: the contract is hv/arch.py, what its functions mean stands there.
+
+Memory is an arena (memory.py), the walkers are models (walker.py), CPUs and time belong to the test (machine.py). Turning the machine
+off, restarting it and halting a CPU end the process, with an exit status of their own.
+"""
+
+from hv.arm64.stage2 import Stage2 as GuestFormat
+from hv.common.kernel.time import Ns
+from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr, mfn_of
+from hv.lang import Final, Never, ptr, u8, u16, u32, u64
+from hv.sim import machine, memory
+from hv.sim.walker import Stage, model
+
+NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
+
+
+def relax() -> None:
+    machine.spin()
+
+
+def cpu_id() -> u32:
+    return machine.CpuNumber.this().number
+
+
+def interrupts_off() -> None:
+    machine.SimulatedCpu.this().interrupts = False
+
+
+def interrupts_on() -> None:
+    machine.SimulatedCpu.this().interrupts = True
+    machine.poll()
+
+
+def interrupts_enabled() -> bool:
+    return machine.SimulatedCpu.this().interrupts
+
+
+def poll_interrupts() -> None:
+    machine.poll()
+
+
+def wait_for_interrupt() -> None:
+    if not machine.pending():
+        machine.spin()
+
+
+def halt() -> Never:
+    machine._exit(machine.HALTED)
+
+
+def send_ipi(cpu: u32) -> None:
+    machine.kick(cpu)
+
+
+def power_off() -> Never:
+    machine._exit(machine.POWERED_OFF)
+
+
+def restart() -> Never:
+    machine._exit(machine.RESTARTED)
+
+
+def now() -> Ns:
+    return machine.time()
+
+
+def set_alarm(deadline: Ns) -> None:
+    cpu = machine.SimulatedCpu.this()
+    cpu.alarm = deadline
+    cpu.alarm_set = deadline != NEVER
+
+
+def direct_address(paddr: Paddr) -> u64:
+    return memory.address_at(paddr)
+
+
+def physical_address(address: u64) -> Paddr:
+    return memory.paddr_at(address)
+
+
+def zero_bytes(address: u64, length: u64) -> None:
+    memory.clear(address, length)
+    _note(address, length)
+
+
+def copy_bytes(to: u64, source: u64, length: u64) -> None:
+    memory.copy(to, source, length)
+    _note(to, length)
+
+
+def clean_to_memory(address: u64, length: u64) -> None:
+    if memory.in_ram(address):
+        model.clean(address, length)
+
+
+def sync_instructions(address: u64, length: u64) -> None:
+    """Instruction fetch is not modelled."""
+
+
+def store_entry(address: u64, entry: u64) -> None:
+    ptr[u64](address)[0] = entry
+    _note(address, 8)
+
+
+def publish_table() -> None:
+    model.publish()
+
+
+def flush_hypervisor(address: u64) -> None:
+    model.invalidate(Stage.HYPERVISOR, Mfn(0), 0, False, address >> PAGE_SHIFT)
+
+
+def flush_stage2(root: Paddr, vmid: u16) -> None:
+    model.invalidate(Stage.GUEST, mfn_of(root), vmid, True, 0)
+
+
+def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
+    model.invalidate(Stage.GUEST, mfn_of(root), vmid, False, guest_address >> PAGE_SHIFT)
+
+
+def frame_pointer() -> u64:
+    return 0
+
+
+def on_stack(address: u64) -> bool:
+    return False
+
+
+def early_put(byte: u8) -> None:
+    machine.put(byte)
+
+
+def _note(address: u64, length: u64) -> None:
+    """Tells the model of a store to RAM, by whole words."""
+    if memory.in_ram(address):
+        start = address & ~u64(7)
+        model.stored(start, (address + length - start + 7) & ~u64(7))

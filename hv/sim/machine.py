@@ -1,0 +1,103 @@
+"""The simulated machine's CPUs, clock, alarms, interrupts between CPUs, console, and end.
+
+A test is on one CPU at a time (`enter_cpu`; threads of a test are each on their own), moves the clock (`advance`), and has what is
+pending delivered: by `poll`, or while interrupts are on. Handlers are functions that the test, or hv/sim/interrupts.py, sets.
+"""
+
+from hv.common.kernel.time import Ns
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import Atomic, Callable, Final, Never, PerCpu, array, attach_percpu, extern, i32, u8, u32, u64
+
+CONSOLE_BYTES: Final[u32] = 65536
+
+POWERED_OFF: Final[i32] = 64  # exit statuses of the process that is the machine
+RESTARTED: Final[i32] = 65
+HALTED: Final[i32] = 66
+
+
+class SimulatedCpu(PerCpu):
+    interrupts: bool
+    alarm: Ns
+    alarm_set: bool
+    kicked: Atomic[u32]
+    kicks: Atomic[u32]  # how often others have interrupted it
+
+
+class CpuNumber(PerCpu):
+    number: u32
+
+
+class Machine:
+    clock: Atomic[u64]  # ns
+    kick_handler: Callable[[u8], None] | None  # of an interrupt from another CPU; the argument is this CPU's number
+    alarm_handler: Callable[[u8], None] | None
+    spin_handler: Callable[[u8], None] | None  # lets something else happen while this CPU spins
+    console: array[u8, CONSOLE_BYTES]
+    console_length: u32
+
+
+machine: Final = Machine()
+
+
+def enter_cpu(cpu: u32) -> None:
+    """The calling thread goes on as this CPU."""
+    attach_percpu(cpu)
+    CpuNumber.this().number = cpu
+
+
+def advance(time: u64) -> None:
+    """Lets nanoseconds pass."""
+    machine.clock.add(time)
+
+
+def time() -> Ns:
+    return Ns(machine.clock.load())
+
+
+def poll() -> None:
+    """Delivers what is pending for this CPU."""
+    cpu = SimulatedCpu.this()
+    number = u8(CpuNumber.this().number)
+    if cpu.kicked.exchange(0) != 0:
+        handler = machine.kick_handler
+        if handler is not None:
+            handler(number)
+    if alarm_due():
+        cpu.alarm_set = False
+        ring = machine.alarm_handler
+        if ring is not None:
+            ring(number)
+
+
+def alarm_due() -> bool:
+    cpu = SimulatedCpu.this()
+    return cpu.alarm_set and machine.clock.load() >= cpu.alarm
+
+
+def pending() -> bool:
+    """Whether an interrupt waits for this CPU."""
+    return SimulatedCpu.this().kicked.load() != 0 or alarm_due()
+
+
+def kick(cpu: u32) -> None:
+    assert cpu < CONFIG_NR_CPUS, "interrupt to a CPU that there is not"
+    SimulatedCpu.on(cpu).kicked.store(1)
+    SimulatedCpu.on(cpu).kicks.add(1)
+
+
+def spin() -> None:
+    handler = machine.spin_handler
+    if handler is not None:
+        handler(u8(CpuNumber.this().number))
+
+
+def put(byte: u8) -> None:
+    """To the console, whose beginning is kept."""
+    if machine.console_length < CONSOLE_BYTES:
+        machine.console[machine.console_length] = byte
+        machine.console_length += 1
+
+
+@extern
+def _exit(status: i32) -> Never:
+    """The C library's."""
