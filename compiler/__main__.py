@@ -1,4 +1,4 @@
-"""`python -m compiler check|emit`: types a program, or writes its C and objects."""
+"""The compiler's command line: types a program, writes its C and objects, links the hypervisor, a unikernel or the host library."""
 
 from __future__ import annotations
 
@@ -6,36 +6,74 @@ import argparse
 import sys
 from pathlib import Path
 
-from compiler import driver
+from compiler import driver, hostbuild, link
 from compiler.config import ROOT, configuration, host_configuration
 from compiler.errors import CompileError
 from compiler.program import Program
 
+BOOT = ROOT / "boot" / "arm64"
+GUESTS = ROOT / "qemu-tests" / "guests"
 
-def main() -> int:
+
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m compiler", description="The compiler of the restricted Python (docs/language.md).")
-    parser.add_argument("action", choices=["check", "emit", "objects"], help="check: type and lower; emit: write C; objects: compile the C with clang too")
+    parser.add_argument(
+        "action",
+        choices=["check", "emit", "image", "guest", "host"],
+        help="check: type and lower; emit: write C; image: the hypervisor's image; guest: a unikernel's; host: the library for tests",
+    )
     parser.add_argument("--target", choices=sorted(driver.TARGETS), default="arm64")
     parser.add_argument("--config", type=Path, help="a defconfig; without one kconfig/arm64_virt_defconfig (host_defconfig for the host)")
     parser.add_argument("--root", action="append", default=[], help="a module to start from, such as hv.arm64.main; may be repeated")
+    parser.add_argument("--name", default="hello", help="of the unikernel")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "emit")
+    parser.add_argument("--product", type=Path, help="where the image or library goes besides the output directory")
+    parser.add_argument("--depfile", type=Path, help="written for ninja: what the product was made from")
     parser.add_argument("--jobs", type=int)
-    options = parser.parse_args()
-    target = driver.TARGETS[options.target]
-    config = configuration(options.config) if options.config else host_configuration() if target.hosted else configuration(ROOT / "kconfig" / "arm64_virt_defconfig")
-    try:
+    return parser
+
+
+def act(options: argparse.Namespace) -> None:
+    made: Path | None = None
+    if options.action == "host":
+        made = hostbuild.build_library()
+        inputs = [*(ROOT / "hv").rglob("*.py"), *(ROOT / "hv").glob("*.toml")]
+    else:
+        target = driver.TARGETS["arm64-guest" if options.action == "guest" else options.target]
+        config = host_configuration() if target.hosted and not options.config else configuration(options.config or ROOT / "kconfig" / "arm64_virt_defconfig")
         program = Program(ROOT, target, config)
-        for root in options.root or [driver.ROOTS[options.target]]:
+        roots = [f"qemu-tests.guests.{options.name}"] if options.action == "guest" else options.root or [driver.ROOTS[target.name]]
+        for root in roots:
             program.load(root)
         compiler = driver.front_end(program)
         if options.action == "check":
             print(f"{len(program.ordered)} modules, {len(compiler.lowered)} functions")
-            return 0
+            return
         output = driver.emit(compiler, options.out, options.jobs)
-        if options.action == "objects":
-            objects = driver.compile_objects(output, target.clang, options.target, options.jobs)
-            print(f"{len(objects)} objects in {options.out}")
-    except (CompileError, RuntimeError, FileNotFoundError) as error:
+        inputs = [*output.inputs, ROOT / "hv" / "listed.toml"]
+        if options.action in ("image", "guest"):
+            objects = driver.compile_objects(output, target.clang, target.name, options.jobs)
+            link.assembly_offsets(output, target.clang)
+            if options.action == "image":
+                made = link.hypervisor(output, objects, BOOT)
+                inputs += [*BOOT.iterdir()]
+            else:
+                made = link.guest(output, objects, GUESTS, options.name)
+                inputs += [p for p in GUESTS.iterdir() if p.suffix in (".S", ".lds", ".h")]
+    if made is not None and options.product is not None and options.product.resolve() != made.resolve():
+        options.product.write_bytes(made.read_bytes())
+    if options.depfile is not None and made is not None:
+        inputs += [*(ROOT / "compiler").glob("*.py"), *(ROOT / "kconfig").iterdir()]
+        options.depfile.write_text(f"{options.product or made}: {' '.join(str(p) for p in sorted(set(inputs)))}\n")
+
+
+def main() -> int:
+    try:
+        act(arguments().parse_args())
+    except FileNotFoundError as error:
+        print(f"there is no {error.filename}", file=sys.stderr)
+        return 1
+    except (CompileError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

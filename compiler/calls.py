@@ -261,7 +261,7 @@ class Calls(Lowering):
             raise self.refuse(node, f"{value.type.shown} cannot be called")
         parameters: list[tuple[str, t.Type, ast.expr | None]] = [(f"argument {i + 1}", p, None) for i, p in enumerate(value.type.parameters)]
         arguments = self.arguments_for(parameters, node, ast.unparse(node.func), None)
-        self.compiler.note_indirect_call(self.function, value.type)
+        self.compiler.note_indirect_call(self.function, value.type, self.registry_field(node.func))
         self.unit.use_type(value.type)
         text = f"{value.text}({', '.join(a.text for a in arguments)})"
         if value.type.result not in (t.VOID, t.NEVER) and is_struct(value.type.result):
@@ -269,6 +269,14 @@ class Calls(Lowering):
             self.emit(f"{name} = {text}")
             return Value(name, value.type.result)
         return Value(text, value.type.result, cost=2)
+
+    def registry_field(self, node: ast.expr) -> tuple[ClassInstance, str] | None:
+        """The entry class and field of `entry.handler(…)`: only what registries hold can be called there."""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            local = self.scope.names.get(node.value.id)
+            if local is not None and isinstance(local.type, t.ClassType) and self.compiler.globals.is_entry(local.type.instance):
+                return local.type.instance, node.attr
+        return None
 
     def call_generic(self, node: ast.Call, found: FunctionDeclaration) -> Value:
         """A generic function: its parameters are inferred from the arguments."""
@@ -304,6 +312,7 @@ class Calls(Lowering):
     def make_record(self, made: ClassInstance, node: ast.Call) -> Value:
         if not made.info.by_value:
             raise self.refuse(node, f"`{made.shown}()` makes an object: `name = {made.shown}()` puts one on the stack; pools and module variables hold others")
+        self.compiler.globals.made_records.add(made)
         fields = [(name, kind) for name, kind in made.fields.items() if not isinstance(kind, t.ConstType)]
         parameters: list[tuple[str, t.Type, ast.expr | None]] = [(name, kind, None) for name, kind in fields]
         values = self.arguments_for(parameters, node, made.shown, None)

@@ -37,7 +37,7 @@ TARGETS = {
         hosted=False,
         clang=(
             "--target=aarch64-none-elf", "-march=armv8-a", "-ffreestanding", "-mgeneral-regs-only", "-mno-outline-atomics", "-mcmodel=small", "-fno-pic",
-            "-fstack-protector-strong", "-mno-omit-leaf-frame-pointer", "-flto=thin", "-mstrict-align", *HARDENING,
+            "-fstack-protector-strong", "-mno-omit-leaf-frame-pointer", "-flto", "-mstrict-align", *HARDENING,
         ),
     ),
     "arm64-guest": Target(

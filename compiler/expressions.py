@@ -161,6 +161,9 @@ class Expressions(Lowering):
         if kind is t.ERRNO and node.attr == "name":
             self.unit.helper("cx_errno_name", "text cx_errno_name(i32)")
             return Value(f"cx_errno_name({owner.text})", t.STR, cost=2)
+        if kind is t.MESSAGE and node.attr == "count":
+            self.unit.helper("cx_message_count", "u32 cx_message_count(message)")
+            return Value(f"cx_message_count({owner.text})", t.U32, cost=1)
         if isinstance(kind, t.Pointer) and node.attr == "address":
             return Value(f"<u64>{owner.text}", t.U64, cost=owner.cost)
         if isinstance(kind, t.Nullable):

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from compiler import typesystem as t
-from compiler.declare import ClassInstance
+from compiler.declare import ClassInstance, FunctionInstance
 from compiler.errors import CompileError
 from compiler.lowering import c_field
 from compiler.program import Builtin, ClassDeclaration, Declared, FunctionDeclaration, Module, VariableDeclaration
@@ -22,6 +22,8 @@ class Globals:
         self.compiler = compiler
         self.found: dict[VariableDeclaration, Global] = {}
         self.evaluating: set[VariableDeclaration] = set()
+        self.in_entries: dict[tuple[ClassInstance, str], set[FunctionInstance]] = {}
+        self.made_records: set[ClassInstance] = set()
 
     def check(self, declaration: VariableDeclaration) -> None:
         """Types a declaration that nothing may have used yet."""
@@ -135,6 +137,17 @@ class Globals:
             if isinstance(found, RegistryGlobal):
                 self._finish(found)
 
+    def is_entry(self, record: ClassInstance) -> bool:
+        """Whether only registries hold records of this class."""
+        return any(isinstance(g, RegistryGlobal) and g.entry is record for g in self.found.values()) and record not in self.made_records
+
+    def entry_functions(self, record: ClassInstance, field: str) -> set[FunctionInstance]:
+        """The functions that registries put into a field."""
+        if record in self.made_records:
+            kind = record.fields[field]
+            return self.compiler.address_taken.get(kind, set()) | self.in_entries.get((record, field), set())
+        return self.in_entries.get((record, field), set())
+
     def registry_array(self, found: RegistryGlobal) -> t.Type:
         assert found.entry is not None
         return t.intern(t.Array(found.entry.type, max(1, len(found.entries))))
@@ -157,7 +170,7 @@ class Globals:
             if name in given:
                 parts.append(f".{c_field(name)} = {self.static(given.pop(name), kind, module)}")
             elif isinstance(kind, t.Function) and isinstance(item.decorated, FunctionDeclaration):
-                parts.append(f".{c_field(name)} = {self.function_text(item.decorated, kind, module, call)}")
+                parts.append(f".{c_field(name)} = {self.function_text(item.decorated, kind, module, call, (record, name))}")
             else:
                 raise module.refuse(call, f"the entry needs `{name}`")
         if given:
@@ -166,12 +179,17 @@ class Globals:
 
     # Initialisers
 
-    def function_text(self, declaration: FunctionDeclaration, want: t.Function, module: Module, node: ast.AST) -> str:
+    def function_text(
+        self, declaration: FunctionDeclaration, want: t.Function, module: Module, node: ast.AST, entry: tuple[ClassInstance, str] | None = None
+    ) -> str:
         function = self.compiler.declarations.function(declaration)
         kind = t.intern(t.Function(tuple(p.type for p in function.parameters), function.result))
         if function.raises or kind is not want:
             raise module.refuse(node, f"`{declaration.name}` is {kind.shown}{' and raises' if function.raises else ''}, {want.shown} is wanted")
-        self.compiler.note_value(kind, function)
+        if entry is None:
+            self.compiler.note_value(kind, function)
+        else:
+            self.in_entries.setdefault(entry, set()).add(function)
         return function.c
 
     def static(self, node: ast.expr, want: t.Type, module: Module) -> str:

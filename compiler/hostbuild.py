@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import ast
+import fcntl
 import hashlib
 import json
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -81,24 +84,41 @@ class Library:
 
 
 def _link(output: driver.Output, objects: list[Path], flags: tuple[str, ...], made: Path) -> None:
-    done = subprocess.run([driver.CLANG, "-shared", "-fuse-ld=lld-19", *flags, "-o", str(made), *map(str, objects)], capture_output=True, text=True)
+    """Links beside the target and renames, so that nobody loads half a library."""
+    part = made.with_suffix(f".{os.getpid()}.part")
+    done = subprocess.run([driver.CLANG, "-shared", "-fuse-ld=lld-19", *flags, "-o", str(part), *map(str, objects)], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
+    part.rename(made)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One process builds in a directory, others wait and find it built."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".compile.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _digest(paths: list[Path], more: object = None) -> str:
+    sum_ = hashlib.sha256(repr(more).encode())
+    for path in [*sorted((ROOT / "compiler").glob("*.py")), *sorted(paths)]:
+        sum_.update(str(path).encode() + path.read_bytes())
+    return sum_.hexdigest()
 
 
 def compile_program(path: Path, config: dict[str, Any] | None = None) -> Library:
     """Compiles one file that imports only hv.lang (and what lies beside it)."""
-    sources = hashlib.sha256(path.read_bytes() + repr(sorted((config or {}).items())).encode())
-    for part in sorted((ROOT / "compiler").glob("*.py")):
-        sources.update(part.read_bytes())
-    directory = ROOT / "build" / "programs" / f"{path.stem}-{sources.hexdigest()[:16]}"
+    directory = ROOT / "build" / "programs" / f"{path.stem}-{_digest([path], sorted((config or {}).items()))[:16]}"
     made = directory / "program.so"
-    if not made.exists():
-        program = Program(ROOT, driver.TARGETS["host"], config or {})
-        program.load_file(path.stem, path)
-        output = driver.emit(driver.front_end(program), directory, jobs=1)
-        objects = driver.compile_objects(output, driver.TARGETS["host"].clang, "host", jobs=1)
-        _link(output, objects, (), made)
+    with _locked(directory):
+        if not made.exists():
+            program = Program(ROOT, driver.TARGETS["host"], config or {})
+            program.load_file(path.stem, path)
+            output = driver.emit(driver.front_end(program), directory, jobs=1)
+            objects = driver.compile_objects(output, driver.TARGETS["host"].clang, "host", jobs=1)
+            _link(output, objects, (), made)
     return Library(made, (directory / "declarations.h").read_text(), json.loads((directory / "symbols.json").read_text()), path.stem)
 
 
@@ -109,23 +129,36 @@ def check_program(path: Path, config: dict[str, Any] | None = None) -> None:
     driver.front_end(program)
 
 
-SANITIZERS = ("-fsanitize=address", "-shared-libasan")
+SANITIZERS = {
+    "plain": (),
+    "asan": ("-fsanitize=address", "-shared-libasan"),
+    "coverage": ("-fprofile-instr-generate", "-fcoverage-mapping"),
+}
+
+
+def build_library(variant: str = "plain") -> Path:
+    """All of hv that runs on a host: what `hv/sim/roots.py` imports, with the simulated machine as hv.arch. Raises CompileError."""
+    directory = ROOT / "build" / "host"
+    made = directory / ("libhv.so" if variant == "plain" else f"libhv-{variant}.so")
+    with _locked(directory):
+        inputs = [p for p in (ROOT / "hv").rglob("*.py")] + [ROOT / "hv" / "listed.toml", *(ROOT / "kconfig").glob("*")]
+        digest = _digest([p for p in inputs if p.is_file()], variant)
+        stamp = directory / f"{variant}.library-digest"
+        if made.exists() and stamp.exists() and stamp.read_text() == digest:
+            return made
+        program = Program(ROOT, driver.TARGETS["host"], host_configuration())
+        program.load(driver.ROOTS["host"])
+        output = driver.emit(driver.front_end(program), directory)
+        extra = SANITIZERS[variant]
+        objects = driver.compile_objects(output, (*driver.TARGETS["host"].clang, *extra), variant)
+        _link(output, objects, extra, made)
+        stamp.write_text(digest)
+    return made
 
 
 @cache
-def library(sanitize: bool = False) -> Library:
-    """All of hv that runs on a host: the modules that `hv/sim/roots.py` imports, with the simulated machine as hv.arch."""
-    directory = ROOT / "build" / "host"
-    program = Program(ROOT, driver.TARGETS["host"], host_configuration())
-    program.load("hv.sim.roots")
-    output = driver.emit(driver.front_end(program), directory)
-    extra = SANITIZERS if sanitize else ()
-    tag = "asan" if sanitize else "host"
-    made = directory / f"hv-{tag}.so"
-    objects = driver.compile_objects(output, (*driver.TARGETS["host"].clang, *extra), tag)
-    if not made.exists() or any(o.stat().st_mtime > made.stat().st_mtime for o in objects):
-        _link(output, objects, extra, made)
-    return Library(made, output.declarations, output.symbols, "hv.sim.roots")
-
-
-__all__ = ["Library", "Raised", "ast", "check_program", "compile_program", "library"]
+def library() -> Library:
+    """The host library, built when something changed; CONSTRICTOR_HOST_VARIANT chooses plain, asan or coverage."""
+    made = build_library(os.environ.get("CONSTRICTOR_HOST_VARIANT", "plain"))
+    directory = made.parent
+    return Library(made, (directory / "declarations.h").read_text(), json.loads((directory / "symbols.json").read_text()), driver.ROOTS["host"])

@@ -203,7 +203,12 @@ class Loops(Lowering):
         self.frames.append(outer_frame)
         inner = Scope(function, caller, self.fresh("x") + "_")
         if me is not None:
-            me = self.spill(me)
+            if isinstance(me.type, t.ClassType) and me.type.by_value:
+                record = self.temporary(me.type)
+                self.emit(f"{record} = ({me.text})[0]")
+                me = Value(record, me.type)
+            else:
+                me = self.spill(me)
             inner.names["self"] = Local(me.text, me.type, place=me.place, frozen=True)
         for parameter, value in zip(function.parameters, arguments, strict=True):
             name = self.declare(inner.prefix + parameter.name, parameter.type)

@@ -6,6 +6,7 @@ import ast
 
 from compiler import typesystem as t
 from compiler.lowering import Frame, Local, Lowering, path_of
+from compiler.program import VariableDeclaration
 from compiler.typesystem import Value
 
 
@@ -162,6 +163,14 @@ class Statements(Lowering):
         self.forget(path_of(target))
         self.emit(f"{place.text} = {value.text}")
         self.known_after_store(path_of(target), kind, made.type)
+
+    def check_global_assignable(self, target: ast.Name, node: ast.stmt) -> None:
+        found = self.compiler.program.look_up(self.module, target.id)
+        if not isinstance(found, VariableDeclaration):
+            raise self.refuse(node, f"`global {target.id}` names no module variable")
+        variable = self.compiler.globals.of(found, node)
+        if variable.constant is not None or variable.read_only or isinstance(variable.type, (t.Embedded, t.Array, t.Atomic, t.RegisterType)):
+            raise self.refuse(node, f"`{target.id}` is a constant or an object and cannot be replaced")
 
     def is_stack_object(self, value: Value) -> bool:
         return any(local.stack_object and local.c == value.text for local in self.scope.names.values())

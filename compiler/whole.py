@@ -271,9 +271,9 @@ class Compiler:
     def note_value(self, kind: t.Type, function: FunctionInstance) -> None:
         self.address_taken.setdefault(kind, set()).add(function)
 
-    def note_indirect_call(self, caller: FunctionInstance, kind: t.Type) -> None:
+    def note_indirect_call(self, caller: FunctionInstance, kind: t.Type, registry: tuple[ClassInstance, str] | None = None) -> None:
         if isinstance(kind, t.Function) and kind.result is not t.NEVER:
-            caller.indirect.add(kind)
+            caller.indirect.add(kind if registry is None else ("registry", *registry))
 
     def note_interface_call(self, caller: FunctionInstance, interface: ClassInstance, name: str) -> None:
         method = interface.method(name)
@@ -285,6 +285,8 @@ class Compiler:
         for target in function.indirect:
             if isinstance(target, t.Type):
                 found |= self.address_taken.get(target, set())
+            elif target[0] == "registry":
+                found |= self.globals.entry_functions(target[1], target[2])
             else:
                 interface, name = target
                 for instance in self.implementations(interface):

@@ -16,7 +16,7 @@ ATOMIC = {
     "or_": (1, "or"), "and_": (1, "and"), "exchange": (1, "exchange"), "compare_exchange": (2, "compare_exchange"),
 }  # fmt: skip
 MESSAGE_PARTS = {
-    "count": ((), t.U32), "literal": ((t.U32,), t.STR), "kind": ((t.U32,), t.U8), "width": ((t.U32,), t.U8), "flags": ((t.U32,), t.U8),
+    "literal": ((t.U32,), t.STR), "kind": ((t.U32,), t.U8), "width": ((t.U32,), t.U8), "flags": ((t.U32,), t.U8),
     "value": ((t.U32,), t.U64), "text": ((t.U32,), t.STR),
 }  # fmt: skip
 UNSIGNED, SIGNED, TEXT, TRUTH, CHARACTER = range(5)
@@ -77,7 +77,7 @@ class Words(Lowering):
         if a.const is not None and b.const is not None:
             return self.constant(kind, (min if sign == "<" else max)(a.const, b.const)) if kind is not t.LITERAL else Value(str((min if sign == "<" else max)(a.const, b.const)), kind, const=(min if sign == "<" else max)(a.const, b.const))
         a, b = self.spill(self.coerce(a, kind, node)), self.spill(self.coerce(b, kind, node))
-        return Value(f"({a.text} if {a.text} {sign} {b.text} else {b.text})", kind, cost=max(a.cost, b.cost))
+        return Value(f"(<{kind.c}>{a.text} if {a.text} {sign} {b.text} else <{kind.c}>{b.text})", kind, cost=max(a.cost, b.cost))
 
     def w_min(self, node: ast.Call, want: t.Type | None) -> Value:
         return self.extreme(node, want, "<")

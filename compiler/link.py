@@ -1,0 +1,107 @@
+"""From objects to an image: assembly stubs, two link passes, and what is proven of the result.
+
+The first pass lays the code out; from its DWARF the table of addresses and source lines is made, which the second pass
+puts behind the read-only data, so that no function moves.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from compiler import driver
+
+LLD = "ld.lld-19"
+OBJCOPY = "llvm-objcopy-19"
+ASSEMBLER = ("--target=aarch64-none-elf", "-march=armv8-a", "-g", "-Wall", "-Werror")
+LINK = ("-z", "max-page-size=4096", "--build-id=none", "--no-undefined", "--fatal-warnings", "--lto-O2", "--gc-sections")
+
+
+class LinkError(RuntimeError):
+    """The tools refused, or the image is not what it must be."""
+
+
+def run(*command: object) -> None:
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise LinkError(f"{' '.join(str(c) for c in command[:3])} …\n{done.stdout}{done.stderr}")
+
+
+def assembly_offsets(output: driver.Output, flags: tuple[str, ...]) -> None:
+    """Writes asm_offsets.h: the sizes and field offsets that assembly uses, as the C compiler lays them out."""
+    listing = output.directory / "offsets.s"
+    plain = [f for f in flags if not f.startswith("-flto")]
+    run(driver.CLANG, *driver.COMMON, *plain, "-S", output.directory / "offsets.c", "-o", listing)
+    found = re.findall(r"->(\w+) #?(\d+)", listing.read_text())
+    driver.write(output.directory / "asm_offsets.h", "".join(f"#define {name} {value}\n" for name, value in found))
+
+
+def assemble(sources: list[Path], output: driver.Output, includes: list[Path]) -> list[Path]:
+    objects = []
+    for source in sources:
+        made = output.directory / f"{source.stem}.S.o"
+        run(driver.CLANG, *ASSEMBLER, *(f"-I{i}" for i in (output.directory, *includes)), "-c", source, "-o", made)
+        objects.append(made)
+    return objects
+
+
+def link(objects: list[Path], script: Path, made: Path, extra: tuple[object, ...] = ()) -> None:
+    run(LLD, *LINK, "-T", script, *extra, "-o", made, *objects)
+
+
+def text_of(elf: Path) -> bytes:
+    with elf.open("rb") as file:
+        section = ELFFile(file).get_section_by_name(".text")
+        return section.data() if section is not None else b""
+
+
+def prove(elf: Path) -> None:
+    """No segment is writable and executable, nothing is undefined, no relocation is left."""
+    with elf.open("rb") as file:
+        image = ELFFile(file)
+        for segment in image.iter_segments():
+            if segment["p_type"] == "PT_LOAD" and segment["p_flags"] & 3 == 3:
+                raise LinkError(f"{elf.name}: the segment at {segment['p_vaddr']:#x} is writable and executable")
+        for section in image.iter_sections():
+            if section["sh_type"] in ("SHT_REL", "SHT_RELA") and section["sh_size"]:
+                raise LinkError(f"{elf.name}: relocations are left in {section.name}")
+            if section["sh_type"] == "SHT_SYMTAB":
+                for symbol in section.iter_symbols():
+                    if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
+                        raise LinkError(f"{elf.name}: {symbol.name} is undefined")
+
+
+def hypervisor(output: driver.Output, objects: list[Path], boot: Path) -> Path:
+    """Links the hypervisor: hv.elf with debugging information, hv.image to boot. The image's path comes back."""
+    from compiler import lines
+
+    directory = output.directory
+    stubs = assemble(sorted(boot.glob("*.S")), output, [boot])
+    script = boot / "hv.lds"
+    first, elf, image = directory / "hv-pass1.elf", directory / "hv.elf", directory / "hv.image"
+    strict = ("--orphan-handling=error",)
+    link([*stubs, *objects], script, first, strict)
+    table = directory / "lines.bin"
+    table.write_bytes(lines.encode_elf(first))
+    source = directory / "lines.s"
+    source.write_text(f'.section .lines, "a"\n.incbin "{table}"\n')
+    run(driver.CLANG, *ASSEMBLER, "-c", source, "-o", directory / "lines.o")
+    link([*stubs, *objects, directory / "lines.o"], script, elf, strict)
+    if text_of(first) != text_of(elf):
+        raise LinkError("the second link pass moved code: the line table would lie")
+    prove(elf)
+    run(OBJCOPY, "-O", "binary", elf, image)
+    return image
+
+
+def guest(output: driver.Output, objects: list[Path], guests: Path, name: str) -> Path:
+    """Links a unikernel: NAME.elf and NAME.image in the output's directory."""
+    stubs = assemble(sorted(guests.glob("*.S")), output, [guests])
+    elf, image = output.directory / f"{name}.elf", output.directory / f"{name}.image"
+    link([*stubs, *objects], guests / "guest.lds", elf)
+    prove(elf)
+    run(OBJCOPY, "-O", "binary", elf, image)
+    return image
