@@ -34,7 +34,7 @@ class OnlineCpus:
 
 
 online: Final = OnlineCpus()
-stopping: Atomic[u32]
+stopping: Final = Atomic[u32]()
 
 
 def mark_online() -> None:

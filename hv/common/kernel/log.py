@@ -10,7 +10,7 @@ from hv.common.kernel.options import options
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
 from hv.common.kernel.time import SECOND, Ns
-from hv.lang import Errno, Final, Message, U8Enum, array, embedded, raises, u32
+from hv.lang import Errno, Final, Message, U8Enum, array, embedded, raises, u8, u32
 
 LINES_PER_SECOND: Final = 20
 NAMES: Final[array[str, 5]] = array("none", "error", "warning", "info", "debug")
@@ -83,7 +83,7 @@ def guest(message: Message, level: Level = Level.WARNING) -> None:
 
 def limited(limit: RateLimit, message: Message, level: Level = Level.WARNING) -> None:
     """As `guest`, with a limit of the caller's own, such as one for each domain."""
-    if level > guest_threshold:
+    if u8(level) > u8(guest_threshold):
         return
     with console.lock as held:
         if limit.admit(held, now()):
@@ -91,7 +91,7 @@ def limited(limit: RateLimit, message: Message, level: Level = Level.WARNING) ->
 
 
 def _print(level: Level, message: Message) -> None:
-    if level <= threshold:
+    if u8(level) <= u8(threshold):
         console.print(message)
 
 

@@ -15,7 +15,7 @@ from hv.lang import Atomic, Errno, Final, Message, Never, Protocol, ptr, u32, u6
 
 MAX_FRAMES: Final = 32
 
-panicking: Atomic[u32]
+panicking: Final = Atomic[u32]()
 stay_down: bool = False
 
 
