@@ -27,7 +27,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         return argparse.Namespace(module="bench", needs=("compile", "emulate"), argv=list(arguments[1:]))
     parser = Parser(prog="./dev", epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (add_run, add_test, add_build, add_clean):
+    for add in (add_run, add_test, add_build, add_menuconfig, add_clean):
         add(commands)
     commands.add_parser("bench", help="count instructions here and on Debian's Xen", add_help=False)
     if not arguments:
@@ -98,6 +98,12 @@ def add_build(commands: Commands) -> None:
     build.add_argument("--config", default="arm64_virt", metavar="NAME", help="kconfig/NAME_defconfig (arm64_virt)")
     build.add_argument("--target", default="arm64", choices=("arm64", "host"), help="what to build for (arm64)")
     build.set_defaults(module="build", needs=("compile", "sanitize"))
+
+
+def add_menuconfig(commands: Commands) -> None:
+    menus = commands.add_parser("menuconfig", help="choose what is built, in menus")
+    menus.add_argument("--config", default="arm64_virt", metavar="NAME", help="kconfig/NAME_defconfig (arm64_virt)")
+    menus.set_defaults(module="menuconfig", needs=("compile",))
 
 
 def add_clean(commands: Commands) -> None:
