@@ -1,0 +1,196 @@
+"""Domains: what runs as one guest, and the table of all of them.
+
+The life of a domain: BUILDING (its vCPUs are down) → RUNNING → SHUT_DOWN (its vCPUs stop, a reason says why) → DYING (what it has
+is taken apart in steps) → DEAD (nothing is left but the object, which goes when the last reference does). A domain that
+cannot be built goes from BUILDING to DYING.
+
+Subsystems hang their state on a domain as `Extension[Domain]`, and read what they need to know of it from `config`. Who finds a
+domain in the table gets a reference, which keeps the object, not the domain: its state says what is still there.
+
+`Domain.lock` protects `state`, `reason` and `pauses`. `DomainTable.lock` protects the table.
+"""
+
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.spinlock import Held, SpinLock
+from hv.common.mm.pool import Pool
+from hv.common.mm.types import DomId
+from hv.lang import (
+    Atomic,
+    Errno,
+    Final,
+    Iterator,
+    U8Enum,
+    U8Flag,
+    array,
+    extensible,
+    init_extensions,
+    raises,
+    teardown_extensions,
+    u8,
+    u16,
+    u32,
+    u64,
+    value,
+)
+
+MAX_DOMAINS: Final = 16
+
+
+class DomainState(U8Enum):
+    BUILDING = 0
+    RUNNING = 1
+    SHUT_DOWN = 2
+    DYING = 3
+    DEAD = 4
+
+
+class ShutdownReason(U8Enum):
+    """SHUTDOWN_* of public/sched.h."""
+
+    POWER_OFF = 0
+    REBOOT = 1
+    SUSPEND = 2
+    CRASH = 3
+
+
+class Privilege(U8Flag):
+    """What a domain may do to others; the bits of the binding's `capabilities`."""
+
+    CONTROL = 1
+    HARDWARE = 2
+    XENSTORE = 4
+
+
+@value
+class DomainConfig:
+    """What a domain is made with."""
+
+    name: str  # outlives the domain
+    frames: u64  # of memory
+    vcpus: u32
+    uart: bool  # whether it has an emulated UART
+    privileges: Privilege
+
+
+@extensible
+class Domain:
+    id: DomId
+    slot: u32  # in the table
+    config: DomainConfig
+    lock: SpinLock[Rank.DOMAIN]
+    state: DomainState
+    reason: ShutdownReason  # since SHUT_DOWN
+    pauses: u32
+    references: Atomic[u32]
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def vmid(self) -> u16:
+        """Tells its translations from others' in the TLBs. Not 0, which is no guest's."""
+        return u16(self.slot) + 1
+
+    def get(self) -> None:
+        """Another reference, for who has one."""
+        self.references.add(1)
+
+    def put(self) -> None:
+        before = self.references.sub(1)
+        assert before != 0, "reference to a domain dropped that nobody held"
+        if before == 1:
+            assert self.state == DomainState.DEAD, "the last reference to a domain that lives is dropped"
+            pool.free(self)
+
+    def set_state(self, held: Held[Rank.DOMAIN], state: DomainState) -> None:
+        """One step on the way from BUILDING to DEAD."""
+        assert u8(state) > u8(self.state), "a domain goes back in its life"
+        self.state = state
+
+    def shut_down(self, reason: ShutdownReason) -> bool:
+        """RUNNING → SHUT_DOWN. False: it does not run (any more)."""
+        with self.lock as held:
+            if self.state != DomainState.RUNNING:
+                return False
+            self.reason = reason
+            self.set_state(held, DomainState.SHUT_DOWN)
+            return True
+
+    def advance(self, state: DomainState) -> None:
+        """`set_state`, for who does not hold the lock."""
+        with self.lock as held:
+            self.set_state(held, state)
+
+
+class DomainTable:
+    lock: SpinLock[Rank.DOMAIN_LIST]
+    slots: array[Domain | None, MAX_DOMAINS]
+
+    @raises
+    def create(self, id: DomId, config: DomainConfig) -> Domain:
+        """A domain that is being built, in the table; the table has a reference, and the caller goes by that one until he calls `remove`.
+
+        EEXIST: the id is taken. ENOSPC: the table is full. ENOMEM, and what the extensions raise."""
+        domain = pool.allocate()
+        domain.id = id
+        domain.config = config
+        domain.references.store(1)
+        try:
+            self._insert(domain)
+        except Errno:
+            pool.free(domain)
+            raise
+        try:
+            init_extensions(domain)
+        except Errno:
+            self._leave(domain)
+            raise
+        return domain
+
+    def remove(self, domain: Domain) -> None:
+        """The end of a DYING domain, whose memory and vCPUs are gone: nobody finds it any more."""
+        teardown_extensions(domain)
+        self._leave(domain)
+
+    def get(self, id: DomId) -> Domain | None:
+        """The domain of this number, with a reference that the caller drops with `put`. None: no such domain."""
+        with self.lock:
+            for domain in self.slots:
+                if domain is not None and domain.id == id:
+                    domain.get()
+                    return domain
+            return None
+
+    def each(self, held: Held[Rank.DOMAIN_LIST]) -> Iterator[Domain]:
+        """All domains; they stay in the table while the lock is held."""
+        for domain in self.slots:
+            if domain is not None:
+                yield domain
+
+    @raises
+    def _insert(self, domain: Domain) -> None:
+        with self.lock:
+            free: u32 = MAX_DOMAINS
+            for i in range(MAX_DOMAINS):
+                other = self.slots[i]
+                if other is None:
+                    free = min(free, i)
+                elif other.id == domain.id:
+                    raise Errno.EEXIST
+            if free == MAX_DOMAINS:
+                raise Errno.ENOSPC
+            domain.slot = free
+            self.slots[free] = domain
+
+    def _leave(self, domain: Domain) -> None:
+        if domain.state != DomainState.DYING:
+            domain.advance(DomainState.DYING)
+        domain.advance(DomainState.DEAD)
+        with self.lock:
+            self.slots[domain.slot] = None
+        domain.put()
+
+
+pool: Final = Pool[Domain]()
+domains: Final = DomainTable()
