@@ -110,6 +110,14 @@ def store_entry(address: u64, entry: u64) -> None:
     ...
 
 
+def read_device32(address: u64) -> u32:
+    """A device's register, at a mapped address. Accesses to one device stay in order."""
+    ...
+
+
+def write_device32(address: u64, value: u32) -> None: ...
+
+
 def publish_table() -> None:
     """Stores to translation tables before this are seen by the table walkers of all CPUs after it."""
     ...

@@ -1,6 +1,7 @@
 """`hv.arch` on arm64: the contract is hv/arch.py, what its functions mean stands there."""
 
 from hv.arm64 import cpu, ipi, layout, maintenance, psci, timer
+from hv.arm64.stage2 import Stage2 as GuestFormat
 from hv.arm64.sysreg import DAIF
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Paddr
@@ -89,6 +90,14 @@ def sync_instructions(address: u64, length: u64) -> None:
 
 def store_entry(address: u64, entry: u64) -> None:
     cpu.store_word(address, entry)
+
+
+def read_device32(address: u64) -> u32:
+    return cpu.read_device32(address)
+
+
+def write_device32(address: u64, value: u32) -> None:
+    cpu.write_device32(address, value)
 
 
 def publish_table() -> None:

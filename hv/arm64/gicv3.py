@@ -6,7 +6,7 @@ routing. Settings that share a register are serialised by `Interrupts.lock`.
 
 from hv.arm64.cpu import complete_all, instruction_barrier, read_device32, read_device64, write_device8, write_device32, write_device64
 from hv.arm64.interrupts import FIRST_SHARED, FIRST_SPECIAL, InterruptController, Trigger, interrupts
-from hv.arm64.ipi import set_target
+from hv.arm64.ipi import CpuPlace
 from hv.arm64.mmu import map_device
 from hv.arm64.sysreg import (
     AFFINITY_MASK,
@@ -24,7 +24,7 @@ from hv.arm64.sysreg import (
 from hv.arch import cpu_id
 from hv.common.lib.fdt import Node
 from hv.common.mm.types import Paddr
-from hv.lang import Bits, Errno, Field, Final, PerCpu, array, bounded, raises, truncate, u32, u64, unbounded
+from hv.lang import Bits, Errno, Field, Final, PerCpu, array, bounded, raises, truncate, u8, u32, u64, unbounded
 
 # Distributor; those below 0xD00 also of a redistributor's second frame, for the CPU's own interrupts.
 CTLR: Final[u64] = 0x0000
@@ -129,7 +129,6 @@ class GicV3(InterruptController):
         ICC_CTLR_EL1.write(CTLR_EOI_MODE)
         ICC_IGRPEN1_EL1.write(1)
         instruction_barrier()
-        set_target(cpu_id(), place)
 
     def supports(self, intid: u32) -> bool:
         return intid < self.count
@@ -185,7 +184,7 @@ class GicV3(InterruptController):
             write_device32(self.distributor + ICACTIVER + u64(word) * 4, EVERY)
             write_device32(self.distributor + IGROUPR + u64(word) * 4, EVERY)
         for i in bounded(FIRST_SHARED, self.count, FIRST_SPECIAL):
-            write_device8(self.distributor + IPRIORITYR + u64(i), PRIORITY)
+            write_device8(self.distributor + IPRIORITYR + u64(i), u8(PRIORITY))
         self._wait_distributor()
         write_device32(self.distributor + CTLR, CTLR_AFFINITY_ROUTING | CTLR_ENABLE_GROUP1)
         self._wait_distributor()

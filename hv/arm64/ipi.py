@@ -23,16 +23,26 @@ class SgiTarget(Bits[u64]):
     aff3 = Field(55, 48)
 
 
-class IpiTarget(PerCpu):
-    word: u64
+class CpuPlace(PerCpu):
+    affinity: u64
+    sgi: u64  # the word that interrupts it
 
 
-def set_target(cpu: u32, place: Affinity) -> None:
-    """How others reach this CPU."""
-    target = SgiTarget(targets=u64(1) << place.aff0 % 16, aff1=place.aff1, aff2=place.aff2, aff3=place.aff3, range=place.aff0 // 16)
-    IpiTarget.on(cpu).word = target.raw | u64(KICK) << 24
+def set_place(cpu: u32, affinity: u64) -> None:
+    """Where a CPU is, in the form of MPIDR_EL1."""
+    place = Affinity(affinity)
+    target = SgiTarget(
+        targets=u64(1) << place.aff0 % 16,
+        aff1=place.aff1,
+        aff2=place.aff2,
+        aff3=place.aff3,
+        range=place.aff0 // 16,
+        intid=u64(KICK),
+    )
+    CpuPlace.on(cpu).affinity = affinity
+    CpuPlace.on(cpu).sgi = target.raw
 
 
 def send_ipi(cpu: u32) -> None:
     complete_stores()
-    ICC_SGI1R_EL1.write(IpiTarget.on(cpu).word)
+    ICC_SGI1R_EL1.write(CpuPlace.on(cpu).sgi)

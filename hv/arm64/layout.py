@@ -23,7 +23,7 @@ STACK_SIZE: Final[u64] = 0x4000
 
 
 class LoadedImage:
-    paddr: u64  # where the boot loader put the first byte
+    paddr: Paddr  # where the boot loader put the first byte
 
 
 loaded: Final = LoadedImage()
@@ -45,6 +45,11 @@ def physical_address(address: u64) -> Paddr:
         return Paddr(address - DIRECT_MAP)
     assert IMAGE <= address < IMAGE + image_bytes(), "address neither in the direct map nor in the image"
     return Paddr(address - IMAGE + loaded.paddr)
+
+
+def secondary_entry() -> Paddr:
+    """Where CPUs start whose MMU is off (boot/arm64/entry.S)."""
+    return physical_address(symbol("secondary_entry"))
 
 
 def stack_top(cpu: u32) -> u64:

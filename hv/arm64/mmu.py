@@ -14,7 +14,7 @@ from hv.common.mm.format import Access, Attributes, Memory, Walker
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Mfn, Paddr, mfn_of, paddr_of
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Errno, Final, address_of, aligned, array, raises, symbol, u8, u16, u32, u64, unbounded
+from hv.lang import Errno, Final, address_of, aligned, array, ptr, raises, symbol, u8, u16, u32, u64, unbounded
 
 ENTRIES: Final = 512
 TABLES: Final[u32] = 64
@@ -89,8 +89,8 @@ windows: Final = Windows()
 
 
 @raises
-def build(image: Paddr) -> Paddr:
-    """Makes the address space with image and stacks, and enters it. Returns its root. Later additions need no more than `map`."""
+def build(image: Paddr) -> None:
+    """Makes the address space with image and stacks, and enters it; the other CPUs will find it in `hypervisor_root`. EEXIST, ENOMEM."""
     loaded.paddr = image
     windows.next = DEVICES
     space.init(source, 0)
@@ -103,12 +103,12 @@ def build(image: Paddr) -> Paddr:
         stack = stacks[cpu]
         map_range(stack_top(u32(cpu)) - STACK_SIZE, physical_address(address_of(stack)), STACK_SIZE, DATA)
     root = paddr_of(space.root)
+    ptr[u64](symbol("hypervisor_root"))[0] = root
     TTBR0_EL2.write(root)
     instruction_barrier()
     forget_hypervisor_here()
     complete_stores()
     instruction_barrier()
-    return root
 
 
 @raises

@@ -1,0 +1,194 @@
+"""From the entry stub to running guests: what is done once, in order.
+
+boot/arm64/entry.S calls `boot` on the boot CPU with the boot tables, then `initialise` on its final stack; every other CPU
+comes to `boot_secondary`.
+"""
+
+from hv.arch import halt, poll_interrupts, wait_for_interrupt
+from hv.arm64 import context, exceptions, mmu, smp, timer  # noqa: F401 (the assembly needs the first two)
+from hv.arm64.cpu import ThisCpu
+from hv.arm64.cpustart import start_this_cpu
+from hv.arm64.gicv3 import gic
+from hv.arm64.interrupts import Trigger, interrupt_of, interrupts
+from hv.arm64.ipi import KICK
+from hv.arm64.layout import loaded, stack_top
+from hv.arm64.memory import start_memory
+from hv.arm64.timer_node import timer_node
+from hv.common.drivers import pl011  # noqa: F401 (a driver)
+from hv.common.drivers.devicetree import boot_arguments, console_node, tree
+from hv.common.drivers.uart import Uart, uart_drivers
+from hv.common.kernel import keys, softirq  # noqa: F401
+from hv.common.kernel.cmdline import read_command_line
+from hv.common.kernel.cpus import mark_online
+from hv.common.kernel.crosscall import ipi_received
+from hv.common.kernel.log import info, warning
+from hv.common.kernel.panic import panic
+from hv.common.kernel.timer import alarm_rang
+from hv.common.lib.fdt import HEADER_SIZE, Node
+from hv.common.lib.span import Bytes
+from hv.common.mm.heap import heap
+from hv.common.mm.types import PAGE_SIZE, Paddr
+from hv.lang import Errno, Final, Never, attach_percpu, export, raises, u32, u64, unbounded
+
+VERSION: Final = "0.1"
+
+
+class Boot:
+    """What the boot loader left, and what was found by it."""
+
+    tree: Paddr
+    tree_bytes: u64
+    uart: Uart
+
+
+machine: Final = Boot()
+
+
+@export
+def boot(tree_paddr: u64, image: u64) -> u64:
+    """Makes the address space. Returns the top of this CPU's stack in it."""
+    attach_percpu(0)
+    machine.tree = Paddr(tree_paddr)
+    try:
+        mmu.build(Paddr(image))
+    except Errno:
+        halt()
+    return stack_top(0)
+
+
+@export
+def initialise() -> None:
+    timer.start_clock(0)
+    read_tree()
+    start_console()
+    info(f"Constrictor {VERSION} on arm64, image at {loaded.paddr:#x}, device tree at {machine.tree:#x}")
+    read_options()
+    start_heap()
+    start_interrupts()
+    start_timer()
+    start_input()
+    start_this_cpu()
+    mark_online()
+    start_cpus()
+    idle()
+
+
+@export
+def boot_secondary(cpu: u32) -> None:
+    attach_percpu(cpu)
+    ThisCpu.this().id = cpu
+    interrupts.start_cpu()
+    start_this_cpu()
+    mark_online()
+    idle()
+
+
+@export
+def hypervisor_irq() -> None:
+    """An interrupt at a place of the hypervisor's that lets them in."""
+    interrupts.take()
+
+
+def read_tree() -> None:
+    """Checks the device tree. Nothing can be said when it cannot be read: no console is known then."""
+    try:
+        address = mmu.map_tree(machine.tree, HEADER_SIZE)
+        machine.tree_bytes = u64(Bytes(address, HEADER_SIZE).be32(4))
+        tree.init(Bytes(address, machine.tree_bytes))
+    except Errno:
+        halt()
+
+
+def start_console() -> None:
+    """Prints on the UART that /chosen names, when there is a driver for it; otherwise the log only fills its backlog."""
+    try:
+        node = console_node()
+        registers = node.reg(0)
+        for driver in uart_drivers:
+            if node.is_compatible(driver.compatible):
+                machine.uart = driver.uart()
+                machine.uart.start(mmu.map_device(Paddr(registers.start), max(registers.size, PAGE_SIZE)))
+                return
+    except Errno:
+        return
+
+
+def read_options() -> None:
+    try:
+        read_command_line(boot_arguments())
+    except Errno as e:
+        warning(f"/chosen: the command line cannot be read: {e.name}")
+
+
+def start_heap() -> None:
+    try:
+        start_memory(machine.tree, machine.tree_bytes)
+    except Errno as e:
+        panic(f"the memory that the device tree describes cannot be used: {e.name}")
+    info(f"{heap.free_frames * PAGE_SIZE >> 20} MiB of memory are free")
+
+
+def start_interrupts() -> None:
+    """The interrupt controller, and the interrupt by which other CPUs kick this one."""
+    try:
+        gic.init(controller_node())
+        interrupts.init(gic)
+        gic.start_cpu()
+        interrupts.claim(KICK, Trigger.EDGE, kicked)
+    except Errno as e:
+        panic(f"no interrupt controller that the device tree describes can be used: {e.name}")
+
+
+@raises
+def controller_node() -> Node:
+    """ENODEV: none that there is a driver for."""
+    for node in tree.compatible("arm,gic-v3"):
+        return node
+    raise Errno.ENODEV
+
+
+def kicked(intid: u32) -> None:
+    ipi_received()
+
+
+def start_timer() -> None:
+    timer_node.init()
+    timer.start_clock(timer_node.frequency)
+    try:
+        interrupts.claim(timer_node.hypervisor, Trigger.LEVEL, alarm)
+    except Errno as e:
+        panic(f"the hypervisor timer's interrupt {timer_node.hypervisor} cannot be used: {e.name}")
+
+
+def alarm(intid: u32) -> None:
+    alarm_rang()
+
+
+def start_input() -> None:
+    """Lets the console be typed on."""
+    try:
+        spec = interrupt_of(console_node(), 0)
+        interrupts.claim(spec.intid, spec.trigger, typed)
+        machine.uart.enable_input()
+    except Errno as e:
+        warning(f"the console takes no input: {e.name}")
+
+
+def typed(intid: u32) -> None:
+    machine.uart.interrupt()
+
+
+def start_cpus() -> None:
+    try:
+        smp.number_cpus()
+    except Errno as e:
+        warning(f"only the boot CPU runs: /cpus cannot be read: {e.name}")
+    smp.start_other_cpus()
+
+
+@unbounded("the hypervisor runs until the machine is turned off")
+def idle() -> Never:
+    while True:
+        wait_for_interrupt()
+        poll_interrupts()
+        softirq.run_softirqs()

@@ -1,0 +1,23 @@
+"""From the device tree to the heap: RAM in the direct map, and all that nobody has given to allocators."""
+
+from hv.arm64.layout import DIRECT_MAP, image_bytes, loaded
+from hv.arm64.mmu import map_memory
+from hv.common.drivers.devicetree import add_memory, reserve_memory
+from hv.common.mm.early import early, start_heap
+from hv.common.mm.types import Paddr
+from hv.lang import raises, u64
+
+
+@raises
+def start_memory(tree: Paddr, tree_bytes: u64) -> None:
+    """EINVAL: the tree is malformed. ENOSPC, E2BIG, EEXIST, ENOMEM: memory is too scattered, or too little."""
+    add_memory()
+    reserve_memory()
+    image_end = Paddr(loaded.paddr + image_bytes())
+    early.reserve(loaded.paddr, image_end)
+    early.reserve(tree, Paddr(tree + tree_bytes))
+    for bank in early.ram:
+        # The image has mappings of its own: through the direct map its constants and code would be writable.
+        map_memory(bank.start, min(bank.end, max(bank.start, loaded.paddr)))
+        map_memory(max(bank.start, min(bank.end, image_end)), bank.end)
+    start_heap()

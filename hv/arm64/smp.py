@@ -1,0 +1,66 @@
+"""The machine's CPUs: their numbers, and starting them through the firmware.
+
+Number 0 is the CPU that booted; the others are numbered in the order of the tree. A CPU that does not start keeps its
+number and stays offline.
+"""
+
+from hv.arch import now, relax
+from hv.arm64.ipi import CpuPlace, set_place
+from hv.arm64.layout import secondary_entry
+from hv.arm64.psci import SUCCESS, cpu_on
+from hv.arm64.sysreg import AFFINITY_MASK, MPIDR_EL1
+from hv.common.drivers.devicetree import is_cpu, tree
+from hv.common.kernel.cpus import online
+from hv.common.kernel.log import info, warning
+from hv.common.kernel.time import SECOND
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import Final, bounded, raises, u32, u64, unbounded
+
+
+class Cpus:
+    count: u32  # CPUs with a number
+
+
+cpus: Final = Cpus()
+
+
+@raises
+def number_cpus() -> None:
+    """ENOENT: the tree has no /cpus. EINVAL: a CPU's node is malformed."""
+    here = MPIDR_EL1.read() & AFFINITY_MASK
+    set_place(0, here)
+    cpus.count = 1
+    left_out: u32 = 0
+    for node in tree.find("/cpus").children():
+        if not is_cpu(node) or not node.enabled:
+            continue
+        affinity = node.raw_reg(0).start & AFFINITY_MASK
+        if affinity == here:
+            continue
+        if cpus.count == CONFIG_NR_CPUS:
+            left_out += 1
+            continue
+        set_place(cpus.count, affinity)
+        cpus.count += 1
+    if left_out != 0:
+        warning(f"{left_out} CPUs stay off: this build has room for {CONFIG_NR_CPUS}")
+
+
+def start_other_cpus() -> None:
+    for cpu in bounded(1, cpus.count, CONFIG_NR_CPUS):
+        result = cpu_on(CpuPlace.on(cpu).affinity, secondary_entry(), u64(cpu))
+        if result != SUCCESS:
+            warning(f"CPU {cpu}: the firmware refuses to start it, error {result}")
+        elif not _wait_for(cpu):
+            warning(f"CPU {cpu}: does not answer")
+    info(f"{len(online)} of {cpus.count} CPUs run")
+
+
+@unbounded("ends after a second")
+def _wait_for(cpu: u32) -> bool:
+    deadline = now() + SECOND
+    while cpu not in online:
+        if now() > deadline:
+            return False
+        relax()
+    return True
