@@ -8,7 +8,7 @@ maps what `ram` says, and calls `start_heap`. What was reserved for the time of 
 from hv.common.mm.frames import FrameTable, frames
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr, mfn_of
-from hv.lang import Errno, Final, Iterator, array, bounded, raises, u32, u64, value
+from hv.lang import Embedded, Errno, Final, Iterator, array, bounded, raises, u32, u64, value
 
 MAX_RANGES: Final[u32] = 128
 
@@ -109,8 +109,8 @@ class Ranges:
 
 
 class EarlyMemory:
-    ram: Ranges
-    free: Ranges
+    ram: Embedded[Ranges]
+    free: Embedded[Ranges]
 
     @raises
     def add_ram(self, start: Paddr, end: Paddr) -> None:
