@@ -253,15 +253,15 @@ class Header:
         for instance in self.instances():
             if instance.info.assembly:
                 name = instance.info.declaration.name
-                lines.append(f'__asm__ volatile("\\n->{name}_SIZE %c0" : : "i"(sizeof({instance.c})));')
+                lines.append(f'__asm__ volatile(".ascii \\"->{name}_SIZE %c0\\"" : : "i"(sizeof({instance.c})));')
                 for field, kind in instance.fields.items():
                     if not isinstance(kind, t.ConstType):
-                        lines.append(f'__asm__ volatile("\\n->{name}_{field} %c0" : : "i"(__builtin_offsetof({instance.c}, {c_field(field)})));')
+                        lines.append(f'__asm__ volatile(".ascii \\"->{name}_{field} %c0\\"" : : "i"(__builtin_offsetof({instance.c}, {c_field(field)})));')
         if self.compiler.per_cpu_classes:
-            lines.append('__asm__ volatile("\\n->PER_CPU_SIZE %c0" : : "i"(sizeof(per_cpu)));')
+            lines.append('__asm__ volatile(".ascii \\"->PER_CPU_SIZE %c0\\"" : : "i"(sizeof(per_cpu)));')
             for c in self.compiler.per_cpu_classes:
                 if c.info.assembly:
-                    lines.append(f'__asm__ volatile("\\n->PER_CPU_{c.info.declaration.name} %c0" : : "i"(__builtin_offsetof(per_cpu, {c.c})));')
+                    lines.append(f'__asm__ volatile(".ascii \\"->PER_CPU_{c.info.declaration.name} %c0\\"" : : "i"(__builtin_offsetof(per_cpu, {c.c})));')
         return "\n".join([*lines, "}", ""])
 
 
