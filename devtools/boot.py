@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import tomllib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +39,13 @@ def hypervised(scenario: Scenario, options: Options) -> qemu.Payload:
     from tools.partition import PartitionError, load
 
     machine = scenario.machine
-    config = CONFIGS[machine.arch]
-    image = build.build(config)
-    if options.hypervisor:
-        image = options.hypervisor.absolute()
-        if not image.is_file():
-            raise Problem(f"there is no hypervisor image {image}")
-    resolve = guests.resolver(machine.arch, scenario.partition.parent, build.folder(config) / "guests")
+    image = options.hypervisor.absolute() if options.hypervisor else build.build(CONFIGS[machine.arch])
+    if not image.is_file():
+        raise Problem(f"there is no hypervisor image {image}")
     try:
-        compiled = load(scenario.partition).compile(qemu.base_tree(machine), resolve)
+        partition = load(scenario.partition)
+        resolve = resolver(scenario, [domain.kernel for domain in partition.domains])
+        compiled = partition.compile(qemu.base_tree(machine), resolve)
     except PartitionError as error:
         raise Problem(str(error)) from None
     dtb = compiled.dtb if options.seed is None else tree.seeded(compiled.dtb, options.seed)
@@ -62,11 +61,18 @@ def bare(scenario: Scenario) -> qemu.Payload:
     if len(domains) != 1 or "kernel" not in domains[0]:
         raise Problem(f"{scenario.path}: a machine without hypervisor runs one [[domain]] with a kernel, write one")
     (domain,) = domains
-    machine = scenario.machine
-    resolve = guests.resolver(machine.arch, scenario.partition.parent, BUILD / CONFIGS[machine.arch] / "guests")
+    resolve = resolver(scenario, [domain["kernel"]])
     ramdisk = domain.get("ramdisk")
     return qemu.Payload(
         resolve(domain["kernel"]),
         initrd=resolve(ramdisk) if ramdisk else None,
         bootargs=domain.get("bootargs", ""),
     )
+
+
+def resolver(scenario: Scenario, kernels: Iterable[str]) -> Callable[[str], Path]:
+    """From names in the scenario to files, the unikernels among these kernels freshly built."""
+    config = CONFIGS[scenario.machine.arch]
+    if any(kernel.startswith(guests.UNIKERNEL) for kernel in kernels):
+        build.build(config)
+    return guests.resolver(scenario.machine.arch, scenario.partition.parent, build.folder(config) / "guests")

@@ -127,9 +127,15 @@ class Machine:
         if not data:
             self._ended = True
             self.process.wait()
-        for copy in filter(None, (self._log, self.echo)):
-            copy.write(data)
-            copy.flush()
+        if self._log:
+            self._log.write(data)
+            self._log.flush()
+        if self.echo:
+            try:
+                self.echo.write(data)
+                self.echo.flush()
+            except BrokenPipeError:  # nobody looks any more, as behind `| head`; the run goes on
+                self.echo = None
         self.printed += data
         return data
 

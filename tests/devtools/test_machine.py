@@ -1,5 +1,6 @@
 """Driving a process's console: in order, with time limits, and to its end. Python programs stand in for emulators."""
 
+import os
 import re
 import sys
 import time
@@ -154,3 +155,12 @@ def test_keys_with_escapes() -> None:
     for wrong in ("READY", "=>x", "READY->x"):
         with pytest.raises(Problem, match="write TEXT=>KEYS"):
             Send.parse(wrong)
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    with os.fdopen(ours, "wb", buffering=0) as gone, Machine([sys.executable, "-c", ECHO], echo=gone) as machine:
+        machine.expect("READY", SECONDS)
+        machine.send("abc\n")
+        machine.expect("got cba", SECONDS)
