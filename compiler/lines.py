@@ -1,7 +1,7 @@
 """The table of addresses and source lines that an image carries for its backtraces, made from its DWARF.
 
-The format stands in hv/common/kernel/symbols.py, which reads the table. It takes about 2.5 bytes a row: neighbouring rows
-mostly differ by a few instructions and a few lines, and say the same file.
+The format stands in hv/common/kernel/symbols.py, which reads the table. It takes about 2.5 bytes a row: neighbouring
+rows mostly differ by a few instructions and a few lines, and say the same file.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def encode(rows: Iterable[Row], base: int, unit: int) -> bytes:
 
 
 def encode_elf(elf: Path) -> bytes:
-    """The table for an image's .text, from its DWARF. ValueError: it has none, or is for a machine that is not known here."""
+    """The table for an image's .text, from its DWARF. ValueError: it has none, or is for a machine that is not known
+    here.
+    """
     with elf.open("rb") as file:
         image = ELFFile(file)
         unit = UNITS.get(image["e_machine"])

@@ -1,18 +1,18 @@
 """The console: one serial line that the hypervisor and its guests share.
 
-Whole lines are printed, each with a prefix that says whose it is: `(hv) ` or `(d1 linux1) `. The guest that has the input focus
-is the exception: what it writes goes out at once, so that prompts and the echo of what is typed appear. When its unfinished
-line stands on the screen and another source has a line to print, a newline finishes it first; the guest's next byte then
-begins a line with a prefix of its own.
+Whole lines are printed, each with a prefix that says whose it is: `(hv) ` or `(d1 linux1) `. The guest that has the
+input focus is the exception: what it writes goes out at once, so that prompts and the echo of what is typed appear.
+When its unfinished line stands on the screen and another source has a line to print, a newline finishes it first; the
+guest's next byte then begins a line with a prefix of its own.
 
-Bytes of the focused guest pass as they are, but a carriage return puts the prefix back. Guests without the focus lose control
-characters and escape sequences, so that none can command a terminal that a person uses for something else.
+Bytes of the focused guest pass as they are, but a carriage return puts the prefix back. Guests without the focus lose
+control characters and escape sequences, so that none can command a terminal that a person uses for something else.
 
-`Console.routing` protects the set of guests and who has the focus, and is held while input is delivered: once `remove` returns,
-nothing is delivered to that guest any more. `Console.lock` protects what is on the screen and in the line buffers.
+`Console.routing` protects the set of guests and who has the focus, and is held while input is delivered: once `remove`
+returns, nothing is delivered to that guest any more. `Console.lock` protects what is on the screen and in the line
+buffers.
 """
 
-from hv.common.kernel.options import options
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.lib.format import Sink, render
@@ -158,7 +158,7 @@ class Console(Sink):
             guest.escape = _after(guest.escape, byte)
         elif byte == ESCAPE:
             guest.escape = EscapeState.STARTED
-        elif byte >= SPACE and byte != DELETE or byte == TAB:
+        elif (byte >= SPACE and byte != DELETE) or byte == TAB:
             guest.line.put_byte(byte)
 
     def _print_collected(self, held: Held[Rank.CONSOLE], guest: GuestConsole) -> None:

@@ -1,8 +1,8 @@
 """What is typed on the console: from the UART's interrupt to the guest that has the focus, or to a debug key.
 
-The switch character (Ctrl-A) three times in a row moves the focus on. One or two of them before another character are passed
-on with it. `conswitch=<letter>` chooses another character; with an `x` behind it the first guest does not get the focus
-by itself, as in Xen.
+The switch character (Ctrl-A) three times in a row moves the focus on. One or two of them before another character are
+passed on with it. `conswitch=<letter>` chooses another character; with an `x` behind it the first guest does not get
+the focus by itself, as in Xen.
 
 The UART interrupts one CPU, which also runs the softirq, both with interrupts masked: the ring needs no lock.
 """
@@ -63,7 +63,7 @@ def deliver_typed() -> None:
 @options.entry(name="conswitch")
 def conswitch(text: str) -> bool:
     global switch_character
-    if len(text) == 0 or len(text) > 2 or len(text) == 2 and text[1] != "x":
+    if len(text) == 0 or len(text) > 2 or (len(text) == 2 and text[1] != "x"):
         return False
     letter = ord(text[0]) | LOWER_CASE
     if letter < ord("a") or letter > ord("z"):

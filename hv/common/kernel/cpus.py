@@ -43,7 +43,9 @@ def mark_online() -> None:
 
 
 def stop_others() -> None:
-    """Makes the other CPUs halt at their next interrupt, and waits a while for it: one that has interrupts masked may not come."""
+    """Makes the other CPUs halt at their next interrupt, and waits a while for it: one that has interrupts masked may
+    not come.
+    """
     stopping.store(1)
     for cpu in online:
         if cpu != cpu_id():

@@ -1,10 +1,11 @@
 """Calling a function on other CPUs, and waiting until it has run there.
 
-The caller holds no lock, so no CPU that waits for a lock can be waited for. While it waits it serves calls that others make
-to it, so that two CPUs may call each other. A called function runs where an interrupt may: at a CPU's exit from a guest, in its
-idle loop, or while it waits for a call of its own; it holds no lock then, and makes no calls itself.
+The caller holds no lock, so no CPU that waits for a lock can be waited for. While it waits it serves calls that others
+make to it, so that two CPUs may call each other. A called function runs where an interrupt may: at a CPU's exit from a
+guest, in its idle loop, or while it waits for a call of its own; it holds no lock then, and makes no calls itself.
 
-A CPU has one call under way at most, described in its `CallSlot`. `Callers` holds a bit for each CPU that waits for this one.
+A CPU has one call under way at most, described in its `CallSlot`. `Callers` holds a bit for each CPU that waits for
+this one.
 """
 
 from hv.arch import cpu_id, relax, send_ipi
@@ -88,7 +89,9 @@ def _ask(cpu: u32) -> None:
     send_ipi(cpu)
 
 
-@unbounded("every online CPU takes its interrupt, for none waits for a lock that this CPU holds, or serves calls while it waits itself")
+@unbounded(
+    "every online CPU takes its interrupt, as none waits for a lock of this CPU's, or serves calls while it waits"
+)
 def _wait() -> None:
     slot = CallSlot.this()
     while slot.left.load_acquire() != 0:

@@ -1,7 +1,7 @@
 """The hypervisor's log: lines on the console, by level, and limited in number where a guest can cause them.
 
-`loglvl=` chooses the least level that is printed: none, error, warning, info or debug (all is debug). `guest_loglvl=` does so
-for lines that guests cause.
+`loglvl=` chooses the least level that is printed: none, error, warning, info or debug (all is debug). `guest_loglvl=`
+does so for lines that guests cause.
 """
 
 from hv.arch import now

@@ -1,8 +1,8 @@
 """The end of a hypervisor that found itself in a state it should not be in.
 
-A panic prints its reason, the registers that its caller hands over, and a backtrace in Python file and line, then restarts
-the machine, or halts it when the command line says `noreboot`. It takes no lock and needs no clock: it may come at any time.
-Only the first panic prints; one that happens meanwhile on another CPU halts that CPU.
+A panic prints its reason, the registers that its caller hands over, and a backtrace in Python file and line, then
+restarts the machine, or halts it when the command line says `noreboot`. It takes no lock and needs no clock: it may
+come at any time. Only the first panic prints; one that happens meanwhile on another CPU halts that CPU.
 """
 
 from hv.arch import cpu_id, frame_pointer, halt, on_stack, restart

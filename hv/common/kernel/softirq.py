@@ -1,7 +1,8 @@
 """Softirqs: work that an interrupt or an exit leaves for the way out, done with interrupts masked and no lock held.
 
-Each CPU has a set of pending softirqs. `run_softirqs` is called on every way back to a guest and in the idle loop; it runs
-the handlers of the lowest pending number first, until none is pending. Raising one that is pending already changes nothing.
+Each CPU has a set of pending softirqs. `run_softirqs` is called on every way back to a guest and in the idle loop; it
+runs the handlers of the lowest pending number first, until none is pending. Raising one that is pending already changes
+nothing.
 """
 
 from hv.arch import cpu_id, send_ipi

@@ -4,14 +4,14 @@ The build makes the table from the image's DWARF (compiler/lines.py) and links i
 `__lines_end`. All numbers are unsigned LEB128 (DWARF 5, 7.6):
 
     unit        bytes of the smallest instruction: 4 on arm64, 1 on x86; addresses count in it, from __text_start on
-    files       how many names follow; each is its length and its bytes. File 0 is no file: code that no Python line made
+    files       how many names follow; each is its length and its bytes. File 0 is none: no Python line made the code
     rows        how many rows follow, by rising address; each says what holds from its address up to the next row's:
         2 * (address - the row before's) + (1 when the file changes)
         the file, when it changes
         line - the row before's line, zigzag: 0, -1, 1, -2, … are 0, 1, 2, 3, …
 
-Before the first row address, file and line are 0. An empty table, as in an image linked for the first time, knows nothing, and a
-damaged one is read without harm.
+Before the first row address, file and line are 0. An empty table, as in an image linked for the first time, knows
+nothing, and a damaged one is read without harm.
 """
 
 from hv.common.lib.format import Sink, render

@@ -1,12 +1,13 @@
 """Timers: an owner is told, on one CPU, that a point in time has come.
 
-Each CPU has a queue of timers by deadline and one hardware alarm, which is set anew only when the earliest deadline changes.
-Expired timers are taken off and their owners told by softirq TIMER, without a lock. A timer that has expired is not set
-any more; its owner may set it again at once.
+Each CPU has a queue of timers by deadline and one hardware alarm, which is set anew only when the earliest deadline
+changes. Expired timers are taken off and their owners told by softirq TIMER, without a lock. A timer that has expired
+is not set any more; its owner may set it again at once.
 
-`Timers.lock` protects a CPU's queue and what timers on it hold. Setting and cancelling one timer is serialised by its owner;
-other CPUs' timers are set and cancelled as well as this one's. `expired` may still run, or be about to, when `cancel` returns
-on another CPU: an owner whose state decides what to do then needs no more, and one that is about to go away calls `kill`.
+`Timers.lock` protects a CPU's queue and what timers on it hold. Setting and cancelling one timer is serialised by its
+owner; other CPUs' timers are set and cancelled as well as this one's. `expired` may still run, or be about to, when
+`cancel` returns on another CPU: an owner whose state decides what to do then needs no more, and one that is about to go
+away calls `kill`.
 """
 
 from hv.arch import NEVER, cpu_id, now, relax, set_alarm
@@ -138,7 +139,9 @@ def alarm_rang() -> None:
 
 
 @handlers.entry(softirq=Softirq.TIMER)
-@unbounded("each step takes a timer off whose deadline has passed; one that is set again expires after the time that was read")
+@unbounded(
+    "each step takes a timer off whose deadline has passed; one that is set again expires after the time that was read"
+)
 def run_timers() -> None:
     timers = Timers.this()
     at = now()

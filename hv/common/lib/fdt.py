@@ -1,10 +1,12 @@
 """Reading a flattened device tree.
 
-`Fdt.init` walks the whole tree once and refuses what is malformed: any bytes may be given to it. From then on every token,
-name and property is known to lie inside the blob, so a `Node` (a place in the structure block) can be walked without errors.
-What a property holds stays untrusted: its accessors raise EINVAL when it is too short for what is asked.
+`Fdt.init` walks the whole tree once and refuses what is malformed: any bytes may be given to it. From then on every
+token, name and property is known to lie inside the blob, so a `Node` (a place in the structure block) can be walked
+without errors. What a property holds stays untrusted: its accessors raise EINVAL when it is too short for what is
+asked.
 
 The blob must not change while the tree is used. Nodes and properties are values, to be copied freely.
+
 Source: Devicetree Specification 0.4, chapter 5 (format) and 2.3 (cells, reg, ranges, phandle).
 """
 
@@ -226,7 +228,9 @@ class Node:
 
     @raises
     def reg_count(self) -> u32:
-        """How many entries `reg` has; none without it. ENOENT: the root has no `reg`. EINVAL: the length is no multiple of an entry's."""
+        """How many entries `reg` has; none without it. ENOENT: the root has no `reg`. EINVAL: the length is no multiple
+        of an entry's.
+        """
         parent = self.parent()
         cells = parent.address_cells() + parent.size_cells()
         reg = self.property("reg")
@@ -243,7 +247,9 @@ class Node:
     @raises
     @unbounded("each step goes to the parent")
     def reg(self, index: u32) -> Region:
-        """An entry of `reg` as the CPU sees it: translated through the `ranges` of every bus above. EINVAL: no such entry, or a bus does not pass it on."""
+        """An entry of `reg` as the CPU sees it: translated through the `ranges` of every bus above. EINVAL: no such
+        entry, or a bus does not pass it on.
+        """
         region = self.raw_reg(index)
         bus = self.parent()
         while not bus.is_root():

@@ -1,18 +1,20 @@
 """Building a flattened device tree in a buffer.
 
     tree.init(buffer)
-    with tree.node(f""):
+    with tree.node(""):
         tree.cell("#address-cells", 2)
         with tree.node(f"memory@{base:x}"):
-            tree.text("device_type", f"memory")
+            tree.text("device_type", "memory")
             with tree.property("reg"):
                 tree.put_wide(base)
                 tree.put_wide(size)
     length = tree.finish()
 
-What does not fit is left out and remembered: `finish` raises then, and nothing before needs to be checked. Properties of a node
-stand before its children. The structure grows behind the header; names grow in the last part of the buffer until
-`finish` moves them behind the structure. Source: Devicetree Specification 0.4, chapter 5.
+What does not fit is left out and remembered: `finish` raises then, and nothing before needs to be checked. Properties
+of a node stand before its children. The structure grows behind the header; names grow in the last part of the buffer
+until `finish` moves them behind the structure.
+
+Source: Devicetree Specification 0.4, chapter 5.
 """
 
 from hv.common.lib import fdt
@@ -72,7 +74,9 @@ class FdtWriter(Sink):
 
     @raises
     def finish(self) -> u64:
-        """Writes the header, when all nodes are ended. Returns the tree's size in bytes. ENOSPC: the buffer was too small."""
+        """Writes the header, when all nodes are ended. Returns the tree's size in bytes. ENOSPC: the buffer was too
+        small.
+        """
         assert self.depth == 0 and self.open_property == 0, "a node or property of the tree is not ended"
         self.put_cell(fdt.END)
         if self.full:
@@ -96,12 +100,15 @@ class FdtWriter(Sink):
 
     def node(self, name: Message) -> NodeScope:
         """`with tree.node(f"cpu@{i:x}"):` the properties and children that the body adds. The root's name is empty."""
+        self.begin_node(name)
+        return NodeScope(self)
+
+    def begin_node(self, name: Message) -> None:
         self.put_cell(fdt.BEGIN_NODE)
         render(self, name)
         self._put_byte(0)
         self._pad()
         self.depth += 1
-        return NodeScope(self)
 
     def end_node(self) -> None:
         self.put_cell(fdt.END_NODE)
@@ -109,12 +116,15 @@ class FdtWriter(Sink):
 
     def property(self, name: str) -> PropertyScope:
         """`with tree.property("reg"):` the value is what the body puts with the functions whose names begin with `put`."""
+        self.begin_property(name)
+        return PropertyScope(self)
+
+    def begin_property(self, name: str) -> None:
         assert self.open_property == 0, "a property inside a property"
         self.put_cell(fdt.PROPERTY)
         self.open_property = self.end
         self.put_cell(0)
         self.put_cell(self._name(name))
-        return PropertyScope(self)
 
     def end_property(self) -> None:
         if not self.full:

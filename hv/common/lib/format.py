@@ -84,7 +84,9 @@ def put_byte(sink: Sink, byte: u8) -> None:
     letter.put_to(sink, byte)
 
 
-def put_number(sink: Sink, number: u64, flags: FormatFlag = FormatFlag(0), width: u32 = 0, negative: bool = False) -> None:
+def put_number(
+    sink: Sink, number: u64, flags: FormatFlag = FormatFlag(0), width: u32 = 0, negative: bool = False
+) -> None:
     """Sign, prefix and digits, at least `width` characters in all."""
     digits = Digits()
     digits.spell(number, 16 if FormatFlag.HEX in flags else 10)

@@ -36,7 +36,9 @@ class Image:
 
 @raises
 def read_image(file: Bytes) -> Image:
-    """EINVAL: not an Image (it may be packed), or one for big-endian CPUs. A signature behind the image may make the file larger than `image_size`."""
+    """EINVAL: not an Image (it may be packed), or one for big-endian CPUs. A signature behind the image may make the
+    file larger than `image_size`.
+    """
     if not file.holds(0, HEADER_SIZE) or file.le32(56) != MAGIC:
         raise Errno.EINVAL
     size = file.le64(16)

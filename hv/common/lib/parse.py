@@ -1,6 +1,7 @@
 """Reading numbers, sizes and lists from text that people wrote.
 
-Every function here takes the whole text it is given: something left over makes it EINVAL. A number too large is EINVAL too.
+Every function here takes the whole text it is given: something left over makes it EINVAL. A number too large is EINVAL
+too.
 """
 
 from hv.common.lib.bitmap import Bitmap
@@ -15,7 +16,9 @@ LOWER_CASE: Final = 0x20  # the bit that makes a letter a small one
 
 @value
 class Fields:
-    """The parts of a text between single-character separators; a text without one is one part. `Fields("a,,b", ",")`: a, nothing, b."""
+    """The parts of a text between single-character separators; a text without one is one part. `Fields("a,,b", ",")`:
+    a, nothing, b.
+    """
 
     text: str
     separator: str
@@ -48,7 +51,9 @@ def number(text: str) -> u64:
 
 @raises
 def size(text: str) -> u64:
-    """Bytes: a number with B, K, M, G or T behind it (powers of 1024, either case); without a letter it counts KiB, as in Xen."""
+    """Bytes: a number with B, K, M, G or T behind it (powers of 1024, either case); without a letter it counts KiB, as
+    in Xen.
+    """
     if len(text) == 0:
         raise Errno.EINVAL
     digits = len(text) - 1
@@ -64,7 +69,9 @@ def size(text: str) -> u64:
 
 @raises
 def boolean(text: str) -> bool:
-    """Xen's words: yes, on, true, enable, 1; no, off, false, disable, 0. Nothing at all is yes: the option's name stood alone."""
+    """Xen's words: yes, on, true, enable, 1; no, off, false, disable, 0. Nothing at all is yes: the option's name stood
+    alone.
+    """
     if text == "" or text == "yes" or text == "on" or text == "true" or text == "enable" or text == "1":
         return True
     if text == "no" or text == "off" or text == "false" or text == "disable" or text == "0":

@@ -1,7 +1,7 @@
 """A first-in first-out buffer of fixed size.
 
-`Ring[T, N]` holds up to N items; N is a power of two. The indices run freely and wrap with their width, so that full and
-empty differ. The caller's lock protects it.
+`Ring[T, N]` holds up to N items; N is a power of two. The indices run freely and wrap with their width, so that full
+and empty differ. The caller's lock protects it.
 """
 
 from hv.lang import Const, Generic, TypeVar, array, embedded, u32

@@ -1,13 +1,14 @@
 """Views of memory with checked bounds: `Bytes`.
 
-A view is an address and a length that the hypervisor has mapped, such as a boot module in the direct map. What lies in it
-may be anything: whoever decodes it asks `holds` before he reads, and a read beyond the end is a fault of the program.
-Numbers may stand at any alignment. Guest memory is no `Bytes`: it is reached by guest copy.
+A view is an address and a length that the hypervisor has mapped, such as a boot module in the direct map. What lies in
+it may be anything: whoever decodes it asks `holds` before he reads, and a read beyond the end is a fault of the
+program. Numbers may stand at any alignment. Guest memory is no `Bytes`: it is reached by guest copy.
 """
 
 from hv.lang import Final, bounded, ptr, str_at, truncate, u8, u16, u32, u64, unbounded, value
 
 LARGEST: Final = 1 << 32  # bytes that one call fills or moves: these loops are for small things
+
 
 @value
 class Bytes:
@@ -117,4 +118,3 @@ class Bytes:
     def _at(self, offset: u64, size: u64) -> u64:
         assert self.holds(offset, size), "access beyond the end of a view"
         return self.address + offset
-

@@ -1,0 +1,15 @@
+"""What the hypervisor does at the simulated machine's interrupts: functions that a test sets as its handlers
+(machine.py).
+"""
+
+from hv.common.kernel.crosscall import ipi_received
+from hv.common.kernel.timer import alarm_rang
+from hv.lang import u8
+
+
+def kicked(cpu: u8) -> None:
+    ipi_received()
+
+
+def rang(cpu: u8) -> None:
+    alarm_rang()
