@@ -65,6 +65,10 @@ class Vcpu:
         """The CPU that runs it, or whose queue it is on or was on last."""
         return self.at.load_relaxed()
 
+    def belong_to(self, cpu: u32) -> None:
+        """Under the lock of the CPU that it leaves."""
+        self.at.store_release(cpu)
+
     @property
     def runnable(self) -> bool:
         return not self.blocked and not self.down and self.pauses == 0

@@ -1,0 +1,278 @@
+"""The scheduler's core: the states of vCPUs, the switch from one to another, and what a CPU does on its way out of the hypervisor.
+
+Every exit of a guest is handled to its end on the CPU's one stack. What changes who is to run only raises softirq SCHEDULE, on the
+CPU that it concerns; `leave` runs the softirqs, so there the switch happens, and answers which vCPU is to be entered. When
+there is none it is the idle loop: it waits for interrupts and does long work, until there is one again.
+
+A vCPU that runs on a CPU is its `Processor.current`. Its state may be in that CPU's registers until another is chosen: then it is
+saved under the CPU's lock, before anybody can see that it may be taken elsewhere. A wake-up is not lost: who makes an interrupt pending
+does that first and calls `wake` afterwards, and `block` looks for interrupts after it has marked the vCPU as blocked.
+
+Functions here are called without the locks of the scheduler, and without any of a higher rank: not by who holds a lock of the vGIC.
+"""
+
+from hv.arch import NEVER, cpu_id, now, poll_interrupts, send_ipi, wait_for_interrupt
+from hv.common.kernel.log import warning
+from hv.common.kernel.options import options
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.softirq import Softirq, handlers, raise_on, raise_softirq, run_softirqs
+from hv.common.kernel.spinlock import Held, assert_none_held
+from hv.common.kernel.time import Ns
+from hv.common.kernel.timer import TimerOwner
+from hv.common.kernel.work import do_step
+from hv.common.model.domain import Domain
+from hv.common.model.vcpu import Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
+from hv.common.sched.processor import Processor, locked
+from hv.common.sched.scheduler import Scheduler, schedulers
+from hv.lang import Errno, Final, Never, raises, u32, u64, unbounded
+
+
+class Scheduling:
+    scheduler: Scheduler
+    chosen: bool
+
+
+scheduling: Final = Scheduling()
+
+
+def start_scheduler() -> None:
+    """Before the first vCPU: the scheduler that the command line names, else the first that is built in."""
+    if not scheduling.chosen:
+        scheduling.scheduler = schedulers[0].get()
+        scheduling.chosen = True
+
+
+@options.entry(name="sched")
+def choose_scheduler(name: str) -> bool:
+    for entry in schedulers:
+        if entry.name == name:
+            scheduling.scheduler = entry.get()
+            scheduling.chosen = True
+            return True
+    return False
+
+
+# Who runs
+
+
+def current() -> Vcpu:
+    """The vCPU whose exit is being handled."""
+    vcpu = Processor.this().current
+    assert vcpu is not None, "no vCPU runs on this CPU"
+    return vcpu
+
+
+@raises
+def add_vcpu(domain: Domain, id: u32) -> Vcpu:
+    """The next vCPU of a domain that is being built: down, allowed on all CPUs. ENOMEM, and what the extensions raise."""
+    vcpu = create_vcpu(domain, id)
+    vcpu.since = now()
+    scheduling.scheduler.insert_vcpu(vcpu)
+    return vcpu
+
+
+def remove_vcpu(vcpu: Vcpu) -> None:
+    """The end of a vCPU that does not run, and that its domain's table names no more."""
+    scheduling.scheduler.remove_vcpu(vcpu)
+    destroy_vcpu(vcpu)
+
+
+@raises
+def vcpu_up(vcpu: Vcpu, entry: u64, argument: u64) -> None:
+    """Switches a vCPU on: it begins at `entry` with `argument` in its first register. From any CPU. EBUSY: it is on, or not quite off yet."""
+    with locked(vcpu):
+        if not vcpu.down or vcpu.running:
+            raise Errno.EBUSY
+        architecture.vcpus.start(vcpu, entry, argument)
+        vcpu.down = False
+        vcpu.blocked = False
+        vcpu.account(now())
+    _queue(vcpu)
+
+
+def vcpu_down(vcpu: Vcpu) -> None:
+    """Switches a vCPU off, from any CPU; when it is off, `is_off` says so."""
+    with locked(vcpu) as held:
+        vcpu.down = True
+        _stop(held, vcpu)
+
+
+def is_off(vcpu: Vcpu) -> bool:
+    with locked(vcpu):
+        return vcpu.down and not vcpu.running
+
+
+def pause(vcpu: Vcpu) -> None:
+    """It runs no further before `unpause` has been called as often. From any CPU; one that runs stops a moment later."""
+    with locked(vcpu) as held:
+        vcpu.pauses += 1
+        _stop(held, vcpu)
+
+
+def unpause(vcpu: Vcpu) -> None:
+    with locked(vcpu):
+        assert vcpu.pauses != 0, "a vCPU is unpaused that is not paused"
+        vcpu.pauses -= 1
+        vcpu.account(now())
+    _queue(vcpu)
+
+
+def pause_domain(domain: Domain) -> None:
+    with domain.lock:
+        domain.pauses += 1
+        for vcpu in Vcpus.of(domain):
+            pause(vcpu)
+
+
+def unpause_domain(domain: Domain) -> None:
+    with domain.lock:
+        assert domain.pauses != 0, "a domain is unpaused that is not paused"
+        domain.pauses -= 1
+        for vcpu in Vcpus.of(domain):
+            unpause(vcpu)
+
+
+def has_stopped(domain: Domain) -> bool:
+    """Whether no CPU has anything of its vCPUs in its registers. It stays so while the domain is paused, or shut down."""
+    for vcpu in Vcpus.of(domain):
+        with locked(vcpu):
+            if vcpu.running:
+                return False
+    return True
+
+
+def block() -> None:
+    """This CPU's vCPU waits for an interrupt, unless it has one already."""
+    vcpu = current()
+    with locked(vcpu):
+        vcpu.blocked = True
+    if architecture.vcpus.has_interrupt(vcpu):
+        with locked(vcpu):
+            vcpu.blocked = False
+    else:
+        raise_softirq(Softirq.SCHEDULE)
+
+
+def yield_() -> None:
+    """This CPU's vCPU lets others go first."""
+    vcpu = current()
+    with locked(vcpu) as held:
+        scheduling.scheduler.yield_(held, vcpu)
+    raise_softirq(Softirq.SCHEDULE)
+
+
+def wake(vcpu: Vcpu) -> None:
+    """There is something new for the vCPU to see, such as an interrupt. One that is blocked goes on; one that runs on another CPU
+    comes out of its guest and looks. From any CPU, also in a handler of interrupts."""
+    with locked(vcpu):
+        if not vcpu.blocked:
+            if vcpu.running and vcpu.processor != cpu_id():
+                send_ipi(vcpu.processor)
+            return
+        vcpu.blocked = False
+        vcpu.account(now())
+    _queue(vcpu)
+
+
+def _stop(held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
+    """Behind a change after which it may not be runnable any more."""
+    if vcpu.running:
+        raise_on(vcpu.processor, Softirq.SCHEDULE)
+    else:
+        scheduling.scheduler.sleep(held, vcpu)
+        vcpu.account(now())
+
+
+def _queue(vcpu: Vcpu) -> None:
+    """Sees to it that a vCPU which may have become runnable gets its turn. One that still runs, or is queued, has it already."""
+    target = scheduling.scheduler.pick_cpu(vcpu)
+    with locked(vcpu) as held:
+        if not _is_idle(held, vcpu):
+            return
+        if vcpu.processor == target:
+            scheduling.scheduler.wake(held, vcpu)
+            return
+        scheduling.scheduler.migrate(held, vcpu, target)
+    with locked(vcpu) as held:
+        if _is_idle(held, vcpu):
+            scheduling.scheduler.wake(held, vcpu)
+
+
+def _is_idle(held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> bool:
+    """Runnable, but neither running nor queued."""
+    return vcpu.runnable and not vcpu.running and not scheduling.scheduler.is_queued(held, vcpu)
+
+
+# The switch
+
+
+@handlers.entry(softirq=Softirq.SCHEDULE)
+def schedule() -> None:
+    """Chooses what this CPU runs, and switches to it."""
+    processor = Processor.this()
+    at = now()
+    before = processor.current
+    with processor.lock as held:
+        decision = scheduling.scheduler.do_schedule(held, before, at)
+        chosen = decision.vcpu
+        if chosen is not before:
+            if before is not None:
+                architecture.vcpus.save(before)
+                before.running = False
+                before.account(at)
+            if chosen is not None:
+                assert not chosen.running, "a vCPU runs on two CPUs"
+                chosen.running = True
+                chosen.account(at)
+            processor.current = chosen
+        processor.set_idle(chosen is None)
+    if chosen is None:
+        if scheduling.scheduler.balance():
+            raise_softirq(Softirq.SCHEDULE)
+        return
+    if chosen is not before:
+        architecture.vcpus.load(chosen)
+    if decision.until != NEVER:
+        processor.slice.set(decision.until)
+
+
+class SliceEnd(TimerOwner):
+    def expired(self, now: Ns) -> None:
+        raise_softirq(Softirq.SCHEDULE)
+
+
+slice_end: Final = SliceEnd()
+
+
+# The way out
+
+
+@unbounded("a CPU without work waits for work")
+def leave() -> Vcpu:
+    """The end of every exit: whatever else is to be done is done. Returns the vCPU to enter, whose state is in this CPU's registers."""
+    while True:
+        vcpu = settle()
+        if vcpu is not None:
+            assert_none_held()
+            return vcpu
+        if not do_step():
+            wait_for_interrupt()
+        poll_interrupts()
+
+
+def settle() -> Vcpu | None:
+    """Does what can be done now. Returns the vCPU that is to run here; None: there is none for the moment."""
+    run_softirqs()
+    return Processor.this().current
+
+
+def idle() -> Never:
+    """What a CPU does when it has been set up."""
+    start_processor()
+    architecture.vcpus.enter(leave())
+
+
+def start_processor() -> None:
+    """Lets this CPU be given vCPUs."""
+    Processor.this().slice.init(slice_end)
+    raise_softirq(Softirq.SCHEDULE)

@@ -1,0 +1,164 @@
+"""Round robin: each CPU runs what is on its queue in turns of 10 ms.
+
+A vCPU that wakes goes to an idle CPU that it may run on, to the one that it was on last for preference, else it waits at the end
+of the queue of that one. A CPU that has nothing to run takes what waits elsewhere; a CPU on which something waits when a turn
+ends tells an idle one. While nothing waits, the current vCPU's turn has no end.
+"""
+
+from hv.arch import NEVER, cpu_id
+from hv.common.kernel.console import console
+from hv.common.kernel.cpus import online
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.softirq import Softirq, raise_on
+from hv.common.kernel.spinlock import Held
+from hv.common.kernel.time import MILLISECOND, Ns
+from hv.common.lib.ordered import Link, OrderedQueue
+from hv.common.model.vcpu import Vcpu
+from hv.common.sched.processor import Processor
+from hv.common.sched.scheduler import Decision, Scheduler, schedulers
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import Extension, Final, PerCpu, u32
+
+SLICE: Final = 10 * MILLISECOND
+
+
+class RoundRobinVcpu(Extension[Vcpu]):
+    place: Link[Vcpu]
+    turn_ends: Ns
+    yielded: bool
+
+    def init(self, owner: Vcpu) -> None:
+        self.place.init(owner)
+
+
+class RunQueue(PerCpu):
+    """What waits for this CPU. `Processor.lock` protects it."""
+
+    queue: OrderedQueue[Vcpu]
+
+
+class RoundRobin(Scheduler):
+    def insert_vcpu(self, vcpu: Vcpu) -> None:
+        """A domain's vCPUs begin on CPUs in turn."""
+        cpu = vcpu.domain.slot + vcpu.id
+        vcpu.belong_to(_allowed_from(vcpu, cpu % CONFIG_NR_CPUS))
+
+    def remove_vcpu(self, vcpu: Vcpu) -> None:
+        assert not RoundRobinVcpu.of(vcpu).place.queued, "a vCPU that waits for a CPU is removed"
+
+    def wake(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
+        cpu = vcpu.processor
+        waiting = RunQueue.on(cpu)
+        waiting.queue.append(RoundRobinVcpu.of(vcpu).place)
+        if Processor.on(cpu).claim() or waiting.queue.length == 1:
+            raise_on(cpu, Softirq.SCHEDULE)
+
+    def is_queued(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> bool:
+        return RoundRobinVcpu.of(vcpu).place.queued
+
+    def sleep(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
+        place = RoundRobinVcpu.of(vcpu).place
+        if place.queued:
+            RunQueue.on(vcpu.processor).queue.remove(place)
+
+    def yield_(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
+        RoundRobinVcpu.of(vcpu).yielded = True
+
+    def do_schedule(self, held: Held[Rank.SCHEDULER], current: Vcpu | None, now: Ns) -> Decision:
+        waiting = RunQueue.this()
+        if current is not None and current.runnable:
+            turn = RoundRobinVcpu.of(current)
+            over = turn.yielded or turn.turn_ends <= now
+            turn.yielded = False
+            if not over or waiting.queue.length == 0:
+                return Decision(current, turn.turn_ends if not over and waiting.queue.length != 0 else NEVER)
+            waiting.queue.append(turn.place)
+            _offer(waiting.queue)
+        chosen = waiting.queue.pop()
+        if chosen is None:
+            return Decision(None, NEVER)
+        turn = RoundRobinVcpu.of(chosen)
+        turn.turn_ends = Ns(now + SLICE)
+        return Decision(chosen, NEVER if waiting.queue.length == 0 else turn.turn_ends)
+
+    def pick_cpu(self, vcpu: Vcpu) -> u32:
+        last = vcpu.processor
+        if vcpu.hard_affinity.test(last) and Processor.on(last).is_idle:
+            return last
+        idle = _idle_for(vcpu, last)
+        if idle < CONFIG_NR_CPUS:
+            return idle
+        return _allowed_from(vcpu, last)
+
+    def migrate(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu, cpu: u32) -> None:
+        vcpu.belong_to(cpu)
+
+    def balance(self) -> bool:
+        here = cpu_id()
+        for step in range(1, CONFIG_NR_CPUS):
+            cpu = (here + step) % CONFIG_NR_CPUS
+            if RunQueue.on(cpu).queue.length != 0:
+                taken = _take(cpu, here)
+                if taken is not None:
+                    _queue_here(taken)
+                    return True
+        return False
+
+    def dump_cpu_state(self, held: Held[Rank.SCHEDULER], cpu: u32) -> None:
+        for vcpu in RunQueue.on(cpu).queue:
+            console.print(f"  waiting: d{vcpu.domain.id} {vcpu.domain.name} vcpu {vcpu.id}")
+
+
+round_robin: Final = RoundRobin()
+
+
+@schedulers.entry(name="rr")
+def get_round_robin() -> Scheduler:
+    return round_robin
+
+
+def _allowed_from(vcpu: Vcpu, first: u32) -> u32:
+    """The CPU `first`, or the next one that the vCPU may run on. Who sets an affinity has seen that there is one."""
+    for step in range(CONFIG_NR_CPUS):
+        cpu = (first + step) % CONFIG_NR_CPUS
+        if vcpu.hard_affinity.test(cpu) and cpu in online:
+            return cpu
+    assert False, "no CPU may run this vCPU"
+
+
+def _idle_for(vcpu: Vcpu, last: u32) -> u32:
+    """An idle CPU behind `last` that the vCPU may run on; CONFIG_NR_CPUS when there is none."""
+    for step in range(1, CONFIG_NR_CPUS):
+        cpu = (last + step) % CONFIG_NR_CPUS
+        if Processor.on(cpu).is_idle and vcpu.hard_affinity.test(cpu):
+            return cpu
+    return CONFIG_NR_CPUS
+
+
+def _offer(waiting: OrderedQueue[Vcpu]) -> None:
+    """Tells an idle CPU that it may take one of those that wait here."""
+    for vcpu in waiting:
+        cpu = _idle_for(vcpu, vcpu.processor)
+        if cpu < CONFIG_NR_CPUS:
+            raise_on(cpu, Softirq.SCHEDULE)
+            return
+
+
+def _take(cpu: u32, here: u32) -> Vcpu | None:
+    """Takes the first off another CPU's queue that may run here."""
+    with Processor.on(cpu).lock:
+        waiting = RunQueue.on(cpu)
+        for vcpu in waiting.queue:
+            if vcpu.hard_affinity.test(here):
+                waiting.queue.remove(RoundRobinVcpu.of(vcpu).place)
+                vcpu.belong_to(here)
+                return vcpu
+    return None
+
+
+def _queue_here(vcpu: Vcpu) -> None:
+    """Queues a vCPU that has just come to this CPU, unless it went to sleep, or was queued by who woke it again, on the way."""
+    with Processor.this().lock:
+        place = RoundRobinVcpu.of(vcpu).place
+        if vcpu.processor == cpu_id() and vcpu.runnable and not vcpu.running and not place.queued:
+            RunQueue.this().queue.append(place)
