@@ -1,9 +1,9 @@
 """What common code asks of the architecture: the contract, without a body.
 
-`from hv.arch import ...` gives the target's module (hv/arm64/arch.py, hv/sim/arch.py), which the compiler checks against
-the signatures here. The module lies below `hv.common.kernel`: neither the contract nor an implementation may import
-what itself imports `hv.arch` (locks, the log). Therefore nothing here knows a Vcpu: what saves and loads one, the model
-takes as an interface that the architecture implements.
+`from hv.arch import ...` gives the target's module (hv/arm64/arch.py, hv/sim/arch.py), which the compiler checks
+against the signatures here. The module lies below `hv.common.kernel`: neither the contract nor an implementation may
+import what itself imports `hv.arch` (locks, the log). Therefore nothing here knows a Vcpu: what saves and loads one,
+the model takes as an interface that the architecture implements.
 
 The hypervisor runs with interrupts masked. They are taken only by `poll_interrupts`, and while `interrupts_on` holds.
 """
@@ -96,7 +96,8 @@ def copy_bytes(to: u64, source: u64, length: u64) -> None:
 
 
 def clean_to_memory(address: u64, length: u64) -> None:
-    """Writes cached lines back to the point of coherency: for readers that do not snoop (a guest with its caches off)."""
+    """Writes cached lines back to the point of coherency: for readers that do not snoop (a guest with its caches
+    off)."""
     ...
 
 

@@ -1,7 +1,7 @@
 """`hv.arch` on arm64: the contract is hv/arch.py, what its functions mean stands there."""
 
 from hv.arm64 import cpu, ipi, layout, maintenance, psci, timer
-from hv.arm64.stage2 import Stage2 as GuestFormat
+from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
 from hv.arm64.sysreg import DAIF
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Paddr

@@ -1,14 +1,14 @@
 """Faults of the hypervisor itself: each is the end, with registers, reason and a backtrace.
 
-The stubs are in boot/arm64/vectors.S. Checks that the C compiler puts in (-fsanitize-trap) end in BRK with 0x5500 and the number of
-the check; its __builtin_trap, which our own compiler uses for values that do not fit, is BRK 1.
+The stubs are in boot/arm64/vectors.S. Checks that the C compiler puts in (-fsanitize-trap) end in BRK with 0x5500 and
+the number of the check; its __builtin_trap, which our own compiler uses for values that do not fit, is BRK 1.
 """
 
 from hv.arm64.layout import STACK_SIZE, STACK_SLOT, STACKS
 from hv.arm64.syndrome import BREAKPOINT_INSTRUCTION, Syndrome, fault_in_words, is_abort, is_write, kind_in_words
 from hv.common.kernel.panic import MachineState, line, trapped
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Embedded, Final, PerCpu, aligned, array, assembly_layout, export, u8, u32, u64
+from hv.lang import Embedded, Final, Message, Never, PerCpu, aligned, array, assembly_layout, export, u8, u32, u64
 
 PER_LINE: Final = 4
 EMERGENCY_SIZE: Final = 0x2000
@@ -26,6 +26,9 @@ class FaultFrame(MachineState):
     address: u64
     guest_address: u64
     vector: u64  # the entry's number in the table
+
+    def end(self, message: Message) -> Never:
+        trapped(message, self, self.pc, self.x[29])
 
     def print(self) -> None:
         line(f"  pc {self.pc:016x} sp {self.sp:016x} pstate {self.pstate:08x}")
@@ -53,20 +56,25 @@ def hypervisor_fault(frame: FaultFrame) -> None:
     syndrome = Syndrome(frame.syndrome)
     match frame.vector:
         case 4:
-            if overflowed(frame.sp) and is_abort(syndrome):
-                trapped("stack overflow", frame, frame.pc, frame.x[29])
-            if is_abort(syndrome):
-                access = "write" if is_write(syndrome) else "read"
-                trapped(f"{kind_in_words(syndrome)}: {fault_in_words(syndrome)}, {access} at {frame.address:#x}", frame, frame.pc, frame.x[29])
-            if syndrome.kind == BREAKPOINT_INSTRUCTION:
-                trapped(f"{check_in_words(syndrome.iss & 0xFFFF)}", frame, frame.pc, frame.x[29])
-            trapped(f"{kind_in_words(syndrome)}", frame, frame.pc, frame.x[29])
+            synchronous(frame, syndrome)
         case 7:
-            trapped(f"SError in the hypervisor: the machine reports a failed access, syndrome {syndrome.iss:#x}", frame, frame.pc, frame.x[29])
+            frame.end(f"SError in the hypervisor: the machine reports a failed access, syndrome {syndrome.iss:#x}")
         case 6 | 10 | 14:
-            trapped("FIQ, though no interrupt is of group 0", frame, frame.pc, frame.x[29])
+            frame.end("FIQ, though no interrupt is of group 0")
         case _:
-            trapped(f"exception through vector {frame.vector}, which is not in use", frame, frame.pc, frame.x[29])
+            frame.end(f"exception through vector {frame.vector}, which is not in use")
+
+
+def synchronous(frame: FaultFrame, syndrome: Syndrome) -> Never:
+    kind = kind_in_words(syndrome)
+    if is_abort(syndrome):
+        if overflowed(frame.sp):
+            frame.end("stack overflow")
+        access = "write" if is_write(syndrome) else "read"
+        frame.end(f"{kind}: {fault_in_words(syndrome)}, {access} at {frame.address:#x}")
+    if syndrome.kind == BREAKPOINT_INSTRUCTION:
+        frame.end(f"{check_in_words(syndrome.iss & 0xFFFF)}")
+    frame.end(f"{kind}")
 
 
 def overflowed(sp: u64) -> bool:

@@ -4,8 +4,17 @@ One security state is assumed for the registers' view: all interrupts are of gro
 routing. Settings that share a register are serialised by `Interrupts.lock`.
 """
 
-from hv.arm64.cpu import complete_all, instruction_barrier, read_device32, read_device64, write_device8, write_device32, write_device64
-from hv.arm64.interrupts import FIRST_SHARED, FIRST_SPECIAL, InterruptController, Trigger, interrupts
+from hv.arch import cpu_id
+from hv.arm64.cpu import (
+    complete_all,
+    instruction_barrier,
+    read_device32,
+    read_device64,
+    write_device8,
+    write_device32,
+    write_device64,
+)
+from hv.arm64.interrupts import FIRST_SHARED, FIRST_SPECIAL, InterruptController, Trigger
 from hv.arm64.ipi import CpuPlace
 from hv.arm64.mmu import map_device
 from hv.arm64.sysreg import (
@@ -21,7 +30,7 @@ from hv.arm64.sysreg import (
     MPIDR_EL1,
     Affinity,
 )
-from hv.arch import cpu_id
+from hv.common.kernel.panic import panic
 from hv.common.lib.fdt import Node
 from hv.common.mm.types import Paddr
 from hv.lang import Bits, Errno, Field, Final, PerCpu, array, bounded, raises, truncate, u8, u32, u64, unbounded
@@ -206,7 +215,7 @@ class GicV3(InterruptController):
                     break
                 own = REDISTRIBUTOR_SIZE_V4 if kind.virtual_lpis else REDISTRIBUTOR_SIZE
                 offset += own if self.stride == 0 else self.stride
-        assert False, "the interrupt controller has no redistributor for this CPU"
+        panic("the interrupt controller has no redistributor for this CPU")
 
     @unbounded("the redistributor wakes up")
     def _wake(self, redistributor: u64) -> None:

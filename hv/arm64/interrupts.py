@@ -1,11 +1,12 @@
 """Physical interrupts: whose they are, and handing them to their owners.
 
-An interrupt is claimed once, by number (INTID): 0-15 come from other CPUs, 16-31 are each CPU's own, from 32 on they are
-shared. Ending takes two steps (EOImode 1): the priority drops before the handler runs, and the interrupt is deactivated
-behind it. One that is forwarded to a guest is left active: it cannot come again until the guest ends its virtual twin.
+An interrupt is claimed once, by number (INTID): 0-15 come from other CPUs, 16-31 are each CPU's own, from 32 on they
+are shared. Ending takes two steps (EOImode 1): the priority drops before the handler runs, and the interrupt is
+deactivated behind it. One that is forwarded to a guest is left active: it cannot come again until the guest ends its
+virtual twin.
 
-Claiming is done at boot and when a device is handed out; `Interrupts.lock` protects the table and the controller's registers
-that hold several interrupts' settings. Handlers run with interrupts masked and without a lock.
+Claiming is done at boot and when a device is handed out; `Interrupts.lock` protects the table and the controller's
+registers that hold several interrupts' settings. Handlers run with interrupts masked and without a lock.
 """
 
 from hv.common.kernel.log import warning
@@ -76,9 +77,11 @@ class Interrupts:
 
     @raises
     def claim(self, intid: u32, trigger: Trigger, handler: Callable[[u32], None], forwarded: bool = False) -> None:
-        """Calls `handler` with the number from now on; on this CPU when the interrupt is shared, on each when it is its own.
+        """Calls `handler` with the number from now on; on this CPU when the interrupt is shared, on each when it is
+        its own.
 
-        `forwarded`: the handler gives it to a guest, which deactivates it. EINVAL: no such interrupt. EBUSY: it has an owner."""
+        `forwarded`: the handler gives it to a guest, which deactivates it. EINVAL: no such interrupt. EBUSY: it has an
+        owner."""
         if not self.controller.supports(intid):
             raise Errno.EINVAL
         with self.lock:
@@ -102,7 +105,8 @@ class Interrupts:
                     self.controller.enable(intid)
 
     def take(self) -> None:
-        """Hands out what is pending for this CPU. What remains after many comes again at once, so the CPU's other work gets its turn."""
+        """Hands out what is pending for this CPU. What remains after many comes again at once, so the CPU's other work
+        gets its turn."""
         for _ in range(MAX_AT_ONCE):
             intid = self.controller.acknowledge()
             if intid >= FIRST_SPECIAL:
@@ -129,7 +133,8 @@ class InterruptSpec:
 
 @raises
 def interrupt_of(node: Node, index: u32) -> InterruptSpec:
-    """What a node's `interrupts` says, in the GIC's three cells: kind, number, flags. EINVAL: malformed, or not so many.
+    """What a node's `interrupts` says, in the GIC's three cells: kind, number, flags. EINVAL: malformed, or not so
+    many.
 
     Source: Linux Documentation/devicetree/bindings/interrupt-controller/arm,gic-v3.yaml."""
     listed = node.property("interrupts")

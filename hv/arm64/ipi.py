@@ -1,4 +1,5 @@
-"""Interrupts between CPUs: software generated interrupt 0, written straight to the CPU interface (Arm IHI 0069, 12.11.6).
+"""Interrupts between CPUs: software generated interrupt 0, written straight to the CPU interface (Arm IHI 0069,
+12.11.6).
 
 There is one kind. What the receiver has to do stands in memory that it looks at after any interrupt.
 """

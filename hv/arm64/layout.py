@@ -59,4 +59,9 @@ def stack_top(cpu: u32) -> u64:
 def on_stack(address: u64) -> bool:
     """Whether 16 bytes there lie in the mapped half of a stack slot."""
     offset = address - STACKS
-    return address % 8 == 0 and offset < STACK_SLOT * CONFIG_NR_CPUS and offset % STACK_SLOT >= STACK_SLOT - STACK_SIZE and offset % STACK_SLOT <= STACK_SLOT - 16
+    return (
+        address % 8 == 0
+        and offset < STACK_SLOT * CONFIG_NR_CPUS
+        and offset % STACK_SLOT >= STACK_SLOT - STACK_SIZE
+        and offset % STACK_SLOT <= STACK_SLOT - 16
+    )

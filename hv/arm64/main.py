@@ -1,7 +1,7 @@
 """From the entry stub to running guests: what is done once, in order.
 
-boot/arm64/entry.S calls `boot` on the boot CPU with the boot tables, then `initialise` on its final stack; every other CPU
-comes to `boot_secondary`.
+boot/arm64/entry.S calls `boot` on the boot CPU with the boot tables, then `initialise` on its final stack; every other
+CPU comes to `boot_secondary`.
 """
 
 from hv.arch import halt, poll_interrupts, wait_for_interrupt
@@ -100,7 +100,7 @@ def read_tree() -> None:
 
 
 def start_console() -> None:
-    """Prints on the UART that /chosen names, when there is a driver for it; otherwise the log only fills its backlog."""
+    """Prints on the UART that /chosen names. Without one, or a driver for it, the log only fills its backlog."""
     try:
         node = console_node()
         registers = node.reg(0)

@@ -1,6 +1,7 @@
 """Keeping caches and translations true to memory.
 
-QEMU models none of it: what is missing here shows on hardware only. Cache operations go by lines of the size that CTR_EL0 names.
+QEMU models none of it: what is missing here shows on hardware only. Cache operations go by lines of the size that
+CTR_EL0 names.
 """
 
 from hv.arm64.cpu import (

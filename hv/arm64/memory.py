@@ -1,6 +1,6 @@
 """From the device tree to the heap: RAM in the direct map, and all that nobody has given to allocators."""
 
-from hv.arm64.layout import DIRECT_MAP, image_bytes, loaded
+from hv.arm64.layout import image_bytes, loaded
 from hv.arm64.mmu import map_memory
 from hv.common.drivers.devicetree import add_memory, reserve_memory
 from hv.common.mm.early import early, start_heap

@@ -9,6 +9,7 @@ from hv.arm64.cpu import complete_stores, forget_hypervisor_here, instruction_ba
 from hv.arm64.layout import DEVICES, IMAGE, STACK_SIZE, STACKS, direct_address, loaded, physical_address, stack_top
 from hv.arm64.stage1 import Stage1
 from hv.arm64.sysreg import TTBR0_EL2
+from hv.common.kernel.panic import panic
 from hv.common.mm.flush import TableSource
 from hv.common.mm.format import Access, Attributes, Memory, Walker
 from hv.common.mm.pagetable import PageTable
@@ -53,7 +54,7 @@ class StaticTables(TableSource):
         return mfn_of(physical_address(address_of(table)))
 
     def free(self, mfn: Mfn, order: u32) -> None:
-        assert False, "the hypervisor's own tables stay"
+        panic("the hypervisor's own tables stay")
 
 
 class ImageWalker(Walker):
@@ -73,7 +74,7 @@ class ImageWalker(Walker):
 
     @staticmethod
     def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
-        assert False, "the hypervisor's own mappings stay"
+        panic("the hypervisor's own mappings stay")
 
 
 class Windows:
@@ -90,7 +91,8 @@ windows: Final = Windows()
 
 @raises
 def build(image: Paddr) -> None:
-    """Makes the address space with image and stacks, and enters it; the other CPUs will find it in `hypervisor_root`. EEXIST, ENOMEM."""
+    """Makes the address space with image and stacks, and enters it; the other CPUs will find it in `hypervisor_root`.
+    EEXIST, ENOMEM."""
     loaded.paddr = image
     windows.next = DEVICES
     space.init(source, 0)
@@ -142,13 +144,17 @@ def map_tree(tree: Paddr, length: u64) -> u64:
     """Shows a device tree, which is read only, before it can say where RAM is. Returns its address.
 
     The boot protocol lets it be mapped in whole 2 MiB blocks (Linux Documentation/arch/arm64/booting.rst, 2)."""
-    return map_window(Paddr(tree & ~(BLOCK_2M - 1)), (tree + length + (BLOCK_2M - 1)) & ~(BLOCK_2M - 1), tree, CONSTANTS)
+    return map_window(
+        Paddr(tree & ~(BLOCK_2M - 1)), (tree + length + (BLOCK_2M - 1)) & ~(BLOCK_2M - 1), tree, CONSTANTS
+    )
 
 
 @raises
 def map_device(registers: Paddr, length: u64) -> u64:
     """Gives a device's registers an address, which is returned. ENOMEM."""
-    return map_window(Paddr(registers & ~PAGE_MASK), (registers + length + PAGE_MASK) & ~PAGE_MASK, registers, REGISTERS)
+    return map_window(
+        Paddr(registers & ~PAGE_MASK), (registers + length + PAGE_MASK) & ~PAGE_MASK, registers, REGISTERS
+    )
 
 
 @raises

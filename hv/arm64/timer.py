@@ -1,7 +1,8 @@
-"""The generic timer at EL2: the system counter as a clock in nanoseconds, and each CPU's hypervisor timer as its alarm.
+"""The generic timer at EL2: the system counter as a clock in nanoseconds, and each CPU's hypervisor timer as its
+alarm.
 
-The counter is the same on all CPUs. Conversions are exact (rounded down to ns, up to ticks) in 64 bits: whole seconds and the
-rest are converted apart, and the rest's product, less than 2**32 * 10**9, fits.
+The counter is the same on all CPUs. Conversions are exact (rounded down to ns, up to ticks) in 64 bits: whole seconds
+and the rest are converted apart, and the rest's product, less than 2**32 * 10**9, fits.
 """
 
 from hv.arm64.cpu import instruction_barrier

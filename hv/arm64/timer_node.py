@@ -1,7 +1,7 @@
 """Which interrupts the generic timer raises on each CPU, and how fast it counts, as the device tree says.
 
-Source: Linux Documentation/devicetree/bindings/timer/arm,arch_timer.yaml. Without names the interrupts are, in this order: secure
-physical, physical, virtual, hypervisor physical.
+Source: Linux Documentation/devicetree/bindings/timer/arm,arch_timer.yaml. Without names the interrupts are, in this
+order: secure physical, physical, virtual, hypervisor physical.
 """
 
 from hv.arm64.interrupts import interrupt_of

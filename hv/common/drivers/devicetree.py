@@ -1,14 +1,15 @@
-"""What the machine's device tree says that is the same for every board: console, memory, what is reserved, boot modules, CPUs.
+"""What the machine's device tree says that is the same for every board: console, memory, what is reserved, boot
+modules, CPUs.
 
-Sources: Devicetree Specification 0.4, chapter 3 (memory, reserved-memory, chosen, cpus); for modules the multiboot binding of
-Xen, docs/misc/arm/device-tree/booting.txt.
+Sources: Devicetree Specification 0.4, chapter 3 (memory, reserved-memory, chosen, cpus); for modules the multiboot
+binding of Xen, docs/misc/arm/device-tree/booting.txt.
 """
 
 from hv.common.lib.fdt import Fdt, Node
 from hv.common.lib.parse import find
 from hv.common.mm.early import early
 from hv.common.mm.types import Paddr
-from hv.lang import Errno, Final, bounded, raises, u32, u64
+from hv.lang import Errno, Final, bounded, raises
 
 MAX_REG: Final = 64  # entries of a memory node's `reg`
 
@@ -17,7 +18,8 @@ tree: Final = Fdt()
 
 @raises
 def console_node() -> Node:
-    """The UART that /chosen names in `stdout-path`, as a path or an alias, with options behind a colon. ENOENT: none. EINVAL: malformed."""
+    """The UART that /chosen names in `stdout-path`, as a path or an alias, with options behind a colon. ENOENT: none.
+    EINVAL: malformed."""
     path = tree.find("/chosen").property("stdout-path")
     if not path.found:
         raise Errno.ENOENT
@@ -30,7 +32,8 @@ def console_node() -> Node:
 
 @raises
 def boot_arguments() -> str:
-    """The hypervisor's command line: `xen,xen-bootargs` of /chosen; `bootargs` when no other property there speaks of Xen. Empty without."""
+    """The hypervisor's command line: `xen,xen-bootargs` of /chosen; `bootargs` when no other property there speaks of
+    Xen. Empty without."""
     chosen = tree.find("/chosen")
     own = chosen.property("xen,xen-bootargs")
     if own.found:
@@ -52,7 +55,8 @@ def add_memory() -> None:
 
 @raises
 def reserve_memory() -> None:
-    """Tells it what in RAM is taken: /memreserve/, /reserved-memory, and boot modules. EINVAL: malformed. ENOSPC: too many ranges."""
+    """Tells it what in RAM is taken: /memreserve/, /reserved-memory, and boot modules. EINVAL: malformed. ENOSPC: too
+    many ranges."""
     for entry in tree.reservations():
         early.reserve(Paddr(entry.start), Paddr(entry.start + entry.size))
     for node in tree.nodes():

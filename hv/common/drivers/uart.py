@@ -5,7 +5,8 @@ from hv.lang import Callable, Final, Protocol, Registry, u64, value
 
 class Uart(Protocol):
     def start(self, address: u64) -> None:
-        """Takes over the UART whose registers are mapped at the address, as the firmware has set it up, and prints the console there."""
+        """Takes over the UART whose registers are mapped at the address, as the firmware has set it up, and prints the
+        console there."""
         ...
 
     def enable_input(self) -> None:
