@@ -45,7 +45,7 @@ def wait_for_interrupt() -> None:
 
 
 def halt() -> Never:
-    machine._exit(machine.HALTED)
+    machine.end(machine.HALTED)
 
 
 def send_ipi(cpu: u32) -> None:
@@ -53,11 +53,11 @@ def send_ipi(cpu: u32) -> None:
 
 
 def power_off() -> Never:
-    machine._exit(machine.POWERED_OFF)
+    machine.end(machine.POWERED_OFF)
 
 
 def restart() -> Never:
-    machine._exit(machine.RESTARTED)
+    machine.end(machine.RESTARTED)
 
 
 def now() -> Ns:

@@ -6,7 +6,7 @@ pending delivered: by `poll`, or while interrupts are on. Handlers are functions
 
 from hv.common.kernel.time import Ns
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Atomic, Callable, Final, Never, PerCpu, array, attach_percpu, extern, i32, u8, u32, u64
+from hv.lang import Atomic, Callable, Final, Never, PerCpu, address_of, array, attach_percpu, extern, i32, i64, u8, u32, u64
 
 CONSOLE_BYTES: Final[u32] = 65536
 
@@ -34,6 +34,7 @@ class Machine:
     spin_handler: Callable[[u8], None] | None  # lets something else happen while this CPU spins
     console: array[u8, CONSOLE_BYTES]
     console_length: u32
+    last_words: array[u64, 2]  # the console's address and length, as writev wants them
 
 
 machine: Final = Machine()
@@ -98,6 +99,21 @@ def put(byte: u8) -> None:
         machine.console_length += 1
 
 
+def end(status: i32) -> Never:
+    """Ends the process; unless it was powered off, with the console's text on standard error, since it may tell of a panic."""
+    if status != POWERED_OFF:
+        machine.last_words[0] = address_of(machine.console)
+        machine.last_words[1] = u64(machine.console_length)
+        writev(2, address_of(machine.last_words), 1)
+    _exit(status)
+
+
 @extern
 def _exit(status: i32) -> Never:
     """The C library's."""
+
+
+@extern
+def writev(file: i32, parts: u64, count: i32) -> i64:
+    """The C library's."""
+    ...

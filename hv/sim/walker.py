@@ -114,6 +114,7 @@ class Model:
     table_of: array[u16, FRAMES]  # number of the known table in each frame, plus 1
     stores: array[Store, MAX_STORES]
     store_count: u32
+    seeing: u32  # the store that the walker comes to see just now
     ghosts: array[Ghost, MAX_GHOSTS]
     ghost_count: u32
     work: array[u32, MAX_TABLES]  # tables still to be looked into
@@ -222,6 +223,7 @@ class Model:
         self.barriers += 1
         for i in bounded(self.store_count, MAX_STORES):
             if self.snoops or self.stores[i].cleaned:
+                self.seeing = i
                 self._see(self.stores[i])
         kept: u32 = 0
         for i in bounded(self.store_count, MAX_STORES):
@@ -384,9 +386,9 @@ class Model:
         return False
 
     def _unpublished(self, mfn: Mfn, frames: u64) -> bool:
-        """Whether some of these frames were written to since the barrier before this one."""
+        """Whether some of these frames were written to before the store that is being seen, with no barrier in between."""
         start = (mfn << PAGE_SHIFT) - RAM_BASE + address_of(ram)
-        for i in bounded(self.store_count, MAX_STORES):
+        for i in bounded(self.seeing, MAX_STORES):
             if overlap(self.stores[i].address, self.stores[i].length, start, frames << PAGE_SHIFT):
                 return True
         return False

@@ -67,6 +67,11 @@ class Pending(Generic[W]):
         self.end = max(self.end, start + frames)
         self.order = min(self.order, order)
 
+    def make_way(self, start: u64, frames: u64) -> None:
+        """Before something is mapped there: the walker may remember what was there before."""
+        if self.stale and start < self.end and self.start < start + frames:
+            self.pay()
+
     def make_room(self, tables: u32) -> None:
         """Before a change that takes out so many tables at most."""
         if self.removed_count + tables > MAX_REMOVED:

@@ -93,6 +93,7 @@ class PageTable(Generic[F, W]):
         count = self._run(at, frames, height)
         if self.format.is_present(place.entry):
             raise Errno.EEXIST
+        self.pending.make_way(at, count * span(height))
         if place.height == height:
             for i in bounded(1, count, MAX_RUN):
                 if self.format.is_present(load(place.slot + i * ENTRY_BYTES)):

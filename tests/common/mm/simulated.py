@@ -1,0 +1,133 @@
+"""The simulated machine as the tests of memory management use it: fresh state, memory of any shape, and death in a child."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.hostbuild import Library, Raised, library
+
+RAM_BASE = 0x4000_0000
+RAM_FRAMES = 0x4000
+BASE = RAM_BASE >> 12
+ENOMEM, ESRCH, EEXIST, EINVAL, ENOENT, EFAULT = 12, 3, 17, 22, 2, 14
+MM = "hv.common.mm."
+FRESH = (
+    f"{MM}heap.heap",
+    f"{MM}frames.frames",
+    f"{MM}early.early",
+    "hv.sim.machine.machine",
+    "hv.sim.fixtures.tables",
+    "hv.sim.fixtures.guest",
+    "hv.sim.fixtures.hypervisor",
+    "hv.sim.fixtures.device",
+    "hv.sim.fixtures.careless",
+    "hv.sim.fixtures.small",
+    "hv.sim.fixtures.large",
+    "hv.sim.fixtures.p2m",
+)
+
+
+class Machine:
+    """One power-on of the simulated machine. There is one at a time: its state lies in the library."""
+
+    def __init__(self) -> None:
+        self.library: Library = library()
+        self.ffi = self.library.ffi
+        for name in FRESH:
+            self.clear(self.library.variable(name))
+        self.model = self.library.variable("hv.sim.walker.model")
+        self.call("hv.sim.walker.Model.forget_everything", self.model)
+        self.model.snoops = True
+        self.model.drop_invalidate = self.model.drop_publish = self.model.drop_clean = False
+        self.call("hv.sim.console.attach")
+        self.heap = self.library.variable(f"{MM}heap.heap")
+        self.frames = self.library.variable(f"{MM}frames.frames")
+
+    def clear(self, thing: Any) -> None:
+        self.ffi.memmove(thing, bytes(self.ffi.sizeof(thing[0])), self.ffi.sizeof(thing[0]))
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        return self.library.call(name, *arguments)
+
+    def mm(self, name: str, *arguments: Any) -> Any:
+        return self.library.call(MM + name, *arguments)
+
+    def add_bank(self, start: int, count: int, storage: int) -> None:
+        """A bank of memory from frame `start`, whose records begin at the RAM's frame `storage`."""
+        self.mm("frames.FrameTable.add_bank", self.frames, start, count, RAM_BASE + storage * 4096)
+
+    def with_heap(self, frames: int = RAM_FRAMES - 64) -> Machine:
+        """Memory that exists: the arena's first 64 frames hold the frame table, the heap has the next ones."""
+        self.add_bank(BASE, RAM_FRAMES, 0)
+        self.mm("heap.Heap.give", self.heap, BASE + 64, BASE + 64 + frames)
+        return self
+
+    def allocate(self, order: int) -> int | None:
+        """None: ENOMEM."""
+        return self.errno_or(self.mm, "heap.Heap.allocate", self.heap, order)[1]
+
+    def free(self, mfn: int, order: int) -> None:
+        self.mm("heap.Heap.free", self.heap, mfn, order)
+
+    def errno_or(self, function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
+        """0 and the value, or an errno and None."""
+        try:
+            return 0, function(*arguments)
+        except Raised as raised:
+            return raised.code, None
+
+    def record(self, mfn: int) -> Any:
+        return self.mm("frames.FrameTable.record", self.frames, mfn)
+
+    def memory(self, mfn: int, frames: int = 1) -> Any:
+        """The bytes of frames that exist."""
+        ram = self.library.variable("hv.sim.memory.ram")
+        return self.ffi.buffer(self.ffi.cast("char *", ram) + (mfn - BASE) * 4096, frames * 4096)
+
+    def free_blocks(self) -> list[tuple[int, int]]:
+        """Every block on the heap's lists, as first frame and order; checks the links on the way."""
+        found = []
+        for order in range(19):
+            index, previous = self.heap.first[order], 0
+            assert (self.heap.stocked >> order & 1 == 1) == (index != 0)
+            while index:
+                mfn = self.mm("frames.FrameTable.mfn_at", self.frames, index)
+                record = self.record(mfn)
+                assert (record.use, record.order, record.previous) == (1, order, previous)
+                found.append((mfn, order))
+                previous, index = index, record.next
+        return found
+
+
+@dataclass
+class Death:
+    """How a child ended: by a panic or a trap, or with an exit status."""
+
+    panicked: bool
+    status: int
+    said: str
+
+
+def death_of(action: Callable[[], object]) -> Death:
+    """Runs the action in a child, which it is to end."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        faulthandler.disable()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.dup2(writer, 2)
+        action()
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode(errors="replace")
+    _, status = os.waitpid(child, 0)
+    trapped = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGILL, signal.SIGTRAP)
+    left = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
+    return Death(trapped or "PANIC" in said, left, said)

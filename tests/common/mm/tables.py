@@ -1,0 +1,199 @@
+"""A page table of the compiled library beside a model of what it is to map."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+from tests.common.mm.simulated import Machine
+
+PLENTY = 1 << 30
+R, W, X = 1, 2, 4
+NORMAL, DEVICE, UNCACHED = 0, 1, 2
+ORDERS = (0, 9, 18)
+GUEST, HYPERVISOR = 2, 1  # stages
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the tables in hv/sim/fixtures.py."""
+
+    variable: str
+    shown: str
+    stage: int
+    tag: int
+    top: int
+    root_tables: int
+    limit: int
+    snoops: bool
+    walker: str
+
+    def __str__(self) -> str:
+        return self.variable
+
+
+KINDS = {
+    k.variable: k
+    for k in (
+        Kind("guest", "Stage2, GuestWalker", GUEST, 7, 2, 2, 1 << 28, True, "GuestWalker"),
+        Kind("hypervisor", "Stage1, HypervisorWalker", HYPERVISOR, 0, 3, 1, 1 << 36, True, "HypervisorWalker"),
+        Kind("device", "Stage2, DeviceWalker", GUEST, 9, 2, 2, 1 << 28, False, "DeviceWalker"),
+        Kind("careless", "Careless, GuestWalker", GUEST, 5, 2, 2, 1 << 28, True, "GuestWalker"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames start … end - 1, mapped in a row."""
+
+    start: int
+    end: int
+    mfn: int
+    access: int
+    memory: int
+    kind: int
+
+    def part(self, start: int, end: int) -> Segment:
+        return replace(self, start=start, end=end, mfn=self.mfn + start - self.start)
+
+
+class Map:
+    """What is mapped, as disjoint segments in order."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+
+    def at(self, frame: int) -> Segment | None:
+        i = bisect_right(self.segments, frame, key=lambda s: s.start) - 1
+        return self.segments[i] if i >= 0 and frame < self.segments[i].end else None
+
+    def within(self, start: int, end: int) -> list[Segment]:
+        return [s.part(max(s.start, start), min(s.end, end)) for s in self.segments if s.start < end and start < s.end]
+
+    def unmap(self, start: int, end: int) -> None:
+        kept = []
+        for s in self.segments:
+            if s.end <= start or end <= s.start:
+                kept.append(s)
+                continue
+            if s.start < start:
+                kept.append(s.part(s.start, start))
+            if end < s.end:
+                kept.append(s.part(end, s.end))
+        self.segments = sorted(kept, key=lambda s: s.start)
+
+    def map(self, segment: Segment) -> None:
+        assert not self.within(segment.start, segment.end)
+        self.segments = sorted([*self.segments, segment], key=lambda s: s.start)
+
+    def protect(self, start: int, end: int, access: int) -> None:
+        changed = [replace(s, access=access) for s in self.within(start, end)]
+        self.unmap(start, end)
+        self.segments = sorted([*self.segments, *changed], key=lambda s: s.start)
+
+    def edges(self) -> set[int]:
+        """Frames at which something begins or ends, and their neighbours."""
+        found = set()
+        for s in self.segments:
+            found.update((s.start - 1, s.start, s.start + 1, (s.start + s.end) // 2, s.end - 1, s.end))
+        return {f for f in found if f >= 0}
+
+
+class Tables:
+    """The library's tables of one kind, on a fresh machine."""
+
+    def __init__(self, kind: Kind, machine: Machine | None = None) -> None:
+        self.kind = kind
+        self.machine = machine or Machine().with_heap()
+        self.ffi = self.machine.ffi
+        self.machine.model.snoops = kind.snoops
+        self.source = self.machine.library.variable("hv.sim.fixtures.tables")
+        self.source.left = PLENTY
+        self.table = self.machine.library.variable(f"hv.sim.fixtures.{kind.variable}")
+        self.machine.call(f"hv.sim.fixtures.init_{kind.variable}", kind.tag)
+        self.space = self.machine.call(
+            "hv.sim.walker.Model.watch",
+            self.machine.model,
+            self.table.root,
+            kind.stage,
+            kind.tag,
+            kind.top,
+            kind.root_tables,
+            not kind.snoops,
+        )
+
+    def call(self, name: str, *arguments: object) -> object:
+        return self.machine.mm(f"pagetable.PageTable[{self.kind.shown}].{name}", self.table, *arguments)
+
+    def flush(self, token: object) -> None:
+        """Consumes the duty to flush that an operation returned."""
+        place = "sim_fixtures" if self.kind.walker == "DeviceWalker" else "common_mm_walkers"
+        held = self.ffi.new(f"common_mm_flush_Flush_{place}_{self.kind.walker} *", token)
+        self.machine.mm(f"flush.Flush[{self.kind.walker}].flush", held)
+
+    def map(self, at: int, mfn: int, frames: int, attributes: int) -> object:
+        return self.call("map", at, mfn, frames, attributes)
+
+    def lookup(self, at: int) -> object:
+        return self.call("lookup", at)
+
+    def all_of(self, name: str, at: int, frames: int, *arguments: object, late: bool = False) -> tuple[int, int]:
+        """Repeats an operation over a range, run by run. Each run is flushed at once, or all of them at the end. Returns an errno and the frames done."""
+        done, error, tokens = 0, 0, []
+        while done < frames and not error:
+            given = (arguments[0] + done, frames - done, *arguments[1:]) if name == "map" else (frames - done, *arguments)
+            error, token = self.machine.errno_or(self.call, name, at + done, *given)
+            if error:
+                break
+            assert 0 < token.done <= frames - done
+            done += token.done
+            if late:
+                tokens.append(token)
+            else:
+                self.flush(token)
+        for token in tokens:
+            self.flush(token)
+        return error, done
+
+    def translate(self, at: int) -> object:
+        return self.machine.call("hv.sim.walker.Model.translate", self.machine.model, self.space, at)
+
+    def owed(self) -> int:
+        return self.machine.call("hv.sim.walker.Model.owed", self.machine.model, self.space)
+
+    def faults(self, model: Map, probes: set[int]) -> list[str]:
+        """What is wrong: a broken rule, something owed, or an answer of the tables or of the walker that is not the model's."""
+        found = []
+        if self.machine.model.violation:
+            found.append(f"violation {VIOLATIONS[self.machine.model.violation]} at {self.machine.model.violation_at:#x}")
+        if self.owed():
+            found.append(f"owed {self.owed()}")
+        if self.table.pending.tokens:
+            found.append(f"{self.table.pending.tokens} duties not consumed")
+        for at in sorted(p for p in probes if p < self.kind.limit):
+            expected = model.at(at)
+            answers = self.answers(at)
+            if expected is None:
+                if any(answers):
+                    found.append(f"{at:#x}: {answers}, nothing expected")
+                continue
+            wanted = (expected.mfn + at - expected.start, expected.access, expected.memory)
+            if answers != (wanted, wanted):
+                found.append(f"{at:#x}: {answers}, expected {wanted}")
+        return found
+
+    def answers(self, at: int) -> tuple[object, object]:
+        """What the tables say, and what the walker makes of them: frame, access and memory, or None."""
+        mapping, seen = self.lookup(at), self.translate(at)
+        said = (mapping.mfn, mapping.attributes & 7, mapping.attributes >> 4 & 3) if mapping.present else None
+        access = R * seen.readable | W * seen.writable | X * seen.executable
+        return said, (seen.mfn, access, seen.memory) if seen.present else None
+
+
+VIOLATIONS = ("none", "no break", "stale", "reused", "linked early", "full", "bad entry")
+
+
+def attributes(access: int, memory: int, kind: int) -> int:
+    """`Attributes` as the compiled code has it."""
+    return access | memory << 4 | kind << 8

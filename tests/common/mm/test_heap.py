@@ -1,0 +1,173 @@
+"""The heap against a model that knows each frame: no overlap, alignment, merging, exhaustion, and what the lists hold."""
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.common.mm.simulated import BASE, ENOMEM, MM, RAM_FRAMES, Machine, death_of
+
+# Banks with holes and odd ends, as (first frame, frames), and what of each the heap does not get at its beginning.
+SHAPES = [
+    [(BASE, 4096, 64)],
+    [(BASE + 3, 1500, 61), (BASE + 2048, 777, 0), (BASE + 0x10_0000, 1024, 5)],
+    [(BASE + 511, 514, 17), (BASE + 1025, 3, 0)],
+    [(0x10_0000, 0x4_0001, 0), (0x20_0000, 0x3_FFFF, 0)],
+]
+ORDERS = st.one_of(st.integers(0, 3), st.integers(0, 10), st.just(18))
+
+
+class HeapAgainstModel(RuleBasedStateMachine):
+    @initialize(shape=st.sampled_from(SHAPES))
+    def power_on(self, shape):
+        self.machine = Machine()
+        self.taken = {}
+        self.free = set()
+        records = 0
+        for start, count, kept in shape:
+            self.machine.add_bank(start, count, records)
+            records += count // 256 + 1
+        for start, count, kept in shape:
+            self.machine.mm("heap.Heap.give", self.machine.heap, start + kept, start + count)
+            self.free.update(range(start + kept, start + count))
+        self.all = set(self.free)
+
+    def fits(self, order):
+        """Whether an aligned block of the order is free."""
+        size = 1 << order
+        return any(
+            all(frame + i in self.free for i in range(size)) for frame in self.free if frame % size == 0
+        )
+
+    @rule(order=ORDERS)
+    def allocate(self, order):
+        mfn = self.machine.allocate(order)
+        if mfn is None:
+            assert not self.fits(order)
+            return
+        block = range(mfn, mfn + (1 << order))
+        assert mfn % (1 << order) == 0
+        assert self.free.issuperset(block)
+        self.free.difference_update(block)
+        self.taken[mfn] = order
+
+    @precondition(lambda self: self.taken)
+    @rule(data=st.data())
+    def give_back(self, data):
+        mfn = data.draw(st.sampled_from(sorted(self.taken)))
+        order = self.taken.pop(mfn)
+        self.machine.free(mfn, order)
+        self.free.update(range(mfn, mfn + (1 << order)))
+
+    @rule()
+    def take_all(self):
+        """Exhausts the heap with single frames, and gives them back in another order."""
+        if len(self.free) > 3000:
+            return
+        held = []
+        while (mfn := self.machine.allocate(0)) is not None:
+            held.append(mfn)
+        assert set(held) == self.free and len(held) == len(self.free)
+        for mfn in [*held[::2], *held[1::2]]:
+            self.machine.free(mfn, 0)
+
+    @invariant()
+    def lists_hold_what_is_free(self):
+        if not hasattr(self, "machine"):
+            return
+        assert self.machine.heap.free_frames == len(self.free)
+        blocks = self.machine.free_blocks()
+        assert sum(1 << order for _, order in blocks) == len(self.free)
+        free = set(blocks)
+        for mfn, order in blocks:
+            assert mfn % (1 << order) == 0
+            assert mfn in self.free and mfn + (1 << order) - 1 in self.free
+            assert order == 18 or (mfn ^ 1 << order, order) not in free, "two halves that were not merged"
+
+    def teardown(self):
+        """When all is back, the heap is as it was at the start."""
+        if not hasattr(self, "machine"):
+            return
+        for mfn, order in self.taken.items():
+            self.machine.free(mfn, order)
+        assert self.machine.heap.free_frames == len(self.all)
+        assert len(self.machine.free_blocks()) == len(largest_blocks(self.all))
+
+
+def largest_blocks(frames):
+    """The fewest aligned blocks that make up a set of frames."""
+    found = []
+    left = sorted(frames)
+    at = 0
+    while at < len(left):
+        order = 0
+        while order < 18 and left[at] % (2 << order) == 0 and left[at] + (2 << order) - 1 in frames:
+            order += 1
+        found.append((left[at], order))
+        at += 1 << order
+    return found
+
+
+TestHeap = HeapAgainstModel.TestCase
+TestHeap.settings = settings(deadline=None, stateful_step_count=40)
+
+
+@pytest.fixture
+def machine():
+    return Machine().with_heap()
+
+
+def test_an_order_beyond_the_largest_is_refused(machine):
+    for order in (19, 31, 32, 63, 2**32 - 1):
+        assert machine.errno_or(machine.mm, "heap.Heap.allocate", machine.heap, order) == (ENOMEM, None)
+
+
+def test_zeroed_memory_is_zero(machine):
+    for order in (0, 1, 9):
+        mfn = machine.allocate(order)
+        machine.memory(mfn, 1 << order)[:] = b"\xff" * (4096 << order)
+        machine.free(mfn, order)
+        again = machine.mm("heap.Heap.allocate_zeroed", machine.heap, order)
+        assert again == mfn
+        assert bytes(machine.memory(again, 1 << order)) == bytes(4096 << order)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda m, mfn: m.free(mfn, 2),
+        lambda m, mfn: m.free(mfn + 1, 3),
+        lambda m, mfn: (m.free(mfn, 3), m.free(mfn, 3)),
+        lambda m, mfn: m.free(BASE + RAM_FRAMES, 0),
+        lambda m, mfn: m.free(BASE, 0),
+    ],
+    ids=["order", "inside", "twice", "no memory", "not the heap's"],
+)
+def test_a_wrong_free_is_a_panic(machine, wrong):
+    mfn = machine.allocate(3)
+    assert death_of(lambda: wrong(machine, mfn)).panicked
+
+
+def test_the_largest_block():
+    largest = Machine().library.function(MM + "heap.largest_block")[0]
+    assert largest(0, 1) == 0
+    assert largest(0, 1 << 30) == 18
+    assert largest(512, 1024) == 9
+    assert largest(513, 1024) == 0
+    assert largest(1 << 20, 1000) == 9
+
+
+def test_blocks_of_a_gibibyte():
+    """Memory that is only counted: an order of 18 comes back whole."""
+    machine = Machine()
+    machine.add_bank(0x10_0000, 0x8_0000, 0)
+    machine.mm("heap.Heap.give", machine.heap, 0x10_0000, 0x18_0000)
+    assert sorted(machine.free_blocks()) == [(0x10_0000, 18), (0x14_0000, 18)]
+    first, second = machine.allocate(18), machine.allocate(18)
+    assert {first, second} == {0x10_0000, 0x14_0000}
+    assert machine.allocate(0) is None
+    machine.free(first, 18)
+    small = machine.allocate(0)
+    assert machine.allocate(18) is None
+    machine.free(small, 0)
+    assert machine.allocate(18) == first
