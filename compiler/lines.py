@@ -41,7 +41,7 @@ def zigzag(number: int) -> int:
 
 
 def simplified(rows: Iterable[Row]) -> list[Row]:
-    """By address, one row for each, and only those that change something. Of rows at one address the last given holds."""
+    """By address, one row for each, and only those that change something. Of rows at one address the last holds."""
     last: dict[int, Row] = {row.address: row for row in rows}
     kept: list[Row] = []
     for address in sorted(last):

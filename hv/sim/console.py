@@ -1,28 +1,20 @@
-"""The simulated machine's serial port and the guests at the console, for the tests of the console.
+"""The simulated machine's serial port and guests at the console.
 
-`port` keeps what is printed (machine.py); it also copies it to the process's standard error when `echo` is set, so that
-a panic that ends the process can be read.
+The port keeps what is printed (machine.py). Until `attach` the console keeps it in its own backlog.
 """
 
 from hv.common.kernel.console import ConsoleClient, GuestConsole, SerialPort, console
 from hv.common.lib.ring import Ring
-from hv.lang import Final, address_of, array, extern, i32, i64, u8, u32, u64
+from hv.lang import Final, array, u8, u32, u64
 from hv.sim import machine
 
-STANDARD_ERROR: Final[i32] = 2
 GUESTS: Final = 4
 TYPED: Final = 64
 
 
 class SimulatedPort(SerialPort):
-    echo: bool
-    byte: array[u8, 1]
-
     def put(self, byte: u8) -> None:
         machine.put(byte)
-        if self.echo:
-            self.byte[0] = byte
-            __write(STANDARD_ERROR, address_of(self.byte), 1)
 
 
 class SimulatedGuest(ConsoleClient):
@@ -55,8 +47,3 @@ def guest_writes(number: u32, text: str) -> None:
     for i in range(TYPED):
         if u64(i) < len(text):
             guests[number].console.write(ord(text[i]))
-
-
-@extern
-def __write(file: i32, address: u64, length: u64) -> i64:
-    """The C library's."""

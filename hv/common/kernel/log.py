@@ -77,7 +77,7 @@ guest_lines: Final = GuestLines()
 
 
 def guest(message: Message, level: Level = Level.WARNING) -> None:
-    """A line that a guest caused, which it could do again and again: at most 20 in a second are printed, of all guests."""
+    """A line that a guest caused, and could cause again and again: at most 20 a second are printed, of all guests."""
     limited(guest_lines.limit, message, level)
 
 

@@ -115,7 +115,7 @@ class FdtWriter(Sink):
         self.depth -= 1
 
     def property(self, name: str) -> PropertyScope:
-        """`with tree.property("reg"):` the value is what the body puts with the functions whose names begin with `put`."""
+        """`with tree.property("reg"):` the value is what the body puts with the functions named `put…`."""
         self.begin_property(name)
         return PropertyScope(self)
 
