@@ -5,7 +5,7 @@ The port keeps what is printed (machine.py). Until `attach` the console keeps it
 
 from hv.common.kernel.console import ConsoleClient, GuestConsole, SerialPort, console
 from hv.common.lib.ring import Ring
-from hv.lang import Final, array, u8, u32, u64
+from hv.lang import Embedded, Final, array, u8, u32, u64
 from hv.sim import machine
 
 GUESTS: Final = 4
@@ -18,7 +18,7 @@ class SimulatedPort(SerialPort):
 
 
 class SimulatedGuest(ConsoleClient):
-    console: GuestConsole
+    console: Embedded[GuestConsole]
     typed: Ring[u8, TYPED]
 
     def deliver(self, byte: u8) -> None:

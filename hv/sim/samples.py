@@ -142,8 +142,8 @@ def cpus_of(text: str) -> None:
 
 
 class Trees:
-    tree: Fdt
-    writer: FdtWriter
+    tree: Embedded[Fdt]
+    writer: Embedded[FdtWriter]
 
 
 trees: Final = Trees()

@@ -32,7 +32,7 @@ class Host:
         """A function by its full name, or beneath hv.common. Texts are given as str; a text comes back as str."""
         result = self.library.call(name if name.startswith("hv.") else f"hv.common.{name}", *arguments)
         if isinstance(result, self.ffi.CData) and self.ffi.typeof(result).cname == "text":
-            return self.library.text(result)
+            return bytes(self.ffi.buffer(result.data, result.length)).decode(errors="surrogateescape")
         return result
 
     def errno(self, name: str, *arguments: Any) -> int:
@@ -69,7 +69,9 @@ class Host:
         """A `Bytes` over a copy of the data that ends where a sanitizer notices; its memory is kept as long as the object."""
         memory = self.ffi.new("unsigned char[]", bytes(data) if room is None else bytes(data).ljust(room, b"\0"))
         size = len(data) if room is None else room
-        made = self.ffi.new("common_lib_span_Bytes *", {"address": int(self.ffi.cast("uintptr_t", memory)), "length": size})
+        made = self.ffi.new(
+            "common_lib_span_Bytes *", {"address": int(self.ffi.cast("uintptr_t", memory)), "length": size}
+        )
         self.kept.append((made, memory))
         return made
 

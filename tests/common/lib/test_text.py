@@ -108,11 +108,18 @@ def test_numbers_as_python_writes_them(number, width, negative):
         assert host().call(f"{SAMPLES}number_text", number, flags, width, negative) == format(signed, spec)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(-(2**63), 2**63 - 1), st.text("abcäß", min_size=1, max_size=12), st.booleans())
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(-(2**63), 2**63 - 1),
+    st.text("abcäß", min_size=1, max_size=12),
+    st.booleans(),
+)
 def test_a_message_of_every_kind(a, b, name, yes):
     found = host().library.call(f"{SAMPLES}mixed_text", a, b, name, yes)
     padded = name.encode() + b" " * (8 - len(name.encode()))
-    expected = f"a={a} {a:#x} {a:08x} {a:5}|b={b} {b:6}|{name}|".encode() + padded + f"|{yes}|".encode() + name.encode()[:1]
+    expected = (
+        f"a={a} {a:#x} {a:08x} {a:5}|b={b} {b:6}|{name}|".encode() + padded + f"|{yes}|".encode() + name.encode()[:1]
+    )
     assert bytes(host().ffi.buffer(found.data, found.length)) == expected
 
 
@@ -228,6 +235,8 @@ def test_cpu_lists(ranges):
     assert cpus(text) == {i for a, b in pairs for i in range(a, b + 1)}
 
 
-@pytest.mark.parametrize("text", ["", "1,", ",1", "3-1", "128", "0-128", "a", "1-2-3", "-3", "3-", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "text", ["", "1,", ",1", "3-1", "128", "0-128", "a", "1-2-3", "-3", "3-", "99999999999999999999"]
+)
 def test_what_is_no_cpu_list(text):
     assert cpus(text) == -EINVAL
