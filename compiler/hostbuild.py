@@ -56,7 +56,13 @@ class Library:
         error = result if isinstance(result, int) else result.error
         if error:
             raise Raised(error)
-        return None if isinstance(result, int) else result.value
+        return None if isinstance(result, int) else self._owned(result.value)
+
+    def _owned(self, value: Any) -> Any:
+        """A record that lives by itself: cffi lets one that came from inside another dangle."""
+        if isinstance(value, self.ffi.CData) and self.ffi.typeof(value).kind == "struct":
+            return self.ffi.new(self.ffi.getctype(self.ffi.typeof(value), "*"), value)[0]
+        return value
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, str):
