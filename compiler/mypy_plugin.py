@@ -1,14 +1,14 @@
 """Tells mypy what the stubs of `hv.lang` cannot say.
 
-- Constants between brackets: `array[u32, N]` is an array of u32 whatever N is (the compiler checks lengths), an enum member
-  as in `SpinLock[Rank.HEAP]` is its literal type, and an integer, named or written out, is `int`.
+- Constants between brackets: `array[u32, N]` is an array of u32 whatever N is (the compiler checks lengths), an enum
+  member as in `SpinLock[Rank.HEAP]` is its literal type, and an integer, named or written out, is `int`.
 - `size_of(T)` where T is a type parameter.
 - `Const` fields of values and guards are no arguments of their constructors.
 - Constructors of `Bits` take one integer, or the declared fields by name.
 - `@registry.entry(...)` takes the fields of the entry but for the one that the decorated function fills.
 
-Numbers between brackets in expressions are rewritten in the parsed file, which mypy's native parser reads too late for a
-plugin to see: pyproject.toml turns that parser off.
+Numbers between brackets in expressions are rewritten in the parsed file, which mypy's native parser reads too late
+for a plugin to see: pyproject.toml turns that parser off.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -57,7 +57,7 @@ LIBRARIES = ("builtins.", "typing.", "typing_extensions.", "collections.", "enum
 # The attributes of mypy's nodes that hold statements or expressions.
 CHILDREN = (
     "args arguments base bodies body callee cond decorators defs else_body else_expr expr exprs from_expr func guards "
-    "handlers if_expr impl index initializer items left lvalues msg operands right rvalue subject target types unanalyzed_items"
+    "handlers if_expr impl index initializer items left lvalues msg operands right rvalue subject target types"
 ).split()
 
 
@@ -143,7 +143,9 @@ class LanguagePlugin(Plugin):
         if node is not None and node.fullname == LANGUAGE + "array" and len(kind.args) == 2:
             kind.args = kind.args[:1]
         elif kind.args and not kind.name.endswith("Literal"):
-            kind.args = tuple(UnboundType("int", line=kind.line, column=kind.column) if _is_number(a) else a for a in kind.args)
+            kind.args = tuple(
+                UnboundType("int", line=kind.line, column=kind.column) if _is_number(a) else a for a in kind.args
+            )
         self._analysed = True
         return kind.accept(analyser)
 

@@ -1,8 +1,9 @@
 """What mypy sees of the language's words; docs/language.md says what they mean.
 
-Integers are `int` here: widths, conversions and kinds in operations are checked by the compiler. `compiler/mypy_plugin.py`
-adds what stubs cannot say: constants between brackets, the constructors of `Bits`, and `Const` fields that are no
-arguments of a value's constructor. How the words behave at run time, interpreted, is in this package's modules.
+Integers are `int` here: widths, conversions and kinds in operations are checked by the compiler.
+`compiler/mypy_plugin.py` adds what stubs cannot say: constants between brackets, the constructors of `Bits`, and
+`Const` fields that are no arguments of a value's constructor. How the words behave at run time, interpreted, is in
+this package's modules.
 """
 
 from collections.abc import Callable as Callable
@@ -113,7 +114,7 @@ def extensible(cls: _C) -> _C: ...
 def aligned(bytes: int) -> Callable[[_C], _C]: ...
 
 class size_of(int, Generic[_T]):
-    """In bytes. The plugin reads `size_of(T)` as `size_of[T]()`, since mypy knows type parameters between brackets alone."""
+    """In bytes. The plugin reads `size_of(T)` as `size_of[T]()`: mypy knows type parameters between brackets alone."""
 
     def __new__(cls) -> Self: ...
 

@@ -1,7 +1,7 @@
 """Classes of the program: zeroed storage, typed fields, copies of generics, records, per-CPU areas and extensions.
 
-The loader gives every class of a program the base `Object` (unless it has another from here) and moves its annotations to
-`__fields__`.
+The loader gives every class of a program the base `Object` (unless it has another from here) and moves its
+annotations to `__fields__`.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def aligned(bytes: int) -> Callable[[type[Object]], type[Object]]:
 class Processors:
     """Which CPU the program runs on; tests set it."""
 
-    count = 1
+    count = 4
     current = 0
 
 
@@ -190,8 +190,7 @@ class Extension(Object):
 
 
 def _extensions(owner: Any) -> list[Any]:
-    kinds = sorted(Extension.__extensions__.get(type(owner), []), key=lambda kind: (kind.__module__, kind.__line__))
-    return [kind.of(owner) for kind in kinds]
+    return [kind.of(owner) for kind in Extension.__extensions__.get(type(owner), [])]
 
 
 def init_extensions(owner: Any) -> None:

@@ -1,6 +1,6 @@
 """Enums and flags over an integer of a fixed width: Python's own, except that a value that names no member traps."""
 
-from enum import Enum, EnumMeta, Flag
+from enum import STRICT, Enum, EnumMeta, Flag
 from typing import Any
 
 from hv.lang.ints import Integer, Weak, u8, u16, u32, u64
@@ -22,7 +22,7 @@ class IntegerEnum(Enum, metaclass=_Meta):
         return number
 
 
-class IntegerFlag(Flag, metaclass=_Meta):
+class IntegerFlag(Flag, metaclass=_Meta, boundary=STRICT):
     @classmethod
     def _missing_(cls, value: object) -> Any:
         try:
@@ -86,6 +86,6 @@ def zero_member(kind: type[Enum]) -> Enum:
         if kind not in _PHANTOMS:
             phantom = object.__new__(kind)
             phantom._value_ = 0
-            phantom._name_ = "0"
+            phantom._name_ = "?"
             _PHANTOMS[kind] = phantom
         return _PHANTOMS[kind]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hv.lang.trap import Mismatch
+from hv.lang.ints import u64
+from hv.lang.trap import Trap
 
 
 def _same(function: Any) -> Any:
@@ -23,26 +24,25 @@ def extern(function: Any) -> Any:
     """An assembly stub: an interpreted program cannot call it."""
 
     def missing(*arguments: Any) -> Any:
-        raise Mismatch(f"{function.__name__} is assembly")
+        raise Trap(f"{function.__name__} is assembly")
 
     return missing
 
 
 def asm(template: str, *, pure: bool = False) -> Callable[[Any], Any]:
-    return extern
+    """Off the machine an instruction does nothing, and its result is zero: the loader writes that body."""
+    return _same
 
 
 class SystemRegister:
-    """Holds what was written to it."""
+    """Off the machine: holds what was written to it, 0 at first."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._value: Any = None
+        self._value: Any = u64(0)
 
     def read(self) -> Any:
-        if self._value is None:
-            raise Mismatch(f"nothing was written to {self.name}")
         return self._value
 
     def write(self, value: Any) -> None:
-        self._value = value
+        self._value = u64.accept(value)

@@ -1,8 +1,9 @@
 """Integers of a width, kinds of them, and integers that have no width yet.
 
-An `Integer` is a Python int that knows its type: arithmetic wraps (unsigned) or traps (signed) at the type's width, and two
-types meet only after a conversion. A plain int stands for a literal: it takes the type of what it meets. A `Weak` stands
-for what literals become before a type is known, as in `1 << n`: it is computed when the context gives a type.
+An `Integer` is a Python int that knows its type: arithmetic wraps (unsigned) or traps (signed) at the type's width,
+and two types meet only after a conversion. A plain int stands for a literal: it takes the type of what it meets. A
+`Weak` stands for what literals become before a type is known, as in `1 << n`: it is computed when the context gives a
+type.
 """
 
 from __future__ import annotations
@@ -171,7 +172,10 @@ class Weak:
 
 
 class Integer(int):
-    """Base of the integer types and kinds. `base` is the type that arithmetic gives: the type itself, or what a kind was made of."""
+    """Base of the integer types and kinds.
+
+    `base` is the type that arithmetic gives: the type itself, or what a kind was made of.
+    """
 
     bits: ClassVar[int]
     signed: ClassVar[bool]
@@ -304,7 +308,7 @@ class Integer(int):
         return int(count)
 
     def __lshift__(self, count: Any) -> Any:
-        return self.base.wrapped(int(self) << self._count(count))
+        return truncate(self.base, int(self) << self._count(count))
 
     def __rshift__(self, count: Any) -> Any:
         return self.base.wrapped(int(self) >> self._count(count))

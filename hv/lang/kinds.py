@@ -1,6 +1,7 @@
 """Types as run-time values: what an annotation stands for, what storage of it starts as, and what may be stored.
 
-A type is an integer class, `bool`, `str`, an enum, a `Bits` class, a class of the program, or one of the descriptions here.
+A type is an integer class, `bool`, `str`, an enum, a `Bits` class, a class of the program, or one of the descriptions
+here.
 """
 
 from __future__ import annotations

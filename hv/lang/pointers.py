@@ -62,7 +62,7 @@ def _layout(kind: type[Object]) -> tuple[int, int]:
             size, alignment = _stored(field)
             end = -(-end // alignment) * alignment + size
             widest = max(widest, alignment)
-    return -(-end // widest) * widest, widest
+    return max(1, -(-end // widest) * widest), widest
 
 
 class _Memory:

@@ -9,23 +9,35 @@ from typing import Any
 from hv.lang.arrays import array
 from hv.lang.classes import Object
 from hv.lang.ints import Integer, Weak, divide, greater, remainder, smaller
-from hv.lang.kinds import Annotation, Environment, copied, into, nullable
+from hv.lang.kinds import Annotation, Environment, copied, into, nullable, zero
 from hv.lang.trap import Mismatch, Trap
 from hv.lang.words import counted, item, length, number_of, numbered, part, truth
 
 PYTHON_WORDS: dict[str, Any] = {
-    "len": length, "range": counted, "enumerate": numbered, "ord": number_of, "min": smaller, "max": greater, "bool": bool,
+    "len": length, "range": counted, "enumerate": numbered, "ord": number_of, "min": smaller, "max": greater,
+    "bool": bool,
 }  # fmt: skip
 
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "FloorDiv": divide, "Mod": remainder, "BitAnd": operator.and_,
-    "BitOr": operator.or_, "BitXor": operator.xor, "LShift": operator.lshift, "RShift": operator.rshift,
+    "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "FloorDiv": divide, "Mod": remainder,
+    "BitAnd": operator.and_, "BitOr": operator.or_, "BitXor": operator.xor,
+    "LShift": operator.lshift, "RShift": operator.rshift,
 }  # fmt: skip
 
 
 def typed(annotation: Annotation, value: Any, environment: Environment | None = None) -> Any:
     """A value that an annotation names the type of."""
     return into(annotation.resolve(environment), value)
+
+
+def nothing(annotation: Annotation, environment: Environment | None = None) -> Any:
+    """The zero of a result: what an instruction gives off the machine."""
+    return zero(annotation.resolve(environment))
+
+
+def inverted(x: Any) -> Any:
+    """`~x`: of a literal, in the width that the context gives."""
+    return Weak(lambda kind: ~(x if kind is None else kind(x))) if type(x) is int else ~x
 
 
 def local(value: Any, before: Callable[[], Any]) -> Any:
@@ -81,6 +93,26 @@ def parameter(environment: Environment, name: str) -> Any:
 
 
 __all__ = [
-    "Annotation", "Environment", "Object", "PYTHON_WORDS", "Trap", "argument_of", "array", "augment_field", "augment_item", "augmented",
-    "divide", "item", "kind_of", "local", "nullable", "parameter", "part", "remainder", "truth", "typed",
+    "PYTHON_WORDS",
+    "Annotation",
+    "Environment",
+    "Object",
+    "Trap",
+    "argument_of",
+    "array",
+    "augment_field",
+    "augment_item",
+    "augmented",
+    "divide",
+    "inverted",
+    "item",
+    "kind_of",
+    "local",
+    "nothing",
+    "nullable",
+    "parameter",
+    "part",
+    "remainder",
+    "truth",
+    "typed",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 
 class Trap(Exception):
-    """A rule of the language was broken at run time: a value did not fit, an index was out of bounds, an assertion failed."""
+    """A rule of the language was broken at run time: a value did not fit, an index was out of bounds, and so on."""
 
 
 class Mismatch(TypeError):

@@ -92,5 +92,3 @@ def bounded(*bounds: Any) -> Iterator[Any]:
 def _count(kind: Any, start: int, stop: int) -> Iterator[Any]:
     for number in builtins.range(start, stop):
         yield kind(number)
-
-
