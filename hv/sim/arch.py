@@ -102,6 +102,14 @@ def store_entry(address: u64, entry: u64) -> None:
     _note(address, 8)
 
 
+def read_device32(address: u64) -> u32:
+    return machine.read_register(address)
+
+
+def write_device32(address: u64, value: u32) -> None:
+    machine.write_register(address, value)
+
+
 def publish_table() -> None:
     model.publish()
 

@@ -9,6 +9,7 @@ from hv.config import CONFIG_NR_CPUS
 from hv.lang import Atomic, Callable, Final, Never, PerCpu, address_of, array, attach_percpu, extern, i32, i64, u8, u32, u64
 
 CONSOLE_BYTES: Final[u32] = 65536
+DEVICE_REGISTERS: Final = 1024  # of 32 bits: the low bits of an address choose one
 
 POWERED_OFF: Final[i32] = 64  # exit statuses of the process that is the machine
 RESTARTED: Final[i32] = 65
@@ -32,6 +33,9 @@ class Machine:
     kick_handler: Callable[[u8], None] | None  # of an interrupt from another CPU; the argument is this CPU's number
     alarm_handler: Callable[[u8], None] | None
     spin_handler: Callable[[u8], None] | None  # lets something else happen while this CPU spins
+    registers: array[u32, DEVICE_REGISTERS]  # of the one device that there is; they keep what is written
+    register_read: Callable[[u64], u32] | None  # instead, when a test plays the device
+    register_written: Callable[[u64, u32], None] | None
     console: array[u8, CONSOLE_BYTES]
     console_length: u32
     last_words: array[u64, 2]  # the console's address and length, as writev wants them
@@ -90,6 +94,18 @@ def spin() -> None:
     handler = machine.spin_handler
     if handler is not None:
         handler(u8(CpuNumber.this().number))
+
+
+def read_register(address: u64) -> u32:
+    handler = machine.register_read
+    return machine.registers[address // 4 % DEVICE_REGISTERS] if handler is None else handler(address)
+
+
+def write_register(address: u64, value: u32) -> None:
+    machine.registers[address // 4 % DEVICE_REGISTERS] = value
+    handler = machine.register_written
+    if handler is not None:
+        handler(address, value)
 
 
 def put(byte: u8) -> None:
