@@ -1,8 +1,8 @@
 """Long work: what takes too long for one way through the hypervisor is a `Task` that is done in steps.
 
-A CPU does its tasks' steps back to back while it is idle, with interrupts taken in between. While it has guests to run, softirq
-WORK does one step in each `INTERVAL`, so that work goes on and the guests hardly notice it. A task belongs to the CPU that
-started it; each CPU has its own queue, which no other touches, so there is no lock.
+A CPU does its tasks' steps back to back while it is idle, with interrupts taken in between. While it has guests to
+run, softirq WORK does one step in each `INTERVAL`, so that work goes on and the guests hardly notice it. A task
+belongs to the CPU that started it; each CPU has its own queue, which no other touches, so there is no lock.
 """
 
 from hv.arch import now
@@ -23,7 +23,9 @@ class Progress(U8Enum):
 
 class Task(Protocol):
     def step(self) -> Progress:
-        """Does some of the work, in at most 100,000 instructions, with no lock held. A task that is DONE is not touched again, and may be gone."""
+        """Does some of the work, in at most 100,000 instructions, with no lock held. A task that is DONE is not
+        touched again, and may be gone.
+        """
         ...
 
 

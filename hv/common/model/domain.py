@@ -1,11 +1,12 @@
 """Domains: what runs as one guest, and the table of all of them.
 
-The life of a domain: BUILDING (its vCPUs are down) → RUNNING → SHUT_DOWN (its vCPUs stop, a reason says why) → DYING (what it has
-is taken apart in steps) → DEAD (nothing is left but the object, which goes when the last reference does). A domain that
-cannot be built goes from BUILDING to DYING.
+The life of a domain: BUILDING (its vCPUs are down) → RUNNING → SHUT_DOWN (its vCPUs stop, a reason says why) → DYING
+(what it has is taken apart in steps) → DEAD (nothing is left but the object, which goes when the last reference
+does). A domain that cannot be built goes from BUILDING to DYING.
 
-Subsystems hang their state on a domain as `Extension[Domain]`, and read what they need to know of it from `config`. Who finds a
-domain in the table gets a reference, which keeps the object, not the domain: its state says what is still there.
+Subsystems hang their state on a domain as `Extension[Domain]`, and read what they need to know of it from `config`.
+Who finds a domain in the table gets a reference, which keeps the object, not the domain: its state says what is still
+there.
 
 `Domain.lock` protects `state`, `reason` and `pauses`. `DomainTable.lock` protects the table.
 """
@@ -129,9 +130,11 @@ class DomainTable:
 
     @raises
     def create(self, id: DomId, config: DomainConfig) -> Domain:
-        """A domain that is being built, in the table; the table has a reference, and the caller goes by that one until he calls `remove`.
+        """A domain that is being built, in the table; the table has a reference, and the caller goes by that one
+        until he calls `remove`.
 
-        EEXIST: the id is taken. ENOSPC: the table is full. ENOMEM, and what the extensions raise."""
+        EEXIST: the id is taken. ENOSPC: the table is full. ENOMEM, and what the extensions raise.
+        """
         domain = pool.allocate()
         domain.id = id
         domain.config = config

@@ -1,11 +1,11 @@
 """vCPUs: what a domain runs on, as the scheduler sees it, and what the architecture does with their registers.
 
-A vCPU may run when it is neither blocked (it waits for an interrupt), nor down (its guest has not switched it on), nor
-paused. `runstate` follows from that and from whether it has a CPU now, and is what time is accounted to.
+A vCPU may run when it is neither blocked (it waits for an interrupt), nor down (its guest has not switched it on),
+nor paused. `runstate` follows from that and from whether it has a CPU now, and is what time is accounted to.
 
-The lock of the CPU that `processor` names (hv/common/sched/core.py) protects a vCPU's scheduling state, `processor` included: it
-changes under the lock of the CPU that the vCPU leaves. `Vcpus` is filled while the domain is built, emptied when nothing of it runs
-any more, and read without a lock in between.
+The lock of the CPU that `processor` names (hv/common/sched/core.py) protects a vCPU's scheduling state, `processor`
+included: it changes under the lock of the CPU that the vCPU leaves. `Vcpus` is filled while the domain is built,
+emptied when nothing of it runs any more, and read without a lock in between.
 """
 
 from hv.common.kernel.time import Ns
@@ -78,13 +78,13 @@ class Vcpu:
         new = self._present_runstate()
         if new != self.runstate:
             old = u32(u8(self.runstate))
-            self.times[old] = Ns(self.times[old] + (now - self.since))
+            self.times[old] = self.time_in(self.runstate, now)
             self.runstate = new
-            self.since = now
+            self.since = max(self.since, now)
 
     def time_in(self, runstate: RunState, now: Ns) -> Ns:
         before = self.times[u32(u8(runstate))]
-        return Ns(before + (now - self.since)) if runstate == self.runstate else before
+        return Ns(before + (now - self.since)) if runstate == self.runstate and now > self.since else before
 
     def _present_runstate(self) -> RunState:
         if self.running:

@@ -1,18 +1,21 @@
-"""The scheduler's core: the states of vCPUs, the switch from one to another, and what a CPU does on its way out of the hypervisor.
+"""The scheduler's core: the states of vCPUs, the switch from one to another, and what a CPU does on its way out of
+the hypervisor.
 
-Every exit of a guest is handled to its end on the CPU's one stack. What changes who is to run only raises softirq SCHEDULE, on the
-CPU that it concerns; `leave` runs the softirqs, so there the switch happens, and answers which vCPU is to be entered. When
-there is none it is the idle loop: it waits for interrupts and does long work, until there is one again.
+Every exit of a guest is handled to its end on the CPU's one stack. What changes who is to run only raises softirq
+SCHEDULE, on the CPU that it concerns; `leave` runs the softirqs, so there the switch happens, and answers which vCPU
+is to be entered. When there is none it is the idle loop: it waits for interrupts and does long work, until there is
+one again.
 
-A vCPU that runs on a CPU is its `Processor.current`. Its state may be in that CPU's registers until another is chosen: then it is
-saved under the CPU's lock, before anybody can see that it may be taken elsewhere. A wake-up is not lost: who makes an interrupt pending
-does that first and calls `wake` afterwards, and `block` looks for interrupts after it has marked the vCPU as blocked.
+A vCPU that runs on a CPU is its `Processor.current`. Its state may be in that CPU's registers until another is
+chosen: then it is saved under the CPU's lock, before anybody can see that it may be taken elsewhere. A wake-up is not
+lost: who makes an interrupt pending does that first and calls `wake` afterwards, and `block` looks for interrupts
+after it has marked the vCPU as blocked.
 
-Functions here are called without the locks of the scheduler, and without any of a higher rank: not by who holds a lock of the vGIC.
+Functions here are called without the locks of the scheduler, and without any of a higher rank: not by who holds a
+lock of the vGIC.
 """
 
 from hv.arch import NEVER, cpu_id, now, poll_interrupts, send_ipi, wait_for_interrupt
-from hv.common.kernel.log import warning
 from hv.common.kernel.options import options
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.softirq import Softirq, handlers, raise_on, raise_softirq, run_softirqs
@@ -20,11 +23,16 @@ from hv.common.kernel.spinlock import Held, assert_none_held
 from hv.common.kernel.time import Ns
 from hv.common.kernel.timer import TimerOwner
 from hv.common.kernel.work import do_step
+from hv.common.lib.bitmap import Bitmap
 from hv.common.model.domain import Domain
-from hv.common.model.vcpu import Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
+from hv.common.model.vcpu import CPU_WORDS, Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
 from hv.common.sched.processor import Processor, locked
 from hv.common.sched.scheduler import Scheduler, schedulers
+from hv.config import CONFIG_SCHED_RR
 from hv.lang import Errno, Final, Never, raises, u32, u64, unbounded
+
+if CONFIG_SCHED_RR:
+    from hv.common.sched import round_robin  # noqa: F401 (registers itself)
 
 
 class Scheduling:
@@ -63,9 +71,13 @@ def current() -> Vcpu:
 
 
 @raises
-def add_vcpu(domain: Domain, id: u32) -> Vcpu:
-    """The next vCPU of a domain that is being built: down, allowed on all CPUs. ENOMEM, and what the extensions raise."""
+def add_vcpu(domain: Domain, id: u32, affinity: Bitmap[CPU_WORDS]) -> Vcpu:
+    """The next vCPU of a domain that is being built, down. It may run on the CPUs of `affinity`, one of which is
+    online; on all when that is empty. ENOMEM, and what the extensions raise.
+    """
     vcpu = create_vcpu(domain, id)
+    if not affinity.is_empty():
+        vcpu.hard_affinity.copy_from(affinity)
     vcpu.since = now()
     scheduling.scheduler.insert_vcpu(vcpu)
     return vcpu
@@ -79,7 +91,9 @@ def remove_vcpu(vcpu: Vcpu) -> None:
 
 @raises
 def vcpu_up(vcpu: Vcpu, entry: u64, argument: u64) -> None:
-    """Switches a vCPU on: it begins at `entry` with `argument` in its first register. From any CPU. EBUSY: it is on, or not quite off yet."""
+    """Switches a vCPU on: it begins at `entry` with `argument` in its first register. From any CPU. EBUSY: it is on,
+    or not quite off yet.
+    """
     with locked(vcpu):
         if not vcpu.down or vcpu.running:
             raise Errno.EBUSY
@@ -103,7 +117,7 @@ def is_off(vcpu: Vcpu) -> bool:
 
 
 def pause(vcpu: Vcpu) -> None:
-    """It runs no further before `unpause` has been called as often. From any CPU; one that runs stops a moment later."""
+    """It runs no further until `unpause` has been called as often. From any CPU; one that runs stops soon after."""
     with locked(vcpu) as held:
         vcpu.pauses += 1
         _stop(held, vcpu)
@@ -133,7 +147,9 @@ def unpause_domain(domain: Domain) -> None:
 
 
 def has_stopped(domain: Domain) -> bool:
-    """Whether no CPU has anything of its vCPUs in its registers. It stays so while the domain is paused, or shut down."""
+    """Whether no CPU has anything of its vCPUs in its registers. It stays so while the domain is paused, or shut
+    down.
+    """
     for vcpu in Vcpus.of(domain):
         with locked(vcpu):
             if vcpu.running:
@@ -162,8 +178,9 @@ def yield_() -> None:
 
 
 def wake(vcpu: Vcpu) -> None:
-    """There is something new for the vCPU to see, such as an interrupt. One that is blocked goes on; one that runs on another CPU
-    comes out of its guest and looks. From any CPU, also in a handler of interrupts."""
+    """There is something new for the vCPU to see, such as an interrupt. One that is blocked goes on; one that runs on
+    another CPU comes out of its guest and looks. From any CPU, also in a handler of interrupts.
+    """
     with locked(vcpu):
         if not vcpu.blocked:
             if vcpu.running and vcpu.processor != cpu_id():
@@ -184,7 +201,9 @@ def _stop(held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
 
 
 def _queue(vcpu: Vcpu) -> None:
-    """Sees to it that a vCPU which may have become runnable gets its turn. One that still runs, or is queued, has it already."""
+    """Sees to it that a vCPU which may have become runnable gets its turn. One that still runs, or is queued, has it
+    already.
+    """
     target = scheduling.scheduler.pick_cpu(vcpu)
     with locked(vcpu) as held:
         if not _is_idle(held, vcpu):
@@ -210,9 +229,9 @@ def _is_idle(held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> bool:
 def schedule() -> None:
     """Chooses what this CPU runs, and switches to it."""
     processor = Processor.this()
-    at = now()
     before = processor.current
     with processor.lock as held:
+        at = now()
         decision = scheduling.scheduler.do_schedule(held, before, at)
         chosen = decision.vcpu
         if chosen is not before:
@@ -249,7 +268,9 @@ slice_end: Final = SliceEnd()
 
 @unbounded("a CPU without work waits for work")
 def leave() -> Vcpu:
-    """The end of every exit: whatever else is to be done is done. Returns the vCPU to enter, whose state is in this CPU's registers."""
+    """The end of every exit: whatever else is to be done is done. Returns the vCPU to enter, whose state is in this
+    CPU's registers.
+    """
     while True:
         vcpu = settle()
         if vcpu is not None:

@@ -1,7 +1,7 @@
 """What scheduling knows of each CPU, and the lock of a vCPU's scheduling state.
 
-`Processor.lock` protects what its CPU runs and queues, and the scheduling state of every vCPU whose `processor` it is. The two ways to
-it are the CPU itself (`Processor.this().lock`), and from a vCPU (`with locked(vcpu) as held`).
+`Processor.lock` protects what its CPU runs and queues, and the scheduling state of every vCPU whose `processor` it
+is. The two ways to it are the CPU itself (`Processor.this().lock`), and from a vCPU (`with locked(vcpu) as held`).
 """
 
 from hv.arch import relax

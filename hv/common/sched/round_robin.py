@@ -1,8 +1,8 @@
 """Round robin: each CPU runs what is on its queue in turns of 10 ms.
 
-A vCPU that wakes goes to an idle CPU that it may run on, to the one that it was on last for preference, else it waits at the end
-of the queue of that one. A CPU that has nothing to run takes what waits elsewhere; a CPU on which something waits when a turn
-ends tells an idle one. While nothing waits, the current vCPU's turn has no end.
+A vCPU that wakes goes to an idle CPU that it may run on, to the one that it was on last for preference, else it waits
+at the end of the queue of that one. A CPU that has nothing to run takes what waits elsewhere; a CPU on which
+something waits when a turn ends tells an idle one. While nothing waits, the current vCPU's turn has no end.
 """
 
 from hv.arch import NEVER, cpu_id
@@ -157,7 +157,9 @@ def _take(cpu: u32, here: u32) -> Vcpu | None:
 
 
 def _queue_here(vcpu: Vcpu) -> None:
-    """Queues a vCPU that has just come to this CPU, unless it went to sleep, or was queued by who woke it again, on the way."""
+    """Queues a vCPU that has just come to this CPU, unless it went to sleep, or was queued by who woke it again, on
+    the way.
+    """
     with Processor.this().lock:
         place = RoundRobinVcpu.of(vcpu).place
         if vcpu.processor == cpu_id() and vcpu.runnable and not vcpu.running and not place.queued:

@@ -1,8 +1,8 @@
 """What a scheduler decides: which vCPU a CPU runs next, for how long, and on which CPU's queue a vCPU waits.
 
-The hooks have the names of Xen's (xen/include/xen/sched-if.h); the core calls them and owns everything else: the states of vCPUs,
-their affinity, the accounting of time, the switch itself. A hook that takes `held` runs under the lock of the CPU that it is about:
-the vCPU's `processor`, or the CPU that schedules.
+The hooks have the names of Xen's (xen/include/xen/sched-if.h); the core calls them and owns everything else: the
+states of vCPUs, their affinity, the accounting of time, the switch itself. A hook that takes `held` runs under the
+lock of the CPU that it is about: the vCPU's `processor`, or the CPU that schedules.
 """
 
 from hv.common.kernel.rank import Rank
@@ -28,7 +28,9 @@ class Scheduler(Protocol):
         ...
 
     def wake(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
-        """It is runnable, does not run, and is not queued: queues it on its `processor`, and sees to it that this CPU takes note."""
+        """It is runnable, does not run, and is not queued: queues it on its `processor`, and sees to it that this CPU
+        takes note.
+        """
         ...
 
     def is_queued(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> bool: ...
@@ -42,11 +44,15 @@ class Scheduler(Protocol):
         ...
 
     def do_schedule(self, held: Held[Rank.SCHEDULER], current: Vcpu | None, now: Ns) -> Decision:
-        """What this CPU runs from now on. `current` has run until now; when it is still runnable and not chosen, it is queued."""
+        """What this CPU runs from now on. `current` has run until now; when it is still runnable and not chosen, it
+        is queued.
+        """
         ...
 
     def pick_cpu(self, vcpu: Vcpu) -> u32:
-        """On which CPU a vCPU is to be queued, from what it may run on now. No lock is held: the state of other CPUs may be another already."""
+        """On which CPU a vCPU is to be queued, from what it may run on now. No lock is held: the state of other CPUs
+        may be another already.
+        """
         ...
 
     def migrate(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu, cpu: u32) -> None:
@@ -54,7 +60,9 @@ class Scheduler(Protocol):
         ...
 
     def balance(self) -> bool:
-        """This CPU has nothing to run: queues something here that waits elsewhere. False: nothing may be taken. No lock is held."""
+        """This CPU has nothing to run: queues something here that waits elsewhere. False: nothing may be taken. No
+        lock is held.
+        """
         ...
 
     def dump_cpu_state(self, held: Held[Rank.SCHEDULER], cpu: u32) -> None:

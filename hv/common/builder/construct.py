@@ -1,0 +1,261 @@
+"""Building a domain from its description, in steps: vCPUs, memory, kernel, ramdisk, device tree, start.
+
+Memory comes in the largest blocks that the guest's map and the heap allow, and is mapped with the largest leaves.
+Each byte of it is written once: cleared, or copied from a module. A guest begins with its caches off, so all of it is
+cleaned to memory.
+
+No step takes longer than clearing or copying `CHUNK` bytes. A step that raises leaves a domain that can be taken
+apart.
+"""
+
+from hv.arch import clean_to_memory, copy_bytes, direct_address, sync_instructions, zero_bytes
+from hv.common.builder.description import Description, Module
+from hv.common.builder.guest_tree import tree_room, write_tree
+from hv.common.builder.kernel import Placement, place
+from hv.common.builder.memory_map import frames_in_bank, gfn_at
+from hv.common.builder.mistake import Mistake
+from hv.common.kernel.cpus import online
+from hv.common.lib.bitmap import Bitmap
+from hv.common.lib.fdt_writer import FdtWriter
+from hv.common.lib.span import Bytes
+from hv.common.mm.domain_memory import DomainMemory
+from hv.common.mm.frames import frames
+from hv.common.mm.guest_copy import copy_to_guest
+from hv.common.mm.heap import MAX_ORDER, heap, largest_block
+from hv.common.mm.ownership import put_frames
+from hv.common.mm.p2m import GuestKind, P2m, leaf_rest
+from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Gaddr, Gfn, Mfn, gaddr_of, gfn_of, order_for, paddr_of
+from hv.common.model.domain import Domain, DomainConfig, DomainState, Privilege, domains
+from hv.common.model.vcpu import CPU_WORDS, Vcpus
+from hv.common.sched.core import add_vcpu, vcpu_up
+from hv.lang import Embedded, Errno, Final, U8Enum, bounded, raises, u32, u64
+
+CHUNK: Final[u64] = 0x8_0000  # bytes
+CHUNK_FRAMES: Final[u64] = CHUNK >> PAGE_SHIFT
+VCPUS_PER_STEP: Final = 4
+
+
+class Phase(U8Enum):
+    VCPUS = 0
+    MEMORY = 1
+    KERNEL = 2
+    RAMDISK = 3
+    TREE = 4
+    BUILT = 5
+
+
+class Block:
+    """A block of memory on its way to the guest."""
+
+    mfn: Mfn
+    gfn: Gfn
+    frames: u64  # 0: there is none
+    order: u32
+    ready: u64  # frames of it that are cleared, and the domain's
+
+
+class Construction:
+    description: Description
+    domain: Domain
+    mistake: Embedded[Mistake]
+    placement: Placement
+    phase: Phase
+    done: u64  # frames of memory that are mapped, or bytes of a module that are copied
+    block: Embedded[Block]
+
+    @raises
+    def begin(self, description: Description) -> None:
+        """Makes the domain. ENOMEM, EEXIST, ENOSPC, and what its extensions raise: the mistake tells; there is none."""
+        self.description = description
+        free = heap.free_frames
+        if description.frames > free:
+            self.mistake.wrong("", "memory", f"asks for {description.frames * 4} KiB, and {free * 4} KiB are free")
+            raise Errno.ENOMEM
+        self.placement = place(description.image, description.frames, description.ramdisk.bytes, tree_room(description))
+        config = DomainConfig(
+            name=description.name,
+            frames=description.frames,
+            vcpus=description.vcpus,
+            uart=description.uart,
+            privileges=Privilege(0),
+        )
+        try:
+            self.domain = domains.create(description.id, config)
+        except Errno as e:
+            self.mistake.tell(f"it cannot be set up ({e.name})")
+            raise
+        self.block.frames = 0
+        self._next(Phase.VCPUS)
+
+    @property
+    def built(self) -> bool:
+        return self.phase == Phase.BUILT
+
+    @raises
+    def step(self) -> bool:
+        """Does some of it. True: the domain runs. What it raises, the mistake tells."""
+        match self.phase:
+            case Phase.VCPUS:
+                self._add_vcpus()
+            case Phase.MEMORY:
+                self._add_memory()
+            case Phase.KERNEL:
+                self._copy(self.description.kernel, self.placement.kernel, Phase.RAMDISK)
+            case Phase.RAMDISK:
+                self._copy(self.description.ramdisk, self.placement.ramdisk, Phase.TREE)
+            case Phase.TREE:
+                self._write_tree()
+                self._start()
+            case Phase.BUILT:
+                return True
+        return self.built
+
+    # The steps
+
+    @raises
+    def _add_vcpus(self) -> None:
+        for _ in range(VCPUS_PER_STEP):
+            id = Vcpus.of(self.domain).count
+            if id == self.description.vcpus:
+                self._next(Phase.MEMORY)
+                return
+            self._add_vcpu(id)
+
+    @raises
+    def _add_vcpu(self, id: u32) -> None:
+        affinity = self.description.affinity[id]
+        if not affinity.is_empty() and not can_run(affinity):
+            self.mistake.tell(f'property "hard-affinity" of vCPU {id} names only CPUs that do not run')
+            raise Errno.ENODEV
+        try:
+            add_vcpu(self.domain, id, affinity)
+        except Errno as e:
+            self.mistake.wrong("", "cpus", f"is {self.description.vcpus}: vCPU {id} cannot be made ({e.name})")
+            raise
+
+    @raises
+    def _add_memory(self) -> None:
+        block = self.block
+        if block.frames == 0:
+            if self.done == self.description.frames:
+                self._next(Phase.KERNEL)
+                return
+            self._begin_block()
+        count = min(block.frames - block.ready, CHUNK_FRAMES)
+        self._clear(Gfn(block.gfn + block.ready), Mfn(block.mfn + block.ready), count)
+        bank = frames.bank_of(block.mfn)
+        first = bank.offset_of(block.mfn) + u32(block.ready)
+        for i in bounded(u32(count), CHUNK_FRAMES):
+            bank.record(first + i).own(self.domain.id)
+        block.ready += count
+        if block.ready == block.frames:
+            self._map_block()
+
+    @raises
+    def _begin_block(self) -> None:
+        """Takes the largest block from the heap that can stand next in the map."""
+        gfn = gfn_at(self.done)
+        largest = largest_block(gfn, frames_in_bank(self.done, self.description.frames))
+        for smaller in bounded(largest + 1, MAX_ORDER + 1):
+            try:
+                self.block.mfn = heap.allocate(largest - smaller)
+            except Errno:
+                continue
+            self.block.gfn = gfn
+            self.block.order = largest - smaller
+            self.block.frames = u64(1) << (largest - smaller)
+            self.block.ready = 0
+            return
+        self._out_of_memory()
+        raise Errno.ENOMEM
+
+    def _clear(self, gfn: Gfn, mfn: Mfn, count: u64) -> None:
+        """Clears memory that is mapped next, unless a module is copied over all of it."""
+        at = gaddr_of(gfn)
+        end = Gaddr(at + (count << PAGE_SHIFT))
+        if covers(self.placement.kernel, self.description.kernel, at, end):
+            return
+        if covers(self.placement.ramdisk, self.description.ramdisk, at, end):
+            return
+        address = direct_address(paddr_of(mfn))
+        zero_bytes(address, count << PAGE_SHIFT)
+        clean_to_memory(address, count << PAGE_SHIFT)
+
+    @raises
+    def _map_block(self) -> None:
+        block = self.block
+        count = block.frames
+        block.frames = 0
+        try:
+            self._p2m().add(block.gfn, block.mfn, block.order, GuestKind.RAM).flush()
+        except Errno:
+            put_frames(block.mfn, count)
+            self._out_of_memory()
+            raise
+        self.done += count
+
+    @raises
+    def _copy(self, module: Module, to: Gaddr, after: Phase) -> None:
+        """Copies the next part of a module."""
+        if self.done == module.bytes:
+            self._next(after)
+            return
+        at = Gaddr(to + self.done)
+        found = self._p2m().lookup(gfn_of(at))
+        assert found.kind == GuestKind.RAM, "a module has a place outside the domain's memory"
+        mapped = (leaf_rest(gfn_of(at), found.order) << PAGE_SHIFT) - at % PAGE_SIZE
+        count = min(module.bytes - self.done, min(mapped, CHUNK))
+        target = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
+        copy_bytes(target, module.contents.address + self.done, count)
+        clean_to_memory(target, count)
+        if self.done == 0:
+            # What is cleaned to memory is beyond any fetch's cache: what is left is that the caches of instructions
+            # forget what these frames held before, and they forget all at once.
+            sync_instructions(target, min(count, PAGE_SIZE))
+        self.done += count
+
+    @raises
+    def _write_tree(self) -> None:
+        room = tree_room(self.description)
+        try:
+            order = order_for(room)
+            with heap.allocated(order) as buffer:
+                tree = FdtWriter()
+                tree.init(Bytes(direct_address(paddr_of(buffer.mfn)), u64(PAGE_SIZE) << order))
+                size = write_tree(tree, self.description, self.placement)
+                copy_to_guest(self._p2m(), self.placement.tree, tree.buffer.address, size)
+        except Errno as e:
+            self.mistake.tell(f"its device tree cannot be written ({e.name})")
+            raise
+
+    @raises
+    def _start(self) -> None:
+        vcpu = Vcpus.of(self.domain).find(0)
+        assert vcpu is not None, "a domain without vCPUs"
+        self.domain.advance(DomainState.RUNNING)
+        self.phase = Phase.BUILT
+        vcpu_up(vcpu, self.placement.kernel, self.placement.tree)
+
+    def _next(self, phase: Phase) -> None:
+        self.phase = phase
+        self.done = 0
+
+    def _out_of_memory(self) -> None:
+        kib = self.description.frames * 4
+        self.mistake.wrong("", "memory", f"asks for {kib} KiB, and {self.done * 4} KiB could be given")
+
+    def _p2m(self) -> P2m:
+        return DomainMemory.of(self.domain).p2m
+
+
+def can_run(affinity: Bitmap[CPU_WORDS]) -> bool:
+    """Whether one of the CPUs is online."""
+    for cpu in online:
+        if affinity.test(cpu):
+            return True
+    return False
+
+
+def covers(to: Gaddr, module: Module, start: Gaddr, end: Gaddr) -> bool:
+    """Whether a module that is copied there lies over all of start … end - 1."""
+    return to <= start and end <= to + module.bytes

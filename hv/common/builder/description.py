@@ -1,0 +1,58 @@
+"""What the device tree says of each domain that is to be built, checked; kept as long as the machine runs, for a
+reset.
+"""
+
+from hv.arch import direct_address
+from hv.common.lib.bitmap import Bitmap
+from hv.common.lib.image import Image
+from hv.common.lib.span import Bytes
+from hv.common.mm.types import DomId, Paddr
+from hv.common.model.domain import MAX_DOMAINS
+from hv.common.model.vcpu import CPU_WORDS, MAX_VCPUS
+from hv.lang import Final, Iterator, array, bounded, u32, u64, value
+
+
+@value
+class Module:
+    """A file that the boot loader has put into memory. Without bytes: there is none."""
+
+    start: Paddr
+    bytes: u64
+
+    @property
+    def end(self) -> Paddr:
+        return Paddr(self.start + self.bytes)
+
+    @property
+    def contents(self) -> Bytes:
+        return Bytes(direct_address(self.start), self.bytes)
+
+
+NO_MODULE: Final = Module(Paddr(0), 0)
+
+
+class Description:
+    """A domain as it is to be. Texts lie in the device tree."""
+
+    id: DomId
+    name: str
+    frames: u64
+    vcpus: u32
+    uart: bool
+    bootargs: str
+    kernel: Module
+    image: Image  # what the kernel's header says
+    ramdisk: Module
+    affinity: array[Bitmap[CPU_WORDS], MAX_VCPUS]  # empty: any CPU
+
+
+class Descriptions:
+    table: array[Description, MAX_DOMAINS]
+    count: u32
+
+    def __iter__(self) -> Iterator[Description]:
+        for i in bounded(self.count, MAX_DOMAINS):
+            yield self.table[i]
+
+
+descriptions: Final = Descriptions()

@@ -1,0 +1,301 @@
+"""Domains as the boot loader's device tree describes them: "xen,domain" nodes under /chosen.
+
+Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB), `cpus`, `vpl011`, `#address-cells`,
+`#size-cells`; its modules are "multiboot,kernel" with `bootargs` and "multiboot,ramdisk", each with `reg`, whatever
+else their `compatible` lists; "xen,vcpu" children have `id` and `hard-affinity`.
+
+A mistake refuses that domain, with one line that names node and property. Domains are numbered from 1 in the order of
+the tree, the refused ones too. The modules of accepted domains stay reserved, since a reset loads them anew; a module
+may serve several.
+"""
+
+from hv.common.builder.description import NO_MODULE, Description, Module, descriptions
+from hv.common.builder.guest_tree import tree_room
+from hv.common.builder.kernel import place
+from hv.common.builder.memory_map import MOST_FRAMES
+from hv.common.builder.mistake import Mistake
+from hv.common.drivers.devicetree import is_cpu, tree
+from hv.common.kernel.log import error
+from hv.common.lib.fdt import Node, Property
+from hv.common.lib.image import read_image
+from hv.common.lib.parse import cpu_list
+from hv.common.mm.early import Ranges, early
+from hv.common.mm.types import DomId, Paddr
+from hv.common.model.domain import MAX_DOMAINS
+from hv.common.model.vcpu import MAX_VCPUS
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import Embedded, Errno, Final, array, bounded, raises, u16, u32, u64
+
+LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the end
+KIB_PER_FRAME: Final[u64] = 4
+NOT_OFFERED: Final[array[str, 6]] = array(
+    "direct-map", "domain-cpupool", "passthrough", "sve", "xen,enhanced", "xen,static-mem"
+)
+CHILDREN_NOT_OFFERED: Final[array[str, 3]] = array(
+    "multiboot,device-tree", "xen,domain-shared-memory-v1", "xen,evtchn-v1"
+)
+
+
+class Reader:
+    mistake: Embedded[Mistake]
+    cpus: u32  # that the machine has and this build can run
+    modules: array[Module, 2 * MAX_DOMAINS]  # of the domains accepted so far
+    count: u32
+
+    @raises
+    def read(self, node: Node, description: Description) -> None:
+        """EINVAL: the mistake tells what is wrong."""
+        _clear(description)
+        description.name = node.name
+        self._refuse_unknown(node)
+        description.frames = self._memory(node)
+        description.vcpus = self._cpus(node)
+        description.uart = node.has("vpl011")
+        for child in node.children():
+            self._read_child(node, child, description)
+        if description.kernel.bytes == 0:
+            self.mistake.tell('no node below is compatible with "multiboot,kernel"')
+            raise Errno.EINVAL
+        try:
+            place(description.image, description.frames, description.ramdisk.bytes, tree_room(description))
+        except Errno:
+            kib = description.frames * KIB_PER_FRAME
+            self.mistake.wrong("", "memory", f"is {kib} KiB, in which kernel, ramdisk and device tree have no room")
+            raise
+
+    @raises
+    def _refuse_unknown(self, node: Node) -> None:
+        for name in NOT_OFFERED:
+            wanted = node.property(name)
+            if wanted.found and not wanted.lists("disabled"):
+                self.mistake.wrong("", name, "asks for what is not offered here")
+                raise Errno.EINVAL
+
+    @raises
+    def _memory(self, node: Node) -> u64:
+        """In frames."""
+        memory = self._property(node, "", "memory")
+        kib: u64 = 0
+        try:
+            kib = memory.integer()
+        except Errno:
+            self.mistake.wrong("", "memory", "is not one number, of one or two cells")
+            raise
+        most = MOST_FRAMES * KIB_PER_FRAME
+        machine = _total(early.ram) >> 10
+        if kib == 0:
+            self.mistake.wrong("", "memory", "is 0: it counts KiB")
+        elif kib % KIB_PER_FRAME != 0:
+            self.mistake.wrong("", "memory", f"is {kib} KiB: it has to be a multiple of 4")
+        elif kib > most:
+            self.mistake.wrong("", "memory", f"is {kib} KiB: {most} are the most")
+        elif kib > machine:
+            self.mistake.wrong("", "memory", f"is {kib} KiB: the machine has {machine}")
+        else:
+            return kib // KIB_PER_FRAME
+        raise Errno.EINVAL
+
+    @raises
+    def _cpus(self, node: Node) -> u32:
+        cpus = self._cell(node, "", "cpus")
+        if cpus == 0 or cpus > MAX_VCPUS:
+            self.mistake.wrong("", "cpus", f"is {cpus}: a domain has 1 to {MAX_VCPUS}")
+            raise Errno.EINVAL
+        return cpus
+
+    @raises
+    def _read_child(self, node: Node, child: Node, description: Description) -> None:
+        kind = child.property("compatible")
+        if kind.lists("multiboot,kernel"):
+            if description.kernel.bytes != 0:
+                self.mistake.wrong(child.name, "compatible", "says that it is the kernel, as another node does")
+                raise Errno.EINVAL
+            description.kernel = self._module(node, child)
+            self._read_kernel(child, description)
+        elif kind.lists("multiboot,ramdisk"):
+            if description.ramdisk.bytes != 0:
+                self.mistake.wrong(child.name, "compatible", "says that it is the ramdisk, as another node does")
+                raise Errno.EINVAL
+            description.ramdisk = self._module(node, child)
+        elif kind.lists("xen,vcpu"):
+            self._read_vcpu(child, description)
+        else:
+            for unknown in CHILDREN_NOT_OFFERED:
+                if kind.lists(unknown):
+                    self.mistake.wrong(child.name, "compatible", "asks for what is not offered here")
+                    raise Errno.EINVAL
+
+    @raises
+    def _read_kernel(self, child: Node, description: Description) -> None:
+        try:
+            description.image = read_image(description.kernel.contents)
+        except Errno:
+            self.mistake.wrong(child.name, "reg", "leads to no arm64 Image; one that is compressed has to be unpacked")
+            raise
+        if child.has("bootargs"):
+            description.bootargs = self._text(child, "bootargs")
+            if len(description.bootargs) > LONGEST_BOOTARGS:
+                self.mistake.wrong(child.name, "bootargs", f"is longer than {LONGEST_BOOTARGS} bytes")
+                raise Errno.EINVAL
+
+    @raises
+    def _module(self, node: Node, child: Node) -> Module:
+        reg = self._property(child, child.name, "reg")
+        start: u64 = 0
+        size: u64 = 0
+        try:
+            cells = node.address_cells()
+            start = reg.number(0, cells)
+            size = reg.number(cells, node.size_cells())
+        except Errno:
+            self.mistake.wrong(child.name, "reg", "is no address and size, of the cells that the domain's node says")
+            raise
+        if size == 0:
+            self.mistake.wrong(child.name, "reg", "has a size of 0")
+        elif start + size < start or not _covers(early.ram, start, start + size):
+            self.mistake.wrong(child.name, "reg", f"is {start:#x} to {start + size:#x}, where there is no memory")
+        elif not _covers(early.free, start, start + size):
+            self.mistake.wrong(child.name, "reg", f"is {start:#x} to {start + size:#x}, which is in use or reserved")
+        elif not self._add_module(Module(Paddr(start), size)):
+            self.mistake.wrong(child.name, "reg", f"is {start:#x} to {start + size:#x}, which overlaps another module")
+        else:
+            return Module(Paddr(start), size)
+        raise Errno.EINVAL
+
+    def _add_module(self, module: Module) -> bool:
+        """False: it overlaps one that it is not."""
+        for i in bounded(self.count, 2 * MAX_DOMAINS):
+            other = self.modules[i]
+            if other.start == module.start and other.bytes == module.bytes:
+                return True
+            if other.start < module.end and module.start < other.end:
+                return False
+        self.modules[self.count] = module
+        self.count += 1
+        return True
+
+    @raises
+    def _read_vcpu(self, child: Node, description: Description) -> None:
+        id = self._cell(child, child.name, "id")
+        if id >= description.vcpus:
+            self.mistake.wrong(child.name, "id", f"is {id}: the domain's vCPUs are 0 to {description.vcpus - 1}")
+            raise Errno.EINVAL
+        affinity = description.affinity[id]
+        if not affinity.is_empty():
+            self.mistake.wrong(child.name, "id", f"is {id}, as another node's")
+            raise Errno.EINVAL
+        if not child.has("hard-affinity"):
+            return
+        listed = self._text(child, "hard-affinity")
+        try:
+            cpu_list(listed, affinity)
+        except Errno:
+            self.mistake.wrong(child.name, "hard-affinity", 'is no list of CPUs, such as "0-3,5"')
+            raise
+        beyond = affinity.first_set(self.cpus)
+        if beyond != affinity.size:
+            last = self.cpus - 1
+            self.mistake.wrong(child.name, "hard-affinity", f"names CPU {beyond}: there are 0 to {last}")
+            raise Errno.EINVAL
+
+    # Properties
+
+    @raises
+    def _property(self, node: Node, where: str, name: str) -> Property:
+        found = node.property(name)
+        if not found.found:
+            self.mistake.wrong(where, name, "is missing")
+            raise Errno.EINVAL
+        return found
+
+    @raises
+    def _cell(self, node: Node, where: str, name: str) -> u32:
+        found = self._property(node, where, name)
+        if found.bytes.length != 4:
+            self.mistake.wrong(where, name, "is not one number, of one cell")
+            raise Errno.EINVAL
+        return found.cell()
+
+    @raises
+    def _text(self, child: Node, name: str) -> str:
+        found = self._property(child, child.name, name)
+        try:
+            return found.string()
+        except Errno:
+            self.mistake.wrong(child.name, name, "is no text")
+            raise
+
+
+reader: Final = Reader()
+
+
+def read_domains() -> None:
+    """Reads all domains, and reserves the modules of those that are right. All RAM is in the direct map by now, what is
+    in use is reserved, and the heap has not begun.
+    """
+    reader.cpus = max(min(_machine_cpus(), CONFIG_NR_CPUS), 1)
+    number: u16 = 0
+    try:
+        for node in tree.find("/chosen").children():
+            if node.is_compatible("xen,domain"):
+                number += 1
+                _read_domain(node, DomId(number))
+    except Errno:
+        return
+    try:
+        for i in bounded(reader.count, 2 * MAX_DOMAINS):
+            early.reserve(reader.modules[i].start, reader.modules[i].end)
+    except Errno:
+        descriptions.count = 0
+        error("memory is too scattered to keep the domains' modules: no domain is built")
+
+
+def _read_domain(node: Node, id: DomId) -> None:
+    if descriptions.count == MAX_DOMAINS:
+        error(f"{node.name}: there is room for {MAX_DOMAINS} domains: the domain is not built")
+        return
+    description = descriptions.table[descriptions.count]
+    modules = reader.count
+    try:
+        reader.read(node, description)
+    except Errno:
+        reader.count = modules
+        error(f"{node.name}: {reader.mistake.text}: the domain is not built")
+        return
+    description.id = id
+    descriptions.count += 1
+
+
+def _clear(description: Description) -> None:
+    """Nothing of one that was refused is left."""
+    description.bootargs = ""
+    description.kernel = NO_MODULE
+    description.ramdisk = NO_MODULE
+    for affinity in description.affinity:
+        affinity.clear_all()
+
+
+def _machine_cpus() -> u32:
+    total: u32 = 0
+    try:
+        for node in tree.find("/cpus").children():
+            if is_cpu(node) and node.enabled:
+                total += 1
+    except Errno:
+        return 1
+    return total
+
+
+def _covers(ranges: Ranges, start: u64, end: u64) -> bool:
+    """Whether one of the ranges holds all of it."""
+    for part in ranges:
+        if part.start <= start and end <= part.end:
+            return True
+    return False
+
+
+def _total(ranges: Ranges) -> u64:
+    total: u64 = 0
+    for part in ranges:
+        total += part.bytes
+    return total

@@ -1,0 +1,70 @@
+"""The device tree that a guest finds: its memory, its command line and ramdisk, and what the architecture adds.
+
+Modules that give a guest something to find (CPUs, interrupt controller, timer, UART) register a function that writes
+its node. Source for /chosen and /memory: Devicetree Specification 0.4, chapter 3; `linux,initrd-*`: Linux,
+Documentation/devicetree/bindings/chosen.txt.
+"""
+
+from hv.common.builder.description import Description
+from hv.common.builder.kernel import Placement
+from hv.common.builder.memory_map import lower_bank, upper_bank
+from hv.common.lib.fdt_writer import FdtWriter
+from hv.lang import Callable, Final, Registry, raises, u64, value
+
+FIXED_BYTES: Final[u64] = 4096  # of a tree, but for what follows
+BYTES_PER_VCPU: Final[u64] = 192
+
+
+@value
+class GuestNode:
+    write: Callable[[FdtWriter, Description], None]
+
+
+guest_nodes: Final = Registry[GuestNode]()
+
+
+def tree_room(description: Description) -> u64:
+    """Bytes that are enough for the domain's tree."""
+    return FIXED_BYTES + u64(description.vcpus) * BYTES_PER_VCPU + 2 * len(description.bootargs)
+
+
+@raises
+def write_tree(tree: FdtWriter, description: Description, placement: Placement) -> u64:
+    """Into a writer that has its buffer. Returns the size in bytes. ENOSPC: the buffer is too small."""
+    with tree.node(""):
+        tree.cell("#address-cells", 2)
+        tree.cell("#size-cells", 2)
+        with tree.property("compatible"):
+            tree.put_text("constrictor,guest")
+            tree.put_text("xen,xenvm-4.17")
+            tree.put_text("xen,xenvm")
+        tree.text("model", "Constrictor guest")
+        _write_chosen(tree, description, placement)
+        _write_memory(tree, description)
+        for node in guest_nodes:
+            node.write(tree, description)
+    return tree.finish()
+
+
+def _write_chosen(tree: FdtWriter, description: Description, placement: Placement) -> None:
+    with tree.node("chosen"):
+        if len(description.bootargs) != 0:
+            tree.text("bootargs", description.bootargs)
+        if description.uart:
+            tree.text("stdout-path", "serial0")
+        if description.ramdisk.bytes != 0:
+            tree.wide("linux,initrd-start", placement.ramdisk)
+            tree.wide("linux,initrd-end", placement.ramdisk + description.ramdisk.bytes)
+
+
+def _write_memory(tree: FdtWriter, description: Description) -> None:
+    lower = lower_bank(description.frames)
+    upper = upper_bank(description.frames)
+    with tree.node(f"memory@{lower.start:x}"):
+        tree.text("device_type", "memory")
+        with tree.property("reg"):
+            tree.put_wide(lower.start)
+            tree.put_wide(lower.bytes)
+            if upper.bytes != 0:
+                tree.put_wide(upper.start)
+                tree.put_wide(upper.bytes)

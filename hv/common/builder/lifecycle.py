@@ -1,0 +1,157 @@
+"""The life of a described domain from outside: built, shut down, taken apart, built again.
+
+A domain that powers itself off, or crashes, stops alone, and its memory goes back to the heap. One that resets is
+taken apart, too, and built anew from its description and modules. That is long work of the CPU on which it was asked
+for.
+"""
+
+from hv.arch import poll_interrupts
+from hv.common.builder.construct import Construction
+from hv.common.builder.description import Description, descriptions
+from hv.common.kernel.log import error, info
+from hv.common.kernel.work import Progress, Task, Work
+from hv.common.mm.domain_memory import DomainMemory
+from hv.common.model.domain import MAX_DOMAINS, Domain, DomainState, ShutdownReason, domains
+from hv.common.model.vcpu import Vcpus
+from hv.common.sched.core import has_stopped, pause, remove_vcpu
+from hv.lang import Embedded, Errno, Final, Message, U8Enum, array, bounded, unbounded
+
+VCPUS_PER_STEP: Final = 4
+
+
+class Stage(U8Enum):
+    GONE = 0  # there is no domain
+    BUILDING = 1
+    RUNNING = 2
+    STOPPING = 3  # its vCPUs are on their way out of the CPUs
+    EMPTYING = 4  # its memory goes
+    LEAVING = 5  # its vCPUs and the rest go
+
+
+class Life(Task):
+    """One description's domain."""
+
+    stage: Stage
+    description: Description
+    construction: Embedded[Construction]
+    domain: Domain
+    work: Embedded[Work]
+    again: bool  # whether the domain is built anew when it is gone
+
+    def begin(self) -> bool:
+        """The domain is to be built in steps. False: there is none, and a line has said why."""
+        self.again = False
+        try:
+            self.construction.begin(self.description)
+        except Errno:
+            self._tell()
+            self.stage = Stage.GONE
+            return False
+        self.domain = self.construction.domain
+        self.stage = Stage.BUILDING
+        return True
+
+    def step(self) -> Progress:
+        match self.stage:
+            case Stage.BUILDING:
+                return self._build()
+            case Stage.STOPPING:
+                if not has_stopped(self.domain):
+                    return Progress.WAITING
+                self.domain.advance(DomainState.DYING)
+                self.stage = Stage.EMPTYING
+            case Stage.EMPTYING:
+                if DomainMemory.of(self.domain).empty_step():
+                    self.stage = Stage.LEAVING
+            case Stage.LEAVING:
+                return self._leave()
+            case _:
+                return Progress.DONE
+        return Progress.MORE
+
+    def shut_down(self, again: bool) -> None:
+        """Takes the domain apart, which has been shut down and whose vCPUs have been stopped."""
+        self.again = again
+        self.stage = Stage.STOPPING
+        self.work.init(self)
+        self.work.start()
+
+    def _build(self) -> Progress:
+        try:
+            if self.construction.step():
+                self.stage = Stage.RUNNING
+                return Progress.DONE
+        except Errno:
+            self._tell()
+            self.domain.advance(DomainState.DYING)
+            self.stage = Stage.EMPTYING
+        return Progress.MORE
+
+    def _leave(self) -> Progress:
+        for _ in range(VCPUS_PER_STEP):
+            vcpu = Vcpus.of(self.domain).take_last()
+            if vcpu is None:
+                domains.remove(self.domain)
+                self.stage = Stage.GONE
+                return Progress.MORE if self.again and self.begin() else Progress.DONE
+            remove_vcpu(vcpu)
+        return Progress.MORE
+
+    def _tell(self) -> None:
+        error(f"{self.description.name}: {self.construction.mistake.text}: the domain is not built")
+
+
+class Lives:
+    """The one at index i is of the i-th description."""
+
+    table: array[Life, MAX_DOMAINS]
+
+    def find(self, domain: Domain) -> Life | None:
+        for life in self.table:
+            if life.stage != Stage.GONE and life.domain is domain:
+                return life
+        return None
+
+
+lives: Final = Lives()
+
+
+@unbounded("each domain's steps come to an end")
+def build_domains() -> None:
+    """Builds all domains that the tree describes, and starts them. When the scheduler has been started, and all CPUs
+    run.
+    """
+    for i in bounded(descriptions.count, MAX_DOMAINS):
+        life = lives.table[i]
+        life.description = descriptions.table[i]
+        if life.begin():
+            while life.step() != Progress.DONE:
+                poll_interrupts()
+
+
+def shutdown_domain(domain: Domain, reason: ShutdownReason) -> None:
+    """A guest has turned itself off, or reset itself. It concerns that guest alone; who calls on its behalf goes on
+    to `leave`.
+    """
+    if not domain.shut_down(reason):
+        return
+    if reason == ShutdownReason.POWER_OFF:
+        info(f"d{domain.id} {domain.name}: powered off")
+    elif reason == ShutdownReason.REBOOT:
+        info(f"d{domain.id} {domain.name}: reset")
+    _end(domain, reason == ShutdownReason.REBOOT)
+
+
+def domain_crash(domain: Domain, message: Message) -> None:
+    """The end of a guest that did what it may not, with one line that says what."""
+    if domain.shut_down(ShutdownReason.CRASH):
+        error(message)
+        _end(domain, False)
+
+
+def _end(domain: Domain, again: bool) -> None:
+    for vcpu in Vcpus.of(domain):
+        pause(vcpu)
+    life = lives.find(domain)
+    if life is not None:
+        life.shut_down(again)
