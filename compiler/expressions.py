@@ -596,7 +596,12 @@ class Expressions(Lowering):
             raise self.refuse(node, f"index {index.const} of {kind.shown}")
         element = kind.element
         cost = max(1, owner.cost, index.cost)
-        text = f"{owner.text}[{index.text}]"
+        at = index.text
+        if index.const is None:
+            # clang's own check lets an address, and the target of an assignment in parentheses, be one beyond the end.
+            self.unit.helper("cx_index", "u64 cx_index(u64, u64)")
+            at = f"cx_index(<u64>{index.text}, {kind.length})"
+        text = f"{owner.text}[{at}]"
         if isinstance(element, t.Embedded):
             return Value(text, element.of, cost=cost, place=True)
         return Value(text, element, cost=cost)

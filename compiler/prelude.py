@@ -19,9 +19,15 @@ HELPERS = """\
 #define CX_GOTO(n) goto cx_##n
 #define CX_LABEL(n) cx_##n: (void)0
 #define CX_FAILED(error) __builtin_expect((error) != 0, 0)
-#define CX_INLINE static inline __attribute__((always_inline, unused))
+#define CX_INLINE static inline __attribute__((always_inline, nodebug, unused))
 CX_INLINE void cx_zero(void *object, u64 size) { __builtin_memset(object, 0, size); }
 CX_INLINE _Noreturn void cx_trap(void) { __builtin_trap(); }
+#ifdef __aarch64__
+#define CX_TRAP(kind) __asm__ volatile("brk %0" : : "i"(0x5500 + (kind)))
+#else
+#define CX_TRAP(kind) (void)0
+#endif
+CX_INLINE u64 cx_index(u64 index, u64 length) { if (index >= length) { CX_TRAP(18); __builtin_trap(); } return index; }
 CX_INLINE u64 cx_field(u64 value, u64 mask) { if (value > mask) __builtin_trap(); return value; }
 CX_INLINE text cx_text_at(u64 address, u64 length) { return (text){ (const char *)address, length }; }
 CX_INLINE u8 cx_text_byte(text s, u64 index) { if (index >= s.length) __builtin_trap(); return (u8)s.data[index]; }

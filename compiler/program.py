@@ -146,6 +146,16 @@ class Program:
         self.ordered.append(module)
         return module
 
+    def contract(self, name: str) -> Module | None:
+        """A substituted module as written: signatures that its substitute must have. It is no part of the program."""
+        path = self.root.joinpath(*name.split(".")).with_suffix(".py")
+        if not path.exists() or name not in self.target.substitutes:
+            return None
+        found = self.load_file(name, path)
+        del self.modules[name]
+        self.ordered.remove(found)
+        return found
+
     def allowed(self, module: Module, heading: str) -> bool:
         """Whether listed.toml lets a module use a heading's low-level words. Programs outside hv may use all."""
         return not module.name.startswith("hv.") or module.name in self.listed.get(heading, [])

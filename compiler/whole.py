@@ -106,6 +106,23 @@ class Compiler:
         for name, (interface, instance) in sorted(self.casts.items()):
             self.check_implementation(interface, instance)
         self.refuse_recursion()
+        for name in self.program.target.substitutes:
+            self.check_contract(name)
+
+    def check_contract(self, name: str) -> None:
+        """The module that stands for hv.arch has every function of the contract, with its signature."""
+        substitute = self.program.modules.get(self.program.target.substitutes[name])
+        contract = self.program.contract(name) if substitute is not None else None
+        if substitute is None or contract is None:
+            return
+        for wanted in contract.declarations:
+            found = self.program.look_up(substitute, wanted.name)
+            if found is None or not isinstance(found, type(wanted)):
+                raise substitute.refuse(1, f"`{wanted.name}` of {contract.shown}:{wanted.node.lineno} is missing")
+            if isinstance(wanted, FunctionDeclaration):
+                a, b = self.declarations.function(wanted), self.declarations.function(found)
+                if [p.type for p in a.parameters] != [p.type for p in b.parameters] or a.result is not b.result or a.raises != b.raises:
+                    raise b.module.refuse(b.node, f"`{wanted.name}` has another signature than {contract.shown}:{wanted.node.lineno}")
 
     def drain(self) -> None:
         while self.wanted or self.declarations.new_instances:
