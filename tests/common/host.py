@@ -1,4 +1,4 @@
-"""The host library as the tests of hv/common/lib and hv/common/kernel use it: cleared state, memory, text, and death in a child."""
+"""The host library as tests of hv/common use it: cleared state, memory, text, and death in a child."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Host:
             self.ffi.memmove(thing, bytes(self.ffi.sizeof(thing[0])), self.ffi.sizeof(thing[0]))
 
     def bytes(self, data: bytes | bytearray, room: int | None = None) -> Any:
-        """A `Bytes` over a copy of the data that ends where a sanitizer notices; its memory is kept as long as the object."""
+        """A `Bytes` over a copy of the data, which ends where a sanitizer notices a step beyond."""
         memory = self.ffi.new("unsigned char[]", bytes(data) if room is None else bytes(data).ljust(room, b"\0"))
         size = len(data) if room is None else room
         made = self.ffi.new(

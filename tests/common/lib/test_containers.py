@@ -36,7 +36,7 @@ def test_bitmap_answers_like_a_set(numbers, start):
     assert host().call(f"{BITMAP}count", bits) == len(numbers)
     assert bool(host().call(f"{BITMAP}is_empty", bits)) == (not numbers)
     assert [i for i in range(SIZE) if host().call(f"{BITMAP}test", bits, i)] == sorted(numbers)
-    above = [i for i in range(start, SIZE)]
+    above = range(start, SIZE)
     assert host().call(f"{BITMAP}first_set", bits, start) == min((i for i in above if i in numbers), default=SIZE)
     assert host().call(f"{BITMAP}first_clear", bits, start) == min((i for i in above if i not in numbers), default=SIZE)
 
