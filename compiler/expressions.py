@@ -27,9 +27,34 @@ ERRNO_NUMBERS: dict[str, int] = {
         ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY""".split(),
         start=1,
     )
-} | {"ENODATA": 61, "ETIME": 62, "EOVERFLOW": 75, "EILSEQ": 84, "EBADMSG": 74, "ENOTSOCK": 88, "EMSGSIZE": 90, "EOPNOTSUPP": 95, "EADDRINUSE": 98, "EADDRNOTAVAIL": 99, "ENOBUFS": 105, "EISCONN": 106, "ENOTCONN": 107, "ETIMEDOUT": 110, "ECONNREFUSED": 111}
+} | {
+    "ENODATA": 61,
+    "ETIME": 62,
+    "EOVERFLOW": 75,
+    "EILSEQ": 84,
+    "EBADMSG": 74,
+    "ENOTSOCK": 88,
+    "EMSGSIZE": 90,
+    "EOPNOTSUPP": 95,
+    "EADDRINUSE": 98,
+    "EADDRNOTAVAIL": 99,
+    "ENOBUFS": 105,
+    "EISCONN": 106,
+    "ENOTCONN": 107,
+    "ETIMEDOUT": 110,
+    "ECONNREFUSED": 111,
+}
 
-ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.FloorDiv: "//", ast.Mod: "%", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^"}
+ARITHMETIC = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+}
 COMPARISONS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 
 
@@ -37,10 +62,17 @@ class Expressions(Lowering):
     def expression(self, node: ast.expr, want: t.Type | None, storing: bool = False) -> Value:
         method = getattr(self, "x_" + type(node).__name__, None)
         if method is None:
-            raise self.refuse(node, f"{type(node).__name__} would create a Python object: the language has none at run time")
+            raise self.refuse(
+                node, f"{type(node).__name__} would create a Python object: the language has none at run time"
+            )
         value: Value = method(node, want)
         value.node = node
-        if not storing and isinstance(value.type, t.Nullable) and value.path is not None and (id(self.scope), value.path) in self.narrowed:
+        if (
+            not storing
+            and isinstance(value.type, t.Nullable)
+            and value.path is not None
+            and (id(self.scope), value.path) in self.narrowed
+        ):
             value.type = value.type.of
         return value
 
@@ -71,7 +103,9 @@ class Expressions(Lowering):
                 return self.message(node)
             return Value(self.unit.literal(value), t.STR, const=value)
         if isinstance(value, float):
-            raise self.refuse(node, "floating point: the hypervisor leaves those registers to the guests; use scaled integers")
+            raise self.refuse(
+                node, "floating point: the hypervisor leaves those registers to the guests; use scaled integers"
+            )
         raise self.refuse(node, f"{type(value).__name__} literals are not in the language")
 
     def x_JoinedStr(self, node: ast.JoinedStr, want: t.Type | None) -> Value:
@@ -167,7 +201,10 @@ class Expressions(Lowering):
         if isinstance(kind, t.Pointer) and node.attr == "address":
             return Value(f"<u64>{owner.text}", t.U64, cost=owner.cost)
         if isinstance(kind, t.Nullable):
-            raise self.refuse(node, f"`{ast.unparse(node.value)}` may be None here: test it first, `if {ast.unparse(node.value)} is None: …`")
+            raise self.refuse(
+                node,
+                f"`{ast.unparse(node.value)}` may be None here: test it first, `if {ast.unparse(node.value)} is None: …`",
+            )
         raise self.refuse(node, f"{kind.shown} has no `{node.attr}`")
 
     def class_attribute(self, node: ast.Attribute) -> Value | None:
@@ -244,12 +281,18 @@ class Expressions(Lowering):
             raise self.refuse(node, f"{owner.type.name} has no field `{node.attr}`")
         if owner.const is not None:
             n = (owner.const >> bits.low) & bits.mask
-            return Value("1" if n else "0", t.BOOL, const=bool(n)) if bits.type is t.BOOL else self.constant(bits.type, n)
+            return (
+                Value("1" if n else "0", t.BOOL, const=bool(n)) if bits.type is t.BOOL else self.constant(bits.type, n)
+            )
         text = f"(({owner.text} >> {bits.low}) & {self.number(bits.mask, base)})"
         if bits.type is t.BOOL:
             return Value(f"({text} != 0)", t.BOOL, cost=owner.cost)
         if isinstance(bits.type, t.EnumType):
-            return Value(f"{self.compiler.enum_check(self.unit, bits.type)}(<{bits.type.c}>{text})", bits.type, cost=max(owner.cost, 1))
+            return Value(
+                f"{self.compiler.enum_check(self.unit, bits.type)}(<{bits.type.c}>{text})",
+                bits.type,
+                cost=max(owner.cost, 1),
+            )
         return Value(f"<{bits.type.c}>{text}", bits.type, cost=owner.cost)
 
     # Operators
@@ -279,11 +322,22 @@ class Expressions(Lowering):
         a, b = self.pair(node, node.left, node.right, hint)
         if isinstance(a.type, t.Pointer) and isinstance(node.op, (ast.Add, ast.Sub)):
             self.unit.use_type(a.type)
-            return Value(f"({a.text} {ARITHMETIC[type(node.op)]} {self.coerce_integer(b, node).text})", a.type, cost=max(a.cost, b.cost))
-        if isinstance(a.type, t.EnumType) and a.type.flags and a.type is b.type and isinstance(node.op, (ast.BitOr, ast.BitAnd, ast.BitXor)):
+            return Value(
+                f"({a.text} {ARITHMETIC[type(node.op)]} {self.coerce_integer(b, node).text})",
+                a.type,
+                cost=max(a.cost, b.cost),
+            )
+        if (
+            isinstance(a.type, t.EnumType)
+            and a.type.flags
+            and a.type is b.type
+            and isinstance(node.op, (ast.BitOr, ast.BitAnd, ast.BitXor))
+        ):
             if a.const is not None and b.const is not None:
                 return self.constant(a.type, arithmetic(node.op, a.const, b.const))
-            return Value(f"<{a.type.c}>({a.text} {ARITHMETIC[type(node.op)]} {b.text})", a.type, cost=max(a.cost, b.cost))
+            return Value(
+                f"<{a.type.c}>({a.text} {ARITHMETIC[type(node.op)]} {b.text})", a.type, cost=max(a.cost, b.cost)
+            )
         kind = self.common_type(a, b, node)
         if a.const is not None and b.const is not None:
             if isinstance(node.op, (ast.FloorDiv, ast.Mod)) and b.const == 0:
@@ -312,18 +366,27 @@ class Expressions(Lowering):
             if not t.is_integer(value.type):
                 hint = ""
                 if isinstance(value.type, (t.EnumType, t.BitsType)):
-                    hint = f": write {value.type.base.key}({ast.unparse(value.node)})" if isinstance(value.type, t.EnumType) and value.node else ": use its .raw"
+                    hint = (
+                        f": write {value.type.base.key}({ast.unparse(value.node)})"
+                        if isinstance(value.type, t.EnumType) and value.node
+                        else ": use its .raw"
+                    )
                 raise self.refuse(node, f"{value.type.shown} is no integer here{hint}")
         if a.type is t.LITERAL and b.type is t.LITERAL:
             return t.LITERAL
         if isinstance(a.type, t.Kind) and isinstance(b.type, t.Kind) and a.type is not b.type:
-            raise self.refuse(node, f"{a.type.shown} and {b.type.shown} do not mix: convert one, for example {a.type.shown}(…)")
+            raise self.refuse(
+                node, f"{a.type.shown} and {b.type.shown} do not mix: convert one, for example {a.type.shown}(…)"
+            )
         left, right = t.base_of(a.type), t.base_of(b.type)
         if left is t.LITERAL:
             return right
         if right is t.LITERAL or left is right:
             return left
-        raise self.refuse(node, f"{a.type.shown} and {b.type.shown} in one operation: convert one, for example {left.key}(…) or truncate({right.key}, …)")
+        raise self.refuse(
+            node,
+            f"{a.type.shown} and {b.type.shown} in one operation: convert one, for example {left.key}(…) or truncate({right.key}, …)",
+        )
 
     def shift(self, node: ast.BinOp, hint: t.Type | None) -> Value:
         a, b = self.pair(node, node.left, node.right, hint)
@@ -333,7 +396,9 @@ class Expressions(Lowering):
             return Value(str(n), t.LITERAL, const=n)
         if a.type is t.LITERAL:
             if hint is None:
-                raise self.refuse(node, f"`{ast.unparse(node.left)} <<` needs a width: write u64({ast.unparse(node.left)})")
+                raise self.refuse(
+                    node, f"`{ast.unparse(node.left)} <<` needs a width: write u64({ast.unparse(node.left)})"
+                )
             a = self.coerce(a, hint, node)
         kind = t.base_of(a.type)
         if not isinstance(kind, t.Int):
@@ -376,7 +441,9 @@ class Expressions(Lowering):
                 all_members |= n
             if value.const is not None:
                 return self.constant(value.type, all_members & ~value.const)
-            return Value(f"<{value.type.c}>(~{value.text} & {self.number(all_members, value.type)})", value.type, cost=value.cost)
+            return Value(
+                f"<{value.type.c}>(~{value.text} & {self.number(all_members, value.type)})", value.type, cost=value.cost
+            )
         kind = t.base_of(value.type)
         if kind is t.LITERAL:
             n = ~value.const if invert else -value.const
@@ -422,7 +489,11 @@ class Expressions(Lowering):
         if not any(lines for lines, _ in parts[1:]):
             if len(parts) == 1:
                 return parts[0][1]
-            return Value("(" + f" {word} ".join(f"({v.text})" for _, v in parts) + ")", t.BOOL, cost=max(v.cost for _, v in parts))
+            return Value(
+                "(" + f" {word} ".join(f"({v.text})" for _, v in parts) + ")",
+                t.BOOL,
+                cost=max(v.cost for _, v in parts),
+            )
         result = self.temporary(t.BOOL)
         self.emit(f"{result} = {parts[0][1].text}")
         for extra, (lines, value) in enumerate(parts[1:], start=1):
@@ -448,7 +519,9 @@ class Expressions(Lowering):
         del self.lines[start:]
         self.narrowed = set(saved)
         self.narrow(no)
-        b = self.expression(node.orelse, want if want is not None else a.type if a.type not in (t.LITERAL, t.NULL) else None)
+        b = self.expression(
+            node.orelse, want if want is not None else a.type if a.type not in (t.LITERAL, t.NULL) else None
+        )
         b_lines = self.lines[start:]
         del self.lines[start:]
         self.narrowed = saved
@@ -519,7 +592,11 @@ class Expressions(Lowering):
                     return self.truth(compare_numbers(op, a.const, b.const))
                 return Value(f"({a.text} {sign} {b.text})", t.BOOL, cost=cost)
         if not t.is_integer(a.type) or not t.is_integer(b.type):
-            way = "references compare with `is`" if isinstance(a.type, (t.ClassType, t.Nullable, t.ProtocolType)) else f"{a.type.shown} and {b.type.shown} cannot be compared"
+            way = (
+                "references compare with `is`"
+                if isinstance(a.type, (t.ClassType, t.Nullable, t.ProtocolType))
+                else f"{a.type.shown} and {b.type.shown} cannot be compared"
+            )
             raise self.refuse(node, way)
         kind = self.common_type(a, b, node)
         if a.const is not None and b.const is not None:
@@ -543,7 +620,9 @@ class Expressions(Lowering):
             elif isinstance(inner, t.ProtocolType):
                 self.unit.use_interface(inner)
                 texts.append(f"{self.spill(value).text}.object")
-            elif isinstance(inner, (t.ClassType, t.Function, t.Pointer)) and not (isinstance(inner, t.ClassType) and inner.by_value):
+            elif isinstance(inner, (t.ClassType, t.Function, t.Pointer)) and not (
+                isinstance(inner, t.ClassType) and inner.by_value
+            ):
                 texts.append(f"<void*>{self.reference(value, node).text}")
             else:
                 raise self.refuse(node, f"`is` compares references; {value.type.shown} compares with `==`")
@@ -570,7 +649,9 @@ class Expressions(Lowering):
                 a = self.coerce(self.expression(left, method.parameters[0].type), method.parameters[0].type, node)
                 found = self.invoke(method, self.reference(b, node), [a], node)
                 return Value(found.text if wanted else f"(not {found.text})", t.BOOL, cost=2)
-        raise self.refuse(node, f"`in` takes alternatives in parentheses, flags, or a class with `__contains__`, not {b.type.shown}")
+        raise self.refuse(
+            node, f"`in` takes alternatives in parentheses, flags, or a class with `__contains__`, not {b.type.shown}"
+        )
 
     # Elements
 

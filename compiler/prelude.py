@@ -91,9 +91,13 @@ def conversions() -> list[str]:
             if source.low < target.low:
                 tests.append("x < 0" if target.low == 0 else f"x < ({target.low}{'L' if source.bits == 64 else ''})")
             if source.high > target.high:
-                tests.append(f"x > {target.high}{'UL' if not source.signed and source.bits == 64 else 'L' if source.bits == 64 else ''}")
+                tests.append(
+                    f"x > {target.high}{'UL' if not source.signed and source.bits == 64 else 'L' if source.bits == 64 else ''}"
+                )
             name = f"cx_{target.key}_of_{source.key}"
-            lines.append(f"CX_INLINE {target.key} {name}({source.key} x) {{ if ({' || '.join(tests)}) __builtin_trap(); return ({target.key})x; }}")
+            lines.append(
+                f"CX_INLINE {target.key} {name}({source.key} x) {{ if ({' || '.join(tests)}) __builtin_trap(); return ({target.key})x; }}"
+            )
     return lines
 
 
@@ -102,18 +106,30 @@ def bit_words() -> list[str]:
     for kind in DISTINCT:
         bits = kind.bits
         if kind.signed:
-            lines.append(f"CX_INLINE {kind.key} cx_shl_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})((u64)x << n); }}")
+            lines.append(
+                f"CX_INLINE {kind.key} cx_shl_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})((u64)x << n); }}"
+            )
         elif bits < 32:
-            lines.append(f"CX_INLINE {kind.key} cx_shl_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})((u32)x << n); }}")
+            lines.append(
+                f"CX_INLINE {kind.key} cx_shl_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})((u32)x << n); }}"
+            )
         if bits < 32:
-            lines.append(f"CX_INLINE {kind.key} cx_shr_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})(x >> n); }}")
+            lines.append(
+                f"CX_INLINE {kind.key} cx_shr_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})(x >> n); }}"
+            )
         if not kind.signed:
             wide = bits == 64
             suffix, c = ("l", "u64") if wide else ("", "u32")
             extra = f" - {32 - bits}" if bits < 32 else ""
-            lines.append(f"CX_INLINE u32 cx_leading_zeros_{kind.key}({kind.key} x) {{ return (u32)__builtin_clz{suffix}(({c})x){extra}; }}")
-            lines.append(f"CX_INLINE u32 cx_trailing_zeros_{kind.key}({kind.key} x) {{ return (u32)__builtin_ctz{suffix}(({c})x); }}")
-            lines.append(f"CX_INLINE u32 cx_popcount_{kind.key}({kind.key} x) {{ return (u32)__builtin_popcount{suffix}(({c})x); }}")
+            lines.append(
+                f"CX_INLINE u32 cx_leading_zeros_{kind.key}({kind.key} x) {{ return (u32)__builtin_clz{suffix}(({c})x){extra}; }}"
+            )
+            lines.append(
+                f"CX_INLINE u32 cx_trailing_zeros_{kind.key}({kind.key} x) {{ return (u32)__builtin_ctz{suffix}(({c})x); }}"
+            )
+            lines.append(
+                f"CX_INLINE u32 cx_popcount_{kind.key}({kind.key} x) {{ return (u32)__builtin_popcount{suffix}(({c})x); }}"
+            )
             swap = f"__builtin_bswap{bits}(x)" if bits > 8 else "x"
             lines.append(f"CX_INLINE {kind.key} cx_byteswap_{kind.key}({kind.key} x) {{ return {swap}; }}")
     return lines

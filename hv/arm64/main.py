@@ -28,7 +28,11 @@ from hv.common.lib.fdt import HEADER_SIZE, Node
 from hv.common.lib.span import Bytes
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
+from hv.config import CONFIG_DEBUG
 from hv.lang import Errno, Final, Never, attach_percpu, export, raises, u32, u64, unbounded
+
+if CONFIG_DEBUG:
+    from hv.arm64.crash import crash_if_asked
 
 VERSION: Final = "0.1"
 
@@ -70,6 +74,8 @@ def initialise() -> None:
     start_this_cpu()
     mark_online()
     start_cpus()
+    if CONFIG_DEBUG:
+        crash_if_asked()
     idle()
 
 

@@ -1,0 +1,65 @@
+"""Faults on purpose, in debug builds: `crash=KIND` on the command line makes one when the machine is up.
+
+They show what a panic looks like, and let tests see that each kind of fault is caught.
+"""
+
+from hv.arm64.layout import DIRECT_MAP, IMAGE, STACK_SIZE
+from hv.common.kernel.options import options
+from hv.common.kernel.panic import panic
+from hv.lang import Callable, Final, array, ptr, u8, u64
+
+UNMAPPED: Final[u64] = DIRECT_MAP - 8
+
+asked: str = ""
+
+
+class Table:
+    entries: array[u64, 4]
+
+
+class TooLarge:
+    bytes: array[u8, STACK_SIZE]
+
+
+class Indirect:
+    """Keeps the large frame out of the caller's."""
+
+    call: Callable[[], None]
+
+
+table: Final = Table()
+deep: Final = Indirect()
+
+
+@options.entry(name="crash")
+def crash(text: str) -> bool:
+    global asked
+    asked = text
+    deep.call = fill_stack
+    return text in ("assert", "index", "null", "read", "write", "overflow", "range", "panic")
+
+
+def crash_if_asked() -> None:
+    if asked == "assert":
+        assert table.entries[0] == 1, "an assertion on purpose"
+    if asked == "index":
+        table.entries[4 + table.entries[0]] = 1
+    if asked == "null":
+        ptr[Table](table.entries[0]).ref().entries[0] = 1
+    if asked == "read":
+        table.entries[0] = ptr[u64](UNMAPPED)[0]
+    if asked == "write":
+        ptr[u64](IMAGE)[0] = 0
+    if asked == "overflow":
+        deep.call()
+    if asked == "range":
+        table.entries[0] = u64(u8(table.entries[0] + 256))
+    if asked == "panic":
+        panic("on purpose")
+
+
+def fill_stack() -> None:
+    large = TooLarge()
+    for i in range(STACK_SIZE):
+        large.bytes[i] = u8(i & 0xFF)
+    table.entries[0] = u64(large.bytes[table.entries[0]])
