@@ -63,7 +63,7 @@ class Object:
     @classmethod
     def __stored__(cls) -> Any:
         """What a field or element of this class starts as: an object inside its owner, or a null reference."""
-        if cls.__shape__ == "plain":
+        if cls.__shape__ in ("plain", "protocol"):
             return None
         made = object.__new__(cls)
         made._clear()
@@ -106,6 +106,11 @@ class Generic(Object):
 
 class Protocol(Object):
     """An interface. An object of a class that implements it is accepted where it is asked for."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__env__" not in vars(cls):
+            cls.__shape__ = "protocol" if Protocol in cls.__bases__ else "plain"
 
 
 def value(cls: type[Object]) -> type[Object]:

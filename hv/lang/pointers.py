@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from hv.lang.arrays import ArrayKind, array
 from hv.lang.atomics import Atomic
 from hv.lang.bits import Bits
-from hv.lang.classes import Object, Protocol
+from hv.lang.classes import Object
 from hv.lang.enums import base_of
 from hv.lang.ints import Integer, u8, u64
 from hv.lang.kinds import Const, Embedded, Nullable, into
@@ -19,6 +19,8 @@ from hv.lang.trap import Mismatch, Trap
 from hv.lang.words import decoded
 
 POINTER = (8, 8)
+INTERFACE = (16, 8)
+TEXT = (16, 8)
 
 
 def size_of(kind: Any) -> Any:
@@ -36,7 +38,7 @@ def _stored(kind: Any) -> tuple[int, int]:
     if isinstance(kind, Embedded):
         return _layout(kind.of)
     if isinstance(kind, Nullable):
-        return _stored(kind.of)
+        return INTERFACE if getattr(kind.of, "__shape__", "") == "protocol" else POINTER
     if isinstance(kind, type):
         if issubclass(kind, Atomic):
             return _stored(kind.of)
@@ -48,10 +50,10 @@ def _stored(kind: Any) -> tuple[int, int]:
             return kind.bits // 8, kind.bits // 8
         if kind is bool:
             return 1, 1
-        if issubclass(kind, str) or Protocol in kind.__bases__:
-            return 16, 8
+        if issubclass(kind, str):
+            return TEXT
         if issubclass(kind, Object) and kind.__shape__ != "plain":
-            return _layout(kind)
+            return INTERFACE if kind.__shape__ == "protocol" else _layout(kind)
     return POINTER
 
 
