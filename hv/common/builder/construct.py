@@ -18,7 +18,7 @@ from hv.common.kernel.cpus import online
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.fdt_writer import FdtWriter
 from hv.common.lib.span import Bytes
-from hv.common.mm.domain_memory import DomainMemory
+from hv.common.model.memory import DomainMemory
 from hv.common.mm.frames import frames
 from hv.common.mm.guest_copy import copy_to_guest
 from hv.common.mm.heap import MAX_ORDER, heap, largest_block

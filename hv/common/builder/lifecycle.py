@@ -10,7 +10,7 @@ from hv.common.builder.construct import Construction
 from hv.common.builder.description import Description, descriptions
 from hv.common.kernel.log import error, info
 from hv.common.kernel.work import Progress, Task, Work
-from hv.common.mm.domain_memory import DomainMemory
+from hv.common.model.memory import DomainMemory
 from hv.common.model.domain import MAX_DOMAINS, Domain, DomainState, ShutdownReason, domains
 from hv.common.model.vcpu import Vcpus
 from hv.common.sched.core import has_stopped, pause, remove_vcpu

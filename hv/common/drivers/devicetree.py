@@ -1,8 +1,6 @@
-"""What the machine's device tree says that is the same for every board: console, memory, what is reserved, boot
-modules, CPUs.
+"""What the machine's device tree says that is the same for every board: console, memory, what is reserved, CPUs.
 
-Sources: Devicetree Specification 0.4, chapter 3 (memory, reserved-memory, chosen, cpus); for modules the multiboot
-binding of Xen, docs/misc/arm/device-tree/booting.txt.
+Source: Devicetree Specification 0.4, chapter 3 (memory, reserved-memory, chosen, cpus).
 """
 
 from hv.common.lib.fdt import Fdt, Node
@@ -55,14 +53,9 @@ def add_memory() -> None:
 
 @raises
 def reserve_memory() -> None:
-    """Tells it what in RAM is taken: /memreserve/, /reserved-memory, and boot modules. EINVAL: malformed. ENOSPC: too
-    many ranges."""
+    """Tells it what in RAM is taken: /memreserve/ and /reserved-memory. EINVAL: malformed. ENOSPC: too many ranges."""
     for entry in tree.reservations():
         early.reserve(Paddr(entry.start), Paddr(entry.start + entry.size))
-    for node in tree.nodes():
-        if is_module(node):
-            module = node.reg(0)
-            early.reserve(Paddr(module.start), Paddr(module.start + module.size))
     try:
         parent = tree.find("/reserved-memory")
     except Errno:
@@ -81,15 +74,3 @@ def is_memory(node: Node) -> bool:
 
 def is_cpu(node: Node) -> bool:
     return node.property("device_type").lists("cpu")
-
-
-def is_module(node: Node) -> bool:
-    """A kernel, ramdisk or tree that the boot loader has put into memory."""
-    kind = node.property("compatible")
-    return (
-        kind.lists("multiboot,module")
-        or kind.lists("xen,multiboot-module")
-        or kind.lists("multiboot,kernel")
-        or kind.lists("multiboot,ramdisk")
-        or kind.lists("multiboot,device-tree")
-    )
