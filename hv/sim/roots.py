@@ -1,6 +1,9 @@
 """What the host library holds: importing a module here brings it and all that it uses into the library for the tests."""
 
+from hv.arm64 import guest_nodes
+from hv.common.builder import dom0less, lifecycle
 from hv.common.kernel import cmdline, console_input, crosscall, keys, log, panic, softirq, spinlock, symbols, timer
 from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, walkers
-from hv.sim import arch, console, fixtures, interrupts, machine, samples, walker
+from hv.common.sched import core
+from hv.sim import arch, console, fixtures, interrupts, machine, samples, vcpus, walker

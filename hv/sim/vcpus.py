@@ -1,0 +1,115 @@
+"""vCPUs on the simulated machine: which CPU has whose registers, and interrupts that tests send."""
+
+from hv.arch import cpu_id, direct_address
+from hv.common.builder.lifecycle import domain_crash
+from hv.common.drivers.devicetree import tree
+from hv.common.lib.bitmap import Bitmap
+from hv.common.lib.span import Bytes
+from hv.common.mm.types import DomId, Paddr
+from hv.common.model.domain import Domain, DomainConfig, Privilege, domains
+from hv.common.model.vcpu import CPU_WORDS, Vcpu, VcpuMachine, Vcpus, architecture
+from hv.common.sched.core import add_vcpu, wake
+from hv.lang import Errno, Extension, Final, Never, PerCpu, raises, u16, u32, u64
+from hv.sim import machine
+
+
+class SimulatedVcpu(Extension[Vcpu]):
+    loaded_on: u32  # one more than the CPU that has its registers; 0: they are saved
+    interrupt: bool
+    entry: u64
+    argument: u64
+    loads: u32
+
+
+class Registers(PerCpu):
+    owner: Vcpu | None
+
+
+class SimulatedVcpus(VcpuMachine):
+    def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
+        state = SimulatedVcpu.of(vcpu)
+        assert state.loaded_on == 0, "a vCPU is started whose registers are in use"
+        state.entry = entry
+        state.argument = argument
+        state.interrupt = False
+
+    def load(self, vcpu: Vcpu) -> None:
+        state = SimulatedVcpu.of(vcpu)
+        assert state.loaded_on == 0 and Registers.this().owner is None, "registers are loaded over others"
+        state.loaded_on = cpu_id() + 1
+        state.loads += 1
+        Registers.this().owner = vcpu
+
+    def save(self, vcpu: Vcpu) -> None:
+        state = SimulatedVcpu.of(vcpu)
+        assert state.loaded_on == cpu_id() + 1 and Registers.this().owner is vcpu, "foreign registers are saved"
+        state.loaded_on = 0
+        Registers.this().owner = None
+
+    def has_interrupt(self, vcpu: Vcpu) -> bool:
+        return SimulatedVcpu.of(vcpu).interrupt
+
+    def enter(self, vcpu: Vcpu) -> Never:
+        machine.end(ENTERED)
+
+
+ENTERED: Final = 67
+
+simulated_vcpus: Final = SimulatedVcpus()
+
+
+def use_simulated_vcpus() -> None:
+    architecture.vcpus = simulated_vcpus
+
+
+def interrupt(vcpu: Vcpu) -> None:
+    SimulatedVcpu.of(vcpu).interrupt = True
+    wake(vcpu)
+
+
+def take_interrupt(vcpu: Vcpu) -> None:
+    SimulatedVcpu.of(vcpu).interrupt = False
+
+
+def loaded_on(vcpu: Vcpu) -> u32:
+    return SimulatedVcpu.of(vcpu).loaded_on
+
+
+def entry_of(vcpu: Vcpu) -> u64:
+    return SimulatedVcpu.of(vcpu).entry
+
+
+def argument_of(vcpu: Vcpu) -> u64:
+    return SimulatedVcpu.of(vcpu).argument
+
+
+def load_tree(address: u64, length: u64) -> None:
+    """The device tree at a simulated physical address is the machine's. One that is malformed ends the process."""
+    try:
+        tree.init(Bytes(direct_address(Paddr(address)), length))
+    except Errno:
+        machine.end(machine.HALTED)
+
+
+@raises
+def make_domain(id: u16, vcpus: u32) -> Domain:
+    """A domain without memory, in the state BUILDING."""
+    return domains.create(
+        DomId(id), DomainConfig(name="test", frames=0, vcpus=vcpus, uart=False, privileges=Privilege(0))
+    )
+
+
+@raises
+def make_vcpu(domain: Domain, cpus: u64) -> Vcpu:
+    """Its next vCPU, down; the bits say on which CPUs it may run."""
+    affinity = Bitmap[CPU_WORDS]()
+    affinity.words[0] = cpus
+    return add_vcpu(domain, Vcpus.of(domain).count, affinity)
+
+
+def vcpu_of(domain: Domain, id: u32) -> Vcpu | None:
+    return Vcpus.of(domain).find(id)
+
+
+def crash(domain: Domain) -> None:
+    domain_crash(domain, f"d{domain.id} {domain.name}: crashes in a test")
