@@ -16,15 +16,23 @@ GUESTS = ROOT / "qemu-tests" / "guests"
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m compiler", description="The compiler of the restricted Python (docs/language.md).")
+    parser = argparse.ArgumentParser(
+        prog="python -m compiler", description="The compiler of the restricted Python (docs/language.md)."
+    )
     parser.add_argument(
         "action",
         choices=["check", "emit", "image", "guest", "host"],
         help="check: type and lower; emit: write C; image: the hypervisor's image; guest: a unikernel's; host: the library for tests",
     )
     parser.add_argument("--target", choices=sorted(driver.TARGETS), default="arm64")
-    parser.add_argument("--config", type=Path, help="a defconfig; without one kconfig/arm64_virt_defconfig (host_defconfig for the host)")
-    parser.add_argument("--root", action="append", default=[], help="a module to start from, such as hv.arm64.main; may be repeated")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="a defconfig; without one kconfig/arm64_virt_defconfig (host_defconfig for the host)",
+    )
+    parser.add_argument(
+        "--root", action="append", default=[], help="a module to start from, such as hv.arm64.main; may be repeated"
+    )
     parser.add_argument("--name", default="hello", help="of the unikernel")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "emit")
     parser.add_argument("--product", type=Path, help="where the image or library goes besides the output directory")
@@ -40,9 +48,17 @@ def act(options: argparse.Namespace) -> None:
         inputs = [*(ROOT / "hv").rglob("*.py"), *(ROOT / "hv").glob("*.toml")]
     else:
         target = driver.TARGETS["arm64-guest" if options.action == "guest" else options.target]
-        config = host_configuration() if target.hosted and not options.config else configuration(options.config or ROOT / "kconfig" / "arm64_virt_defconfig")
+        config = (
+            host_configuration()
+            if target.hosted and not options.config
+            else configuration(options.config or ROOT / "kconfig" / "arm64_virt_defconfig")
+        )
         program = Program(ROOT, target, config)
-        roots = [f"qemu-tests.guests.{options.name}"] if options.action == "guest" else options.root or [driver.ROOTS[target.name]]
+        roots = (
+            [f"qemu-tests.guests.{options.name}"]
+            if options.action == "guest"
+            else options.root or [driver.ROOTS[target.name]]
+        )
         for root in roots:
             program.load(root)
         compiler = driver.front_end(program)

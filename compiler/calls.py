@@ -61,7 +61,9 @@ class Calls(Lowering):
             if method is not None and method.static:
                 return method, None
             return None
-        if isinstance(node.value, (ast.Name, ast.Attribute)) and not isinstance(self.class_or_module(node.value), (VariableDeclaration, type(None))):
+        if isinstance(node.value, (ast.Name, ast.Attribute)) and not isinstance(
+            self.class_or_module(node.value), (VariableDeclaration, type(None))
+        ):
             return None
         me = self.expression(node.value, None)
         if isinstance(me.type, t.ClassType):
@@ -74,7 +76,13 @@ class Calls(Lowering):
     before_dot: Value | None = None  # what `callee` evaluated in vain, for the call that follows
 
     def is_generic(self, found: FunctionDeclaration) -> bool:
-        names = {n.id for a in found.node.args.args if a.annotation is not None for n in ast.walk(a.annotation) if isinstance(n, ast.Name)}
+        names = {
+            n.id
+            for a in found.node.args.args
+            if a.annotation is not None
+            for n in ast.walk(a.annotation)
+            if isinstance(n, ast.Name)
+        }
         look_up = self.compiler.program.look_up
         return any(self.compiler.declarations.type_variable(look_up(found.module, n)) is not False for n in names)
 
@@ -86,12 +94,20 @@ class Calls(Lowering):
             if isinstance(found, ClassDeclaration) and declarations.enum_of(found) is None:
                 return declarations.instance_for(found, node.slice, node, self.module, self.scope.environment)
             return None
-        if isinstance(node, ast.Name) and isinstance(self.scope.environment.get(node.id), t.ClassType) and node.id not in self.scope.names:
+        if (
+            isinstance(node, ast.Name)
+            and isinstance(self.scope.environment.get(node.id), t.ClassType)
+            and node.id not in self.scope.names
+        ):
             return self.scope.environment[node.id].instance  # type: ignore[no-any-return]
         if not isinstance(node, (ast.Name, ast.Attribute)):
             return None
         found = self.class_or_module(node)
-        if isinstance(found, ClassDeclaration) and declarations.enum_of(found) is None and not declarations.info(found).parameters:
+        if (
+            isinstance(found, ClassDeclaration)
+            and declarations.enum_of(found) is None
+            and not declarations.info(found).parameters
+        ):
             return declarations.instance(declarations.info(found), ())
         return None
 
@@ -127,9 +143,17 @@ class Calls(Lowering):
 
     def match_arguments(self, function: FunctionInstance, node: ast.Call) -> list[Value]:
         """The arguments in the order of the parameters, evaluated in the order written."""
-        return self.arguments_for([(p.name, p.type, p.default) for p in function.parameters], node, function.node.name, function)
+        return self.arguments_for(
+            [(p.name, p.type, p.default) for p in function.parameters], node, function.node.name, function
+        )
 
-    def arguments_for(self, parameters: list[tuple[str, t.Type, ast.expr | None]], node: ast.Call, name: str, function: FunctionInstance | None) -> list[Value]:
+    def arguments_for(
+        self,
+        parameters: list[tuple[str, t.Type, ast.expr | None]],
+        node: ast.Call,
+        name: str,
+        function: FunctionInstance | None,
+    ) -> list[Value]:
         given: dict[str, ast.expr] = {}
         if len(node.args) > len(parameters):
             raise self.refuse(node, f"`{name}` takes {len(parameters)} arguments, not {len(node.args)}")
@@ -247,7 +271,10 @@ class Calls(Lowering):
                 raise self.refuse(node, "only a pointer to a class has a reference: use p[0]")
             return Value(me.text, kind.of, cost=me.cost)
         if isinstance(kind, t.Nullable):
-            raise self.refuse(node, f"`{ast.unparse(func.value)}` may be None here: test it first, `if {ast.unparse(func.value)} is None: …`")
+            raise self.refuse(
+                node,
+                f"`{ast.unparse(func.value)}` may be None here: test it first, `if {ast.unparse(func.value)} is None: …`",
+            )
         if isinstance(kind, t.ClassType):
             if func.attr in kind.instance.fields:
                 return self.call_value(self.field(me, func, None), node)
@@ -259,7 +286,9 @@ class Calls(Lowering):
             raise self.refuse(node, f"`{ast.unparse(node.func)}` may be None here: test it first")
         if not isinstance(value.type, t.Function):
             raise self.refuse(node, f"{value.type.shown} cannot be called")
-        parameters: list[tuple[str, t.Type, ast.expr | None]] = [(f"argument {i + 1}", p, None) for i, p in enumerate(value.type.parameters)]
+        parameters: list[tuple[str, t.Type, ast.expr | None]] = [
+            (f"argument {i + 1}", p, None) for i, p in enumerate(value.type.parameters)
+        ]
         arguments = self.arguments_for(parameters, node, ast.unparse(node.func), None)
         self.compiler.note_indirect_call(self.function, value.type, self.registry_field(node.func))
         self.unit.use_type(value.type)
@@ -274,7 +303,11 @@ class Calls(Lowering):
         """The entry class and field of `entry.handler(…)`: only what registries hold can be called there."""
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             local = self.scope.names.get(node.value.id)
-            if local is not None and isinstance(local.type, t.ClassType) and self.compiler.globals.is_entry(local.type.instance):
+            if (
+                local is not None
+                and isinstance(local.type, t.ClassType)
+                and self.compiler.globals.is_entry(local.type.instance)
+            ):
                 return local.type.instance, node.attr
         return None
 
@@ -303,7 +336,9 @@ class Calls(Lowering):
             inner = pattern.slice.elts if isinstance(pattern.slice, ast.Tuple) else [pattern.slice]
             for node, argument in zip(inner, kind.instance.arguments, strict=False):
                 if isinstance(node, ast.Name):
-                    bound = self.compiler.declarations.type_variable(self.compiler.program.look_up(found.module, node.id))
+                    bound = self.compiler.declarations.type_variable(
+                        self.compiler.program.look_up(found.module, node.id)
+                    )
                     if bound is not False:
                         env.setdefault(node.id, argument)
 
@@ -311,7 +346,10 @@ class Calls(Lowering):
 
     def make_record(self, made: ClassInstance, node: ast.Call) -> Value:
         if not made.info.by_value:
-            raise self.refuse(node, f"`{made.shown}()` makes an object: `name = {made.shown}()` puts one on the stack; pools and module variables hold others")
+            raise self.refuse(
+                node,
+                f"`{made.shown}()` makes an object: `name = {made.shown}()` puts one on the stack; pools and module variables hold others",
+            )
         self.compiler.globals.made_records.add(made)
         fields = [(name, kind) for name, kind in made.fields.items() if not isinstance(kind, t.ConstType)]
         parameters: list[tuple[str, t.Type, ast.expr | None]] = [(name, kind, None) for name, kind in fields]
@@ -367,7 +405,11 @@ class Calls(Lowering):
             value = self.reference(value, node)
             return Value(value.text, want, cost=value.cost, path=value.path)
         interface = want.of if isinstance(want, t.Nullable) else want
-        if isinstance(interface, t.ProtocolType) and isinstance(kind, t.ClassType) and any(p is interface.instance for p in kind.instance.protocols):
+        if (
+            isinstance(interface, t.ProtocolType)
+            and isinstance(kind, t.ClassType)
+            and any(p is interface.instance for p in kind.instance.protocols)
+        ):
             me = self.reference(value, node)
             name = self.unit.interface_cast(interface, kind.instance)
             return self.spill(Value(f"{name}({me.text})", want, cost=2))
@@ -379,7 +421,11 @@ class Calls(Lowering):
         if isinstance(kind, t.Nullable) and kind.of is want:
             way = ": it may be None; test it first"
         elif t.is_integer(kind) and isinstance(want, (t.Int, t.Kind)):
-            way = f": write {want.shown}(…)" + (f" or truncate({want.shown}, …)" if isinstance(want, t.Int) and isinstance(t.base_of(kind), t.Int) and t.base_of(kind).bits > want.bits else "")  # type: ignore[union-attr]
+            way = f": write {want.shown}(…)" + (
+                f" or truncate({want.shown}, …)"
+                if isinstance(want, t.Int) and isinstance(t.base_of(kind), t.Int) and t.base_of(kind).bits > want.bits
+                else ""
+            )  # type: ignore[union-attr]
         elif want is t.BOOL:
             way = ": write a comparison, such as `!= 0` or `is not None`"
         raise self.refuse(node, f"{kind.shown} where {want.shown} is wanted{way}")
@@ -417,8 +463,12 @@ class Calls(Lowering):
             if not t.is_integer(value.type):
                 raise self.refuse(node, f"{value.type.shown} does not convert to {kind.shown}")
             if value.type is not t.LITERAL and t.base_of(value.type) is not kind.base:
-                raise self.refuse(node, f"{value.type.shown} is not {kind.base.key}: write {kind.shown}({kind.base.key}(…))")
-            value = self.coerce(Value(value.text, t.base_of(value.type), const=value.const, cost=value.cost), kind.base, node)
+                raise self.refuse(
+                    node, f"{value.type.shown} is not {kind.base.key}: write {kind.shown}({kind.base.key}(…))"
+                )
+            value = self.coerce(
+                Value(value.text, t.base_of(value.type), const=value.const, cost=value.cost), kind.base, node
+            )
             return Value(value.text, kind, const=value.const, cost=value.cost)
         if isinstance(kind, t.EnumType):
             value = self.expression(node.args[0], kind.base)
@@ -450,7 +500,10 @@ class Calls(Lowering):
             assert keyword.arg is not None
             bits = kind.fields.get(keyword.arg)
             if bits is None or keyword.arg in seen:
-                raise self.refuse(node, f"{kind.name} has no field `{keyword.arg}`" if bits is None else f"`{keyword.arg}` is given twice")
+                raise self.refuse(
+                    node,
+                    f"{kind.name} has no field `{keyword.arg}`" if bits is None else f"`{keyword.arg}` is given twice",
+                )
             seen.add(keyword.arg)
             value = self.spill(self.coerce(self.expression(keyword.value, bits.type), bits.type, keyword.value))
             if value.const is not None:
@@ -473,7 +526,11 @@ class Calls(Lowering):
             return self.number(int(value.const) << bits.low, kind.base)
         text = f"<{kind.c}>{value.text}"
         base = bits.type.base if isinstance(bits.type, (t.EnumType, t.Kind)) else bits.type
-        fits = bits.type is t.BOOL or (isinstance(base, t.Int) and base.high <= bits.mask) or (isinstance(bits.type, t.EnumType) and max(bits.type.members.values(), default=0) <= bits.mask)
+        fits = (
+            bits.type is t.BOOL
+            or (isinstance(base, t.Int) and base.high <= bits.mask)
+            or (isinstance(bits.type, t.EnumType) and max(bits.type.members.values(), default=0) <= bits.mask)
+        )
         if not fits:
             self.unit.helper("cx_field", "u64 cx_field(u64, u64)")
             text = f"<{kind.c}>cx_field({text}, {self.number(bits.mask, t.U64)})"
@@ -483,7 +540,11 @@ class Calls(Lowering):
 def is_struct(kind: t.Type) -> bool:
     """Whether C passes the type as a structure."""
     inner = kind.of if isinstance(kind, t.Nullable) else kind
-    return kind in (t.STR, t.MESSAGE) or isinstance(inner, t.ProtocolType) or (isinstance(inner, t.ClassType) and inner.by_value)
+    return (
+        kind in (t.STR, t.MESSAGE)
+        or isinstance(inner, t.ProtocolType)
+        or (isinstance(inner, t.ClassType) and inner.by_value)
+    )
 
 
 __all__ = ["Calls", "ModuleReference", "is_struct"]

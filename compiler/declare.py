@@ -214,9 +214,13 @@ class Declarations:
         return None
 
     def _nullable(self, inner: t.Type, module: Module, node: ast.expr) -> t.Type:
-        if isinstance(inner, (t.ClassType, t.ProtocolType, t.Function, t.Pointer)) and not (isinstance(inner, t.ClassType) and inner.by_value):
+        if isinstance(inner, (t.ClassType, t.ProtocolType, t.Function, t.Pointer)) and not (
+            isinstance(inner, t.ClassType) and inner.by_value
+        ):
             return t.intern(t.Nullable(inner))
-        raise module.refuse(node, f"`{inner.shown} | None`: only references may be null; give a record a field that says so")
+        raise module.refuse(
+            node, f"`{inner.shown} | None`: only references may be null; give a record a field that says so"
+        )
 
     def _named_type(self, name: str, node: ast.expr, module: Module, env: Environment) -> Any:
         if name in env:
@@ -225,7 +229,9 @@ class Declarations:
         if isinstance(found, Builtin):
             if found.name in t.INTS:
                 return t.INTS[found.name]
-            simple = {"bool": t.BOOL, "str": t.STR, "Message": t.MESSAGE, "Never": t.NEVER, "Errno": t.ERRNO}.get(found.name)
+            simple = {"bool": t.BOOL, "str": t.STR, "Message": t.MESSAGE, "Never": t.NEVER, "Errno": t.ERRNO}.get(
+                found.name
+            )
             if simple is not None:
                 return simple
             if found.name == "int":
@@ -259,13 +265,19 @@ class Declarations:
             return self.functions[key]  # type: ignore[return-value]
         made: t.Type | None = None
         value = found.node.value
-        annotated_alias = isinstance(found.node, ast.AnnAssign) and isinstance(found.node.annotation, ast.Name) and found.node.annotation.id == "TypeAlias"
+        annotated_alias = (
+            isinstance(found.node, ast.AnnAssign)
+            and isinstance(found.node.annotation, ast.Name)
+            and found.node.annotation.id == "TypeAlias"
+        )
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "NewType":
             base = self.type_of(value.args[1], found.module, {})
             if not isinstance(base, t.Int):
-                raise found.module.refuse(value, "NewType names an integer type: NewType(\"Gfn\", u64)")
+                raise found.module.refuse(value, 'NewType names an integer type: NewType("Gfn", u64)')
             made = t.Kind(found.c_name, base)
-        elif annotated_alias or (isinstance(found.node, ast.Assign) and isinstance(value, (ast.Subscript, ast.Name, ast.BinOp))):
+        elif annotated_alias or (
+            isinstance(found.node, ast.Assign) and isinstance(value, (ast.Subscript, ast.Name, ast.BinOp))
+        ):
             made = self.type_of(value, found.module, {})
         if made is not None:
             self.functions[key] = made  # type: ignore[assignment]
@@ -322,7 +334,10 @@ class Declarations:
 
     def need(self, module: Module, heading: str, node: ast.AST, word: str) -> None:
         if not self.program.allowed(module, heading):
-            raise module.refuse(node, f"`{word}` is a low-level word: list {module.name} under `{heading}` in hv/listed.toml, or use a module that is listed")
+            raise module.refuse(
+                node,
+                f"`{word}` is a low-level word: list {module.name} under `{heading}` in hv/listed.toml, or use a module that is listed",
+            )
 
     # Classes
 
@@ -347,7 +362,10 @@ class Declarations:
             elif name in ("value", "guard", "embedded"):
                 info.shape = name
             elif not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
-                raise module.refuse(decorator, f"unknown decorator `{ast.unparse(decorator)}`: a class takes {', '.join(sorted(CLASS_DECORATORS))}")
+                raise module.refuse(
+                    decorator,
+                    f"unknown decorator `{ast.unparse(decorator)}`: a class takes {', '.join(sorted(CLASS_DECORATORS))}",
+                )
         for base in node.bases:
             self._describe_base(info, base)
         for item in node.body:
@@ -359,15 +377,25 @@ class Declarations:
                 case ast.AnnAssign(target=ast.Name(id=name), value=None):
                     info.fields[name] = item
                 case ast.AnnAssign() | ast.Assign():
-                    raise module.refuse(item, "a field has no default: storage starts as zeros; set what is not in `init`")
+                    raise module.refuse(
+                        item, "a field has no default: storage starts as zeros; set what is not in `init`"
+                    )
                 case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
                     pass
                 case _:
-                    raise module.refuse(item, f"{type(item).__name__} in a class: it holds annotated fields and methods")
+                    raise module.refuse(
+                        item, f"{type(item).__name__} in a class: it holds annotated fields and methods"
+                    )
 
     def _describe_base(self, info: ClassInfo, base: ast.expr) -> None:
         module = info.module
-        name = base.id if isinstance(base, ast.Name) else base.value.id if isinstance(base, ast.Subscript) and isinstance(base.value, ast.Name) else ""
+        name = (
+            base.id
+            if isinstance(base, ast.Name)
+            else base.value.id
+            if isinstance(base, ast.Subscript) and isinstance(base.value, ast.Name)
+            else ""
+        )
         found = self.program.look_up(module, name)
         word = found.name if isinstance(found, Builtin) else None
         if word == "Generic" and isinstance(base, ast.Subscript):
@@ -379,10 +407,15 @@ class Declarations:
             info.per_cpu = True
         elif word == "Extension" and isinstance(base, ast.Subscript):
             info.extends = base.slice
-        elif isinstance(found, ClassDeclaration) and self.enum_of(found) is None and self.info(found).shape == "protocol":
+        elif (
+            isinstance(found, ClassDeclaration) and self.enum_of(found) is None and self.info(found).shape == "protocol"
+        ):
             info.protocols.append(self.info(found))
         else:
-            raise module.refuse(base, f"`{ast.unparse(base)}` is no base: a class implements a Protocol, is Generic, PerCpu or an Extension, and inherits nothing else")
+            raise module.refuse(
+                base,
+                f"`{ast.unparse(base)}` is no base: a class implements a Protocol, is Generic, PerCpu or an Extension, and inherits nothing else",
+            )
 
     def _type_parameter(self, node: ast.expr, module: Module) -> TypeParameter:
         found = self.program.look_up(module, node.id) if isinstance(node, ast.Name) else None
@@ -400,12 +433,16 @@ class Declarations:
                 return next((k.value for k in value.keywords if k.arg == "bound"), None)
         return False
 
-    def instance_for(self, declaration: ClassDeclaration, index: ast.expr, node: ast.expr, module: Module, env: Environment) -> ClassInstance:
+    def instance_for(
+        self, declaration: ClassDeclaration, index: ast.expr, node: ast.expr, module: Module, env: Environment
+    ) -> ClassInstance:
         """The copy of a generic class for the arguments between brackets."""
         info = self.info(declaration)
         nodes = index.elts if isinstance(index, ast.Tuple) else [index]
         if len(nodes) != len(info.parameters):
-            raise module.refuse(node, f"`{declaration.name}` takes {len(info.parameters)} arguments between its brackets")
+            raise module.refuse(
+                node, f"`{declaration.name}` takes {len(info.parameters)} arguments between its brackets"
+            )
         return self.instance(info, tuple(self._argument(n, module, env) for n in nodes))
 
     def _argument(self, node: ast.expr, module: Module, env: Environment) -> Any:
@@ -446,7 +483,9 @@ class Declarations:
         for item in declaration.node.body:
             match item:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    constant = self.constant_of(value, declaration.module, {k: t.Constant(base, v) for k, v in members.items()})
+                    constant = self.constant_of(
+                        value, declaration.module, {k: t.Constant(base, v) for k, v in members.items()}
+                    )
                     if not base.low <= constant.value <= base.high:
                         raise declaration.module.refuse(item, f"{name} = {constant.value} does not fit {base.key}")
                     members[name] = constant.value
@@ -462,11 +501,15 @@ class Declarations:
         module = declaration.module
         for item in declaration.node.body:
             match item:
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="Field"), args=args, keywords=keywords)) if 1 <= len(args) <= 2:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="Field"), args=args, keywords=keywords)
+                ) if 1 <= len(args) <= 2:
                     numbers = [self.constant_of(a, module, {}).value for a in args]
                     high, low = (numbers[0], numbers[-1])
                     if not 0 <= low <= high < base.bits:
-                        raise module.refuse(item, f"Field({high}, {low}) does not lie in {base.key}: the higher bit stands first")
+                        raise module.refuse(
+                            item, f"Field({high}, {low}) does not lie in {base.key}: the higher bit stands first"
+                        )
                     of = next((self.type_of(k.value, module, {}) for k in keywords if k.arg == "of"), None)
                     fields[name] = t.BitField(high, low, of or (t.BOOL if len(args) == 1 else base))
                 case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
@@ -484,7 +527,9 @@ class Declarations:
     def method(self, owner: ClassInstance, node: ast.FunctionDef) -> FunctionInstance:
         return self._function(owner.info.module, node, owner, owner.environment, f"{owner.c}_{node.name}")
 
-    def _function(self, module: Module, node: ast.FunctionDef, owner: ClassInstance | None, env: Environment, c: str) -> FunctionInstance:
+    def _function(
+        self, module: Module, node: ast.FunctionDef, owner: ClassInstance | None, env: Environment, c: str
+    ) -> FunctionInstance:
         found = self.functions.get((c,))
         if found is None:
             found = self.functions[(c,)] = FunctionInstance(module, node, owner, env, c)
@@ -502,10 +547,22 @@ class Declarations:
                     made.c = node.name
                 elif name == "asm":
                     self.need(module, "assembly", decorator, name)
-            elif not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute) and decorator.func.attr == "entry"):
-                raise module.refuse(decorator, f"unknown decorator `{ast.unparse(decorator)}`: a function takes {', '.join(sorted(FUNCTION_DECORATORS))} or a registry's entry(…)")
+            elif not (
+                isinstance(decorator, ast.Call)
+                and isinstance(decorator.func, ast.Attribute)
+                and decorator.func.attr == "entry"
+            ):
+                raise module.refuse(
+                    decorator,
+                    f"unknown decorator `{ast.unparse(decorator)}`: a function takes {', '.join(sorted(FUNCTION_DECORATORS))} or a registry's entry(…)",
+                )
         arguments = node.args
-        if arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs or (arguments.vararg and node.name != "__exit__"):
+        if (
+            arguments.kwarg
+            or arguments.kwonlyargs
+            or arguments.posonlyargs
+            or (arguments.vararg and node.name != "__exit__")
+        ):
             raise module.refuse(node, "star arguments: name each parameter")
         plain = list(arguments.args)
         if not made.static:
@@ -518,7 +575,10 @@ class Declarations:
                 raise module.refuse(argument, f"parameter `{argument.arg}` has no type: annotate it")
             kind = self.type_of(argument.annotation, module, env)
             if isinstance(kind, (t.Array, t.Embedded)) or kind in (t.VOID, t.NEVER):
-                raise module.refuse(argument, f"parameter `{argument.arg}`: {kind.shown} cannot be passed; pass a reference to what holds it")
+                raise module.refuse(
+                    argument,
+                    f"parameter `{argument.arg}`: {kind.shown} cannot be passed; pass a reference to what holds it",
+                )
             made.parameters.append(Parameter(argument.arg, kind, default))
         if node.returns is None:
             raise module.refuse(node, f"`{node.name}` has no result type: write `-> None` when it returns nothing")
@@ -536,4 +596,13 @@ def _decorator_name(decorator: ast.expr) -> str:
     return inner.id if isinstance(inner, ast.Name) else ""
 
 
-__all__ = ["ClassInfo", "ClassInstance", "Declarations", "Environment", "Folded", "FunctionInstance", "Parameter", "result_key"]
+__all__ = [
+    "ClassInfo",
+    "ClassInstance",
+    "Declarations",
+    "Environment",
+    "Folded",
+    "FunctionInstance",
+    "Parameter",
+    "result_key",
+]

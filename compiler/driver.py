@@ -73,7 +73,9 @@ def front_end(program: Program) -> Compiler:
     return compiler
 
 
-def _lower(job: tuple[str, str, list[tuple[str, int] | None], str]) -> tuple[str, str | None, tuple[str, int, str] | None]:
+def _lower(
+    job: tuple[str, str, list[tuple[str, int] | None], str],
+) -> tuple[str, str | None, tuple[str, int, str] | None]:
     name, text, where, header = job
     try:
         return name, cython_backend.lower(text, name.replace(".", "_"), where, header), None
@@ -90,7 +92,9 @@ def emit(compiler: Compiler, directory: Path, jobs: int | None = None) -> Output
     write(directory / "data.c", header.data())
     write(directory / "offsets.c", header.offsets_source())
     output.sources.append(directory / "data.c")
-    backend = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (cython_backend, cython_nodes))).hexdigest()
+    backend = hashlib.sha256(
+        b"".join(Path(str(m.__file__)).read_bytes() for m in (cython_backend, cython_nodes))
+    ).hexdigest()
     work = []
     for name, unit in compiler.units.items():
         stem = name.replace(".", "_")
@@ -110,7 +114,13 @@ def emit(compiler: Compiler, directory: Path, jobs: int | None = None) -> Output
         stem = name.replace(".", "_")
         write(directory / f"{stem}.c", c)
         (directory / f"{stem}.digest").write_text(hashlib.sha256(repr((backend, text, where)).encode()).hexdigest())
-    output.declarations = "\n".join([*cffi_types(), *header.declarations(attributes=False), *(f"{header.prototype(f).replace('__attribute__((noreturn, cold)) ', '')};" for f in header.functions())])
+    output.declarations = "\n".join(
+        [
+            *cffi_types(),
+            *header.declarations(attributes=False),
+            *(f"{header.prototype(f).replace('__attribute__((noreturn, cold)) ', '')};" for f in header.functions()),
+        ]
+    )
     output.declarations += "\n" + "\n".join(f"extern {header.declarator(g.type, g.c)};" for g in header.variables())
     if compiler.per_cpu_classes:
         output.declarations += f"\nextern per_cpu cx_per_cpu[{compiler.program.config.get('CONFIG_NR_CPUS', 4)}];"
@@ -128,7 +138,13 @@ def cffi_types() -> list[str]:
 
 def symbols(compiler: Compiler, header: Header) -> dict[str, Any]:
     """Python names to what C calls them, for tests and debuggers."""
-    found: dict[str, Any] = {"functions": {}, "variables": {}, "classes": {}, "registers": compiler.registers, "per_cpu": []}
+    found: dict[str, Any] = {
+        "functions": {},
+        "variables": {},
+        "classes": {},
+        "registers": compiler.registers,
+        "per_cpu": [],
+    }
     for f in header.functions():
         found["functions"][f.qualified] = {
             "c": f.c, "raises": f.raises, "method": not f.static, "result": f.result.shown,
@@ -176,10 +192,14 @@ def compile_objects(output: Output, flags: Iterable[str], tag: str, jobs: int | 
         made = source.with_suffix(f".{tag}.o")
         objects.append(made)
         own = source.with_suffix(".h")
-        digest = hashlib.sha256(repr(flags).encode() + shared + source.read_bytes() + (own.read_bytes() if own.exists() else b"")).hexdigest()
+        digest = hashlib.sha256(
+            repr(flags).encode() + shared + source.read_bytes() + (own.read_bytes() if own.exists() else b"")
+        ).hexdigest()
         stamp = source.with_suffix(f".{tag}.stamp")
         if not made.exists() or not stamp.exists() or stamp.read_text() != digest:
-            work.append(([CLANG, *flags, "-I", str(output.directory), "-c", str(source), "-o", str(made)], str(stamp), digest))
+            work.append(
+                ([CLANG, *flags, "-I", str(output.directory), "-c", str(source), "-o", str(made)], str(stamp), digest)
+            )
     problems = [p for p in _map(_compile_one, work, jobs) if p]
     if problems:
         raise RuntimeError("\n".join(problems[:3]))

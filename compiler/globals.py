@@ -27,7 +27,10 @@ class Globals:
 
     def check(self, declaration: VariableDeclaration) -> None:
         """Types a declaration that nothing may have used yet."""
-        if self.compiler.declarations.type_variable(declaration) is False and self.compiler.declarations.kind_or_alias(declaration) is None:
+        if (
+            self.compiler.declarations.type_variable(declaration) is False
+            and self.compiler.declarations.kind_or_alias(declaration) is None
+        ):
             self.of(declaration, declaration.node)
 
     def of(self, declaration: VariableDeclaration, node: ast.AST) -> Global:
@@ -43,12 +46,19 @@ class Globals:
     def _make(self, declaration: VariableDeclaration) -> Global:
         node, module = declaration.node, declaration.module
         if isinstance(node, ast.Assign):
-            raise module.refuse(node, f"`{declaration.name}` has no type: write `{declaration.name}: Final = …` or `{declaration.name}: u32 = …`")
+            raise module.refuse(
+                node,
+                f"`{declaration.name}` has no type: write `{declaration.name}: Final = …` or `{declaration.name}: u32 = …`",
+            )
         if node.value is None:
             raise module.refuse(node, f"`{declaration.name}` needs a value")
         annotation = node.annotation
         final = isinstance(annotation, ast.Name) and annotation.id == "Final"
-        if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name) and annotation.value.id == "Final":
+        if (
+            isinstance(annotation, ast.Subscript)
+            and isinstance(annotation.value, ast.Name)
+            and annotation.value.id == "Final"
+        ):
             return self._typed(declaration, annotation.slice, read_only=True)
         if not final:
             return self._typed(declaration, annotation, read_only=False)
@@ -98,7 +108,11 @@ class Globals:
         if isinstance(kind, t.Embedded) and isinstance(node.value, ast.Call):
             return self._special(declaration) or Global(declaration, kind)
         if isinstance(kind, t.Array):
-            if not (isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) and node.value.func.id == "array"):
+            if not (
+                isinstance(node.value, ast.Call)
+                and isinstance(node.value.func, ast.Name)
+                and node.value.func.id == "array"
+            ):
                 raise module.refuse(node, "a table is `array()` (zeros) or `array(a, b, …)`")
             initial = self.static(node.value, kind, module) if node.value.args else None
             return Global(declaration, kind, initial=initial, read_only=initial is not None and read_only)
@@ -121,13 +135,19 @@ class Globals:
                         self._collect(module, declaration, decorator)
 
     def _collect(self, module: Module, declaration: Declared, decorator: ast.expr) -> None:
-        if not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute) and decorator.func.attr == "entry"):
+        if not (
+            isinstance(decorator, ast.Call)
+            and isinstance(decorator.func, ast.Attribute)
+            and decorator.func.attr == "entry"
+        ):
             return
         owner = decorator.func.value
         found = None
         if isinstance(owner, ast.Name):
             found = self.compiler.program.look_up(module, owner.id)
-        if not isinstance(found, VariableDeclaration) or not isinstance(registry := self.of(found, decorator), RegistryGlobal):
+        if not isinstance(found, VariableDeclaration) or not isinstance(
+            registry := self.of(found, decorator), RegistryGlobal
+        ):
             raise module.refuse(decorator, f"`{ast.unparse(owner)}` is no registry")
         registry.entries.append(RegistryEntry(module, decorator, declaration))
 
@@ -139,7 +159,10 @@ class Globals:
 
     def is_entry(self, record: ClassInstance) -> bool:
         """Whether only registries hold records of this class."""
-        return any(isinstance(g, RegistryGlobal) and g.entry is record for g in self.found.values()) and record not in self.made_records
+        return (
+            any(isinstance(g, RegistryGlobal) and g.entry is record for g in self.found.values())
+            and record not in self.made_records
+        )
 
     def entry_functions(self, record: ClassInstance, field: str) -> set[FunctionInstance]:
         """The functions that registries put into a field."""
@@ -164,13 +187,15 @@ class Globals:
         module, call = item.module, item.call
         given = {k.arg: k.value for k in call.keywords}
         if call.args or None in given:
-            raise module.refuse(call, "a registry's entry names each field: entry(name=\"…\")")
+            raise module.refuse(call, 'a registry\'s entry names each field: entry(name="…")')
         parts = []
         for name, kind in record.fields.items():
             if name in given:
                 parts.append(f".{c_field(name)} = {self.static(given.pop(name), kind, module)}")
             elif isinstance(kind, t.Function) and isinstance(item.decorated, FunctionDeclaration):
-                parts.append(f".{c_field(name)} = {self.function_text(item.decorated, kind, module, call, (record, name))}")
+                parts.append(
+                    f".{c_field(name)} = {self.function_text(item.decorated, kind, module, call, (record, name))}"
+                )
             else:
                 raise module.refuse(call, f"the entry needs `{name}`")
         if given:
@@ -180,12 +205,20 @@ class Globals:
     # Initialisers
 
     def function_text(
-        self, declaration: FunctionDeclaration, want: t.Function, module: Module, node: ast.AST, entry: tuple[ClassInstance, str] | None = None
+        self,
+        declaration: FunctionDeclaration,
+        want: t.Function,
+        module: Module,
+        node: ast.AST,
+        entry: tuple[ClassInstance, str] | None = None,
     ) -> str:
         function = self.compiler.declarations.function(declaration)
         kind = t.intern(t.Function(tuple(p.type for p in function.parameters), function.result))
         if function.raises or kind is not want:
-            raise module.refuse(node, f"`{declaration.name}` is {kind.shown}{' and raises' if function.raises else ''}, {want.shown} is wanted")
+            raise module.refuse(
+                node,
+                f"`{declaration.name}` is {kind.shown}{' and raises' if function.raises else ''}, {want.shown} is wanted",
+            )
         if entry is None:
             self.compiler.note_value(kind, function)
         else:

@@ -44,7 +44,11 @@ class Header:
         return f"{kind.c} {name}{suffix}"
 
     def structure(self, instance: ClassInstance, attributes: bool) -> str:
-        fields = [self.declarator(kind, c_field(name)) for name, kind in instance.fields.items() if not isinstance(kind, t.ConstType)]
+        fields = [
+            self.declarator(kind, c_field(name))
+            for name, kind in instance.fields.items()
+            if not isinstance(kind, t.ConstType)
+        ]
         fields += [f"{e.c} {e.c}" for e in self.compiler.extensions(instance)]
         body = " ".join(f"{f};" for f in fields) or "u8 cx_empty;"
         aligned = ""
@@ -66,7 +70,9 @@ class Header:
         lines = [f"typedef struct {i.c} {i.c};" for i in instances]
         for protocol in protocols:
             lines.append(f"typedef struct {protocol.c}_table {protocol.c}_table;")
-            lines.append(f"typedef struct {protocol.c} {protocol.c}; struct {protocol.c} {{ void *object; const {protocol.c}_table *table; }};")
+            lines.append(
+                f"typedef struct {protocol.c} {protocol.c}; struct {protocol.c} {{ void *object; const {protocol.c}_table *table; }};"
+            )
         emitted: set[str] = set()
         for kind in list(compiler.function_types.values()):
             self.function_type(kind, lines, emitted)
@@ -83,7 +89,9 @@ class Header:
             lines.append(f"struct {protocol.c}_table {{ {' '.join(methods) or 'u8 cx_empty;'} }};")
         if compiler.per_cpu_classes:
             fields = " ".join(f"{c.c} {c.c};" for c in compiler.per_cpu_classes)
-            lines.append(f"typedef struct per_cpu per_cpu; struct per_cpu {{ {fields} }}{' __attribute__((aligned(64)))' if attributes else ''};")
+            lines.append(
+                f"typedef struct per_cpu per_cpu; struct per_cpu {{ {fields} }}{' __attribute__((aligned(64)))' if attributes else ''};"
+            )
         return lines
 
     def note_function_types(self, kind: t.Type) -> None:
@@ -114,7 +122,11 @@ class Header:
         return f"{never}{function.return_c} {function.c}({arguments})"
 
     def variables(self) -> list[Global]:
-        return [g for g in self.compiler.globals.found.values() if g.constant is None and not isinstance(g.type, t.RegisterType)]
+        return [
+            g
+            for g in self.compiler.globals.found.values()
+            if g.constant is None and not isinstance(g.type, t.RegisterType)
+        ]
 
     # hv.h
 
@@ -131,12 +143,17 @@ class Header:
         for name, (interface, instance) in sorted(compiler.casts.items()):
             table = f"{interface.c}_for_{instance.c}"
             lines.append(f"extern const {interface.c}_table {table};")
-            lines.append(f"CX_INLINE {interface.c} {name}({instance.c} *object) {{ return ({interface.c}){{ object, &{table} }}; }}")
+            lines.append(
+                f"CX_INLINE {interface.c} {name}({instance.c} *object) {{ return ({interface.c}){{ object, &{table} }}; }}"
+            )
         lines += [self.enum_name(e) for e in compiler.named_enums.values()]
         lines += [self.enum_check(e) for e in compiler.checked_enums.values()]
         lines.append("_Noreturn void cx_assertion_failed(text said);")
         lines.append("text cx_errno_name(i32 error);")
-        lines += [f"extern char {s}[]{' __attribute__((weak))' if self.hosted else ''}; CX_INLINE u64 cx_symbol_{s}(void) {{ return (u64){s}; }}" for s in sorted(compiler.linker_symbols)]
+        lines += [
+            f"extern char {s}[]{' __attribute__((weak))' if self.hosted else ''}; CX_INLINE u64 cx_symbol_{s}(void) {{ return (u64){s}; }}"
+            for s in sorted(compiler.linker_symbols)
+        ]
         lines += self.registers()
         lines += [self.assembly(f) for f in compiler.lowered.values() if "asm" in f.decorators]
         return "\n".join(lines) + "\n"
@@ -149,13 +166,20 @@ class Header:
             lines.append("CX_INLINE per_cpu *cx_this_cpu(void) { return cx_current; }")
             lines.append("CX_INLINE void cx_attach_cpu(u64 cpu) { cx_current = &cx_per_cpu[cpu]; }")
         else:
-            lines.append('CX_INLINE per_cpu *cx_this_cpu(void) { per_cpu *area; __asm__("mrs %0, tpidr_el2" : "=r"(area)); return area; }')
-            lines.append('CX_INLINE void cx_attach_cpu(u64 cpu) { __asm__ volatile("msr tpidr_el2, %0" : : "r"(&cx_per_cpu[cpu]) : "memory"); }')
+            lines.append(
+                'CX_INLINE per_cpu *cx_this_cpu(void) { per_cpu *area; __asm__("mrs %0, tpidr_el2" : "=r"(area)); return area; }'
+            )
+            lines.append(
+                'CX_INLINE void cx_attach_cpu(u64 cpu) { __asm__ volatile("msr tpidr_el2, %0" : : "r"(&cx_per_cpu[cpu]) : "memory"); }'
+            )
         return "\n".join(lines)
 
     def enum_name(self, kind: t.EnumType) -> str:
-        cases = " ".join(f"case {n}: return (text){{ {c_string(name.encode())}, {len(name)} }};" for name, n in first_names(kind).items())
-        return f"static inline __attribute__((unused)) text {kind.key}_name({kind.c} x) {{ switch (x) {{ {cases} }} return (text){{ \"?\", 1 }}; }}"
+        cases = " ".join(
+            f"case {n}: return (text){{ {c_string(name.encode())}, {len(name)} }};"
+            for name, n in first_names(kind).items()
+        )
+        return f'static inline __attribute__((unused)) text {kind.key}_name({kind.c} x) {{ switch (x) {{ {cases} }} return (text){{ "?", 1 }}; }}'
 
     def enum_check(self, kind: t.EnumType) -> str:
         if kind.flags:
@@ -177,8 +201,12 @@ class Header:
             return lines
         lines = []
         for name in names:
-            lines.append(f'CX_INLINE u64 cx_read_{name}(void) {{ u64 value; __asm__ volatile("mrs %0, {name}" : "=r"(value)); return value; }}')
-            lines.append(f'CX_INLINE void cx_write_{name}(u64 value) {{ __asm__ volatile("msr {name}, %0" : : "r"(value) : "memory"); }}')
+            lines.append(
+                f'CX_INLINE u64 cx_read_{name}(void) {{ u64 value; __asm__ volatile("mrs %0, {name}" : "=r"(value)); return value; }}'
+            )
+            lines.append(
+                f'CX_INLINE void cx_write_{name}(u64 value) {{ __asm__ volatile("msr {name}, %0" : : "r"(value) : "memory"); }}'
+            )
         return lines
 
     def assembly(self, function: FunctionInstance) -> str:
@@ -189,8 +217,13 @@ class Header:
         if self.hosted:
             return f"{head} {{ {'return 0;' if value else '__builtin_trap();' if result is t.NEVER else ''} }}"
         call: Any = function.decorators["asm"]
-        if not (isinstance(call, ast.Call) and len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)):
-            raise function.module.refuse(call, "@asm(\"instructions\")")
+        if not (
+            isinstance(call, ast.Call)
+            and len(call.args) == 1
+            and isinstance(call.args[0], ast.Constant)
+            and isinstance(call.args[0].value, str)
+        ):
+            raise function.module.refuse(call, '@asm("instructions")')
         pure = any(k.arg == "pure" and isinstance(k.value, ast.Constant) and k.value.value for k in call.keywords)
         known = {name for _, name in function.arguments} | ({"result"} if value else set())
         immediates: set[str] = set()
@@ -204,7 +237,10 @@ class Header:
             return f"%{'c' if form == 'i' else form}[{name}]"
 
         text = OPERAND.sub(operand, call.args[0].value.replace("%", "%%"))
-        inputs = ", ".join(f'[{n}] "{"i" if n in immediates else "r"}"({"(u64)" if c.endswith("*") else ""}{n})' for c, n in function.arguments)
+        inputs = ", ".join(
+            f'[{n}] "{"i" if n in immediates else "r"}"({"(u64)" if c.endswith("*") else ""}{n})'
+            for c, n in function.arguments
+        )
         output = '[result] "=r"(result)' if value else ""
         body = f"__asm__ {'' if pure else 'volatile'}({c_string(text.encode())} : {output} : {inputs}{'' if pure else ' : ' + chr(34) + 'memory' + chr(34) + ', ' + chr(34) + 'cc' + chr(34)});"
         wide = "u64" if result.c in ("u64", "i64") or result.c.endswith("*") else "u32"
@@ -233,11 +269,13 @@ class Header:
                 assert method is not None
                 rows.append(f".{name} = (void *){method.c}")
             lines.append(f"const {interface.c}_table {interface.c}_for_{instance.c} = {{ {', '.join(rows) or '0'} }};")
-        cases = " ".join(f"case {n}: return (text){{ \"{name}\", {len(name)} }};" for name, n in ERRNO_NUMBERS.items())
-        lines.append(f"text cx_errno_name(i32 error) {{ switch (error) {{ {cases} }} return (text){{ \"E?\", 2 }}; }}")
+        cases = " ".join(f'case {n}: return (text){{ "{name}", {len(name)} }};' for name, n in ERRNO_NUMBERS.items())
+        lines.append(f'text cx_errno_name(i32 error) {{ switch (error) {{ {cases} }} return (text){{ "E?", 2 }}; }}')
         if self.hosted:
             lines.append("extern long write(int, const void *, unsigned long);")
-            lines.append('_Noreturn void cx_assertion_failed(text said) { write(2, said.data, said.length); write(2, "\\n", 1); __builtin_trap(); }')
+            lines.append(
+                '_Noreturn void cx_assertion_failed(text said) { write(2, said.data, said.length); write(2, "\\n", 1); __builtin_trap(); }'
+            )
             for f in compiler.lowered.values():
                 if "extern" in f.decorators:
                     lines.append(f"__attribute__((weak)) {self.prototype(f)} {{ __builtin_trap(); }}")
@@ -256,12 +294,16 @@ class Header:
                 lines.append(f'__asm__ volatile(".ascii \\"->{name}_SIZE %c0\\"" : : "i"(sizeof({instance.c})));')
                 for field, kind in instance.fields.items():
                     if not isinstance(kind, t.ConstType):
-                        lines.append(f'__asm__ volatile(".ascii \\"->{name}_{field} %c0\\"" : : "i"(__builtin_offsetof({instance.c}, {c_field(field)})));')
+                        lines.append(
+                            f'__asm__ volatile(".ascii \\"->{name}_{field} %c0\\"" : : "i"(__builtin_offsetof({instance.c}, {c_field(field)})));'
+                        )
         if self.compiler.per_cpu_classes:
             lines.append('__asm__ volatile(".ascii \\"->PER_CPU_SIZE %c0\\"" : : "i"(sizeof(per_cpu)));')
             for c in self.compiler.per_cpu_classes:
                 if c.info.assembly:
-                    lines.append(f'__asm__ volatile(".ascii \\"->PER_CPU_{c.info.declaration.name} %c0\\"" : : "i"(__builtin_offsetof(per_cpu, {c.c})));')
+                    lines.append(
+                        f'__asm__ volatile(".ascii \\"->PER_CPU_{c.info.declaration.name} %c0\\"" : : "i"(__builtin_offsetof(per_cpu, {c.c})));'
+                    )
         return "\n".join([*lines, "}", ""])
 
 

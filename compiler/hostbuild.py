@@ -92,7 +92,11 @@ class Library:
 def _link(output: driver.Output, objects: list[Path], flags: tuple[str, ...], made: Path) -> None:
     """Links beside the target and renames, so that nobody loads half a library."""
     part = made.with_suffix(f".{os.getpid()}.part")
-    done = subprocess.run([driver.CLANG, "-shared", "-fuse-ld=lld-19", *flags, "-o", str(part), *map(str, objects)], capture_output=True, text=True)
+    done = subprocess.run(
+        [driver.CLANG, "-shared", "-fuse-ld=lld-19", *flags, "-o", str(part), *map(str, objects)],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
     part.rename(made)
@@ -125,7 +129,12 @@ def compile_program(path: Path, config: dict[str, Any] | None = None) -> Library
             output = driver.emit(driver.front_end(program), directory, jobs=1)
             objects = driver.compile_objects(output, driver.TARGETS["host"].clang, "host", jobs=1)
             _link(output, objects, (), made)
-    return Library(made, (directory / "declarations.h").read_text(), json.loads((directory / "symbols.json").read_text()), path.stem)
+    return Library(
+        made,
+        (directory / "declarations.h").read_text(),
+        json.loads((directory / "symbols.json").read_text()),
+        path.stem,
+    )
 
 
 def check_program(path: Path, config: dict[str, Any] | None = None) -> None:
@@ -167,4 +176,9 @@ def library() -> Library:
     """The host library, built when something changed; CONSTRICTOR_HOST_VARIANT chooses plain, asan or coverage."""
     made = build_library(os.environ.get("CONSTRICTOR_HOST_VARIANT", "plain"))
     directory = made.parent
-    return Library(made, (directory / "declarations.h").read_text(), json.loads((directory / "symbols.json").read_text()), driver.ROOTS["host"])
+    return Library(
+        made,
+        (directory / "declarations.h").read_text(),
+        json.loads((directory / "symbols.json").read_text()),
+        driver.ROOTS["host"],
+    )

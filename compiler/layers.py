@@ -93,7 +93,9 @@ def problems(hv: Path) -> list[str]:
             graph[module].append(imported)
             target = layer_of(imported)
             if target is None or target not in allowed(layer):
-                said.append(f"{path.relative_to(hv.parent)}:{line}: {layer} may not import {imported}: imports go down the layers")
+                said.append(
+                    f"{path.relative_to(hv.parent)}:{line}: {layer} may not import {imported}: imports go down the layers"
+                )
     found = circle(graph)
     if found is not None:
         said.append(f"modules import each other in a circle: {' -> '.join(found)}")

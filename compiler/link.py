@@ -17,7 +17,15 @@ from compiler import driver
 LLD = "ld.lld-19"
 OBJCOPY = "llvm-objcopy-19"
 ASSEMBLER = ("--target=aarch64-none-elf", "-march=armv8-a", "-g", "-Wall", "-Werror")
-LINK = ("-z", "max-page-size=4096", "--build-id=none", "--no-undefined", "--fatal-warnings", "--lto-O2", "--gc-sections")
+LINK = (
+    "-z",
+    "max-page-size=4096",
+    "--build-id=none",
+    "--no-undefined",
+    "--fatal-warnings",
+    "--lto-O2",
+    "--gc-sections",
+)
 
 
 class LinkError(RuntimeError):

@@ -23,7 +23,9 @@ WORDS = frozenset(
     attach_percpu init_extensions teardown_extensions test_only
     """.split()
 )
-PYTHON_WORDS = frozenset("u8 bool str len range enumerate ord min max property staticmethod int None object isinstance".split()) - {"u8", "int"}
+PYTHON_WORDS = frozenset(
+    "u8 bool str len range enumerate ord min max property staticmethod int None object isinstance".split()
+) - {"u8", "int"}
 
 
 @dataclass(frozen=True)
@@ -176,14 +178,19 @@ class Program:
                 case ast.If():
                     chosen = fold(self, module, node.test)
                     if chosen is None:
-                        raise module.refuse(node, "a condition at module level must be a configuration symbol: `if CONFIG_X:`")
+                        raise module.refuse(
+                            node, "a condition at module level must be a configuration symbol: `if CONFIG_X:`"
+                        )
                     self._collect(module, node.body if chosen else node.orelse)
                 case ast.Pass():
                     pass
                 case ast.Import():
                     raise module.refuse(node, "write `from package import module` or `from package.module import name`")
                 case _:
-                    raise module.refuse(node, f"{type(node).__name__} at module level: a module holds imports, constants, variables, classes and functions")
+                    raise module.refuse(
+                        node,
+                        f"{type(node).__name__} at module level: a module holds imports, constants, variables, classes and functions",
+                    )
 
     def _declare(self, module: Module, what: Declared, node: ast.AST) -> None:
         if isinstance(module.scope.get(what.name), Declared):
@@ -208,7 +215,9 @@ class Program:
             elif source.split(".")[0] == "hv" or self._exists(source):
                 module.scope[local] = self._imported(module, source, alias.name, node.lineno)
             else:
-                raise module.refuse(node, f"`{source}` cannot be imported: a program sees only modules of its own and hv.lang")
+                raise module.refuse(
+                    node, f"`{source}` cannot be imported: a program sees only modules of its own and hv.lang"
+                )
 
     def _exists(self, name: str) -> bool:
         path = self.root.joinpath(*name.split("."))

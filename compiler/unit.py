@@ -25,7 +25,11 @@ class Unit:
         self.compiler = compiler
         self.module = module
         self.helpers: dict[str, str] = {}
-        self.structs: dict[str, dict[str, str]] = {"text": {"data": "const char* data", "length": "u64 length"}, "message": {}, "piece": {}}
+        self.structs: dict[str, dict[str, str]] = {
+            "text": {"data": "const char* data", "length": "u64 length"},
+            "message": {},
+            "piece": {},
+        }
         self.typedefs: dict[str, str] = {}
         self.globals: dict[str, str] = {}
         self.prototypes: dict[str, str] = {}
@@ -91,7 +95,9 @@ class Unit:
         assert method.owner is not None
         self.use_types_of(method)
         arguments = ", ".join(["void*", *(p.type.c for p in method.parameters)])
-        self.structs.setdefault(f"{method.owner.c}_table", {})[method.node.name] = f"{method.return_c} (*{method.node.name})({arguments}) noexcept nogil"
+        self.structs.setdefault(f"{method.owner.c}_table", {})[method.node.name] = (
+            f"{method.return_c} (*{method.node.name})({arguments}) noexcept nogil"
+        )
 
     def interface_cast(self, interface: t.ProtocolType, instance: ClassInstance) -> str:
         self.use_interface(interface)

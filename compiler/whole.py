@@ -34,7 +34,11 @@ class FunctionLowering(Expressions, Calls, Words, Loops, Statements):
         if not function.static:
             assert function.owner is not None
             by_value = function.owner.info.by_value
-            me = Local("self[0]", function.owner.type, place=True, frozen=True) if by_value else Local("self", function.owner.type, frozen=True)
+            me = (
+                Local("self[0]", function.owner.type, place=True, frozen=True)
+                if by_value
+                else Local("self", function.owner.type, frozen=True)
+            )
             self.scope.names["self"] = me
         names = [name for _, name in self.c_arguments][0 if function.static else 1 :]
         for parameter, c in zip(function.parameters, names, strict=True):
@@ -51,7 +55,9 @@ class FunctionLowering(Expressions, Calls, Words, Loops, Statements):
                 if function.raises:
                     self.emit("return 0")
             else:
-                raise self.refuse(function.node, f"`{function.node.name}` may end without returning its {function.result.shown}")
+                raise self.refuse(
+                    function.node, f"`{function.node.name}` may end without returning its {function.result.shown}"
+                )
         arguments = ", ".join(f"{c} {name}" for c, name in self.c_arguments)
         opening = (function.module.shown, function.node.lineno)
         out = self.unit.lines
@@ -121,8 +127,14 @@ class Compiler:
                 raise substitute.refuse(1, f"`{wanted.name}` of {contract.shown}:{wanted.node.lineno} is missing")
             if isinstance(wanted, FunctionDeclaration):
                 a, b = self.declarations.function(wanted), self.declarations.function(found)
-                if [p.type for p in a.parameters] != [p.type for p in b.parameters] or a.result is not b.result or a.raises != b.raises:
-                    raise b.module.refuse(b.node, f"`{wanted.name}` has another signature than {contract.shown}:{wanted.node.lineno}")
+                if (
+                    [p.type for p in a.parameters] != [p.type for p in b.parameters]
+                    or a.result is not b.result
+                    or a.raises != b.raises
+                ):
+                    raise b.module.refuse(
+                        b.node, f"`{wanted.name}` has another signature than {contract.shown}:{wanted.node.lineno}"
+                    )
 
     def drain(self) -> None:
         while self.wanted or self.declarations.new_instances:
@@ -162,15 +174,25 @@ class Compiler:
                 self.want(method)
 
     def is_generic_function(self, declaration: FunctionDeclaration) -> bool:
-        names = {n.id for a in declaration.node.args.args if a.annotation is not None for n in ast.walk(a.annotation) if isinstance(n, ast.Name)}
-        return any(self.declarations.type_variable(self.program.look_up(declaration.module, n)) is not False for n in names)
+        names = {
+            n.id
+            for a in declaration.node.args.args
+            if a.annotation is not None
+            for n in ast.walk(a.annotation)
+            if isinstance(n, ast.Name)
+        }
+        return any(
+            self.declarations.type_variable(self.program.look_up(declaration.module, n)) is not False for n in names
+        )
 
     def want(self, function: FunctionInstance) -> None:
         if function.c not in self.lowered:
             self.lowered[function.c] = function
             self.wanted.append(function)
         elif self.lowered[function.c] is not function:
-            raise function.module.refuse(function.node, f"`{function.qualified}` and `{self.lowered[function.c].qualified}` have one C name")
+            raise function.module.refuse(
+                function.node, f"`{function.qualified}` and `{self.lowered[function.c].qualified}` have one C name"
+            )
 
     def unit(self, module: Module) -> Unit:
         found = self.units.get(module.name)
@@ -191,7 +213,14 @@ class Compiler:
 
     def constant_of(self, node: ast.expr, module: Module, env: Environment, want: t.Type | None = None) -> Any:
         """A constant expression's value; None for the constant None."""
-        empty = ast.FunctionDef(name="constant", args=ast.arguments([], [], None, [], [], None, []), body=[], decorator_list=[], returns=None, lineno=getattr(node, "lineno", 1))
+        empty = ast.FunctionDef(
+            name="constant",
+            args=ast.arguments([], [], None, [], [], None, []),
+            body=[],
+            decorator_list=[],
+            returns=None,
+            lineno=getattr(node, "lineno", 1),
+        )
         holder = FunctionInstance(module, empty, None, env, "constant")
         lowering = FunctionLowering(self, Unit(self, module), holder)
         lowering.position = (module.shown, getattr(node, "lineno", 1))
@@ -214,9 +243,17 @@ class Compiler:
             wanted, found = interface.method(name), instance.method(name)
             assert wanted is not None
             if found is None:
-                raise instance.info.module.refuse(instance.info.declaration.node, f"{instance.shown} does not implement {interface.shown}.{name}")
-            if [p.type for p in wanted.parameters] != [p.type for p in found.parameters] or wanted.result is not found.result or wanted.raises != found.raises:
-                raise found.module.refuse(found.node, f"{instance.shown}.{name} has another signature than {interface.shown}.{name}")
+                raise instance.info.module.refuse(
+                    instance.info.declaration.node, f"{instance.shown} does not implement {interface.shown}.{name}"
+                )
+            if (
+                [p.type for p in wanted.parameters] != [p.type for p in found.parameters]
+                or wanted.result is not found.result
+                or wanted.raises != found.raises
+            ):
+                raise found.module.refuse(
+                    found.node, f"{instance.shown}.{name} has another signature than {interface.shown}.{name}"
+                )
 
     def extended(self, extension: ClassInstance) -> ClassInstance:
         """The class that an extension is laid into."""
@@ -265,7 +302,9 @@ class Compiler:
                     visit(c.c)
             elif instance is not None and instance.info.shape != "protocol":
                 for kind in [*instance.fields.values(), *(e.type for e in self.extensions(instance))]:
-                    for inner in embedded_structs(kind, instance in [self.extended(e) for e in self.extensions(instance)]):
+                    for inner in embedded_structs(
+                        kind, instance in [self.extended(e) for e in self.extensions(instance)]
+                    ):
                         visit(inner)
                 for extension in self.extensions(instance):
                     visit(extension.c)
@@ -288,7 +327,9 @@ class Compiler:
     def note_value(self, kind: t.Type, function: FunctionInstance) -> None:
         self.address_taken.setdefault(kind, set()).add(function)
 
-    def note_indirect_call(self, caller: FunctionInstance, kind: t.Type, registry: tuple[ClassInstance, str] | None = None) -> None:
+    def note_indirect_call(
+        self, caller: FunctionInstance, kind: t.Type, registry: tuple[ClassInstance, str] | None = None
+    ) -> None:
         if isinstance(kind, t.Function) and kind.result is not t.NEVER:
             caller.indirect.add(kind if registry is None else ("registry", *registry))
 
