@@ -18,7 +18,7 @@ from hv.common.lib.ordered import Link, OrderedQueue
 from hv.common.lib.parse import Fields, cpu_list
 from hv.common.lib.ring import Ring
 from hv.common.lib.text import TextBuffer
-from hv.lang import Embedded, Errno, Final, Message, array, i64, raises, u8, u32, u64
+from hv.lang import Embedded, Errno, Final, Message, PerCpu, array, i64, raises, u8, u32, u64
 
 MAX_TIMERS: Final = 8
 MAX_ITEMS: Final = 16
@@ -234,15 +234,13 @@ def init_timer(number: u32) -> None:
 # Cross calls
 
 
-class Calls:
+class Calls(PerCpu):
     count: u32
     last: u64
 
 
-calls: Final = Calls()
-
-
 def note_call(argument: u64) -> None:
+    calls = Calls.this()
     calls.count += 1
     calls.last = argument
 

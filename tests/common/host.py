@@ -46,24 +46,30 @@ class Host:
     def variable(self, name: str) -> Any:
         return self.library.variable(name)
 
-    def cleared(self, name: str) -> Any:
-        """A static object or module variable, all zeros as at power-on."""
-        thing = self.variable(name)
-        size = self.ffi.sizeof(thing[0])
+    def clear(self, thing: Any, count: int = 1) -> None:
+        size = self.ffi.sizeof(self.ffi.typeof(thing).item) * count
         self.ffi.memmove(thing, bytes(size), size)
+
+    def cleared(self, name: str) -> Any:
+        """A static object, table or module variable, all zeros as at power-on."""
+        thing = self.variable(name)
+        kind = self.ffi.typeof(thing)
+        self.clear(thing, kind.length if kind.kind == "array" else 1)
         return thing
 
     def enter(self, cpu: int) -> None:
         self.call(f"{MACHINE}enter_cpu", cpu)
 
     def per_cpu(self, cpu: int, name: str) -> Any:
-        """A per-CPU object, such as hv.common.kernel.timer.Timers."""
-        return self.ffi.addressof(self.library.lib.cx_per_cpu[cpu], name.removeprefix("hv.").replace(".", "_"))
+        """A per-CPU object, such as hv.common.kernel.timer.Timers. Each CPU's area takes whole cache lines."""
+        stride = (self.ffi.sizeof("per_cpu") + 63) & ~63
+        start = self.ffi.cast("char *", self.library.lib.cx_per_cpu)
+        area = self.ffi.cast("per_cpu *", start + cpu * stride)
+        return self.ffi.addressof(area, name.removeprefix("hv.").replace(".", "_"))
 
     def cleared_per_cpu(self, name: str) -> None:
         for cpu in range(len(self.library.lib.cx_per_cpu)):
-            thing = self.per_cpu(cpu, name)
-            self.ffi.memmove(thing, bytes(self.ffi.sizeof(thing[0])), self.ffi.sizeof(thing[0]))
+            self.clear(self.per_cpu(cpu, name))
 
     def bytes(self, data: bytes | bytearray, room: int | None = None) -> Any:
         """A `Bytes` over a copy of the data, which ends where a sanitizer notices a step beyond."""

@@ -1,0 +1,193 @@
+"""What CPUs do to each other: softirqs, calls, locks. Each CPU is a thread."""
+
+import threading
+
+import pytest
+
+from tests.common.host import KERNEL, MACHINE, SAMPLES, ending, host
+
+TIMER, CONSOLE, WORK, SCHEDULE = range(4)
+
+
+@pytest.fixture
+def machine():
+    for name in (
+        "softirq.Pending",
+        "crosscall.CallSlot",
+        "crosscall.Callers",
+        "cpus.Cpu",
+        "spinlock.HeldRanks",
+        "timer.Timers",
+    ):
+        host().cleared_per_cpu(KERNEL + name)
+    for name in (f"{MACHINE}SimulatedCpu", f"{SAMPLES}Calls"):
+        host().cleared_per_cpu(name)
+    machine = host().cleared(f"{MACHINE}machine")
+    machine.kick_handler = host().function("hv.sim.interrupts.kicked")
+    host().cleared(f"{SAMPLES}locks")
+    host().enter(0)
+    return machine
+
+
+def kicks(cpu):
+    return host().per_cpu(cpu, f"{MACHINE}SimulatedCpu").kicks
+
+
+def pending(cpu):
+    host().enter(cpu)
+    found = bool(host().call(f"{KERNEL}softirq.softirqs_pending"))
+    host().enter(0)
+    return found
+
+
+def test_raising_a_softirq_elsewhere_interrupts_once(machine):
+    host().call(f"{KERNEL}softirq.raise_on", 1, WORK)
+    host().call(f"{KERNEL}softirq.raise_on", 1, WORK)
+    assert (kicks(1), pending(1), pending(0)) == (1, True, False)
+    host().call(f"{KERNEL}softirq.raise_on", 1, TIMER)
+    assert kicks(1) == 2
+
+
+def test_raising_a_softirq_here_interrupts_nobody(machine):
+    host().call(f"{KERNEL}softirq.raise_on", 0, CONSOLE)
+    host().call(f"{KERNEL}softirq.raise_softirq", TIMER)
+    assert (kicks(0), pending(0)) == (0, True)
+    host().call(f"{KERNEL}softirq.run_softirqs")
+    assert not pending(0)
+
+
+class Cpu(threading.Thread):
+    """A CPU that does its work, then takes interrupts until all have done theirs."""
+
+    def __init__(self, number, busy, work=lambda: None):
+        super().__init__()
+        self.number, self.busy, self.work = number, busy, work
+        self.failure = None
+
+    def run(self):
+        try:
+            host().enter(self.number)
+            host().call(f"{KERNEL}cpus.mark_online")
+            self.busy.wait()  # all are online
+            self.work()
+            self.busy.leave()
+            while not self.busy.over():
+                host().call(f"{MACHINE}poll")
+        except BaseException as failure:  # noqa: BLE001  shown by the thread that waits
+            self.failure = failure
+
+
+class Busy:
+    """Lets CPUs start together, and knows when none has work any more."""
+
+    def __init__(self, count):
+        self.start = threading.Barrier(count)
+        self.left = count
+        self.lock = threading.Lock()
+
+    def wait(self):
+        self.start.wait(timeout=20)
+
+    def leave(self):
+        with self.lock:
+            self.left -= 1
+
+    def over(self):
+        return self.left == 0
+
+
+def run(*works):
+    busy = Busy(len(works))
+    cpus = [Cpu(number, busy, work) for number, work in enumerate(works)]
+    for cpu in cpus:
+        cpu.start()
+    for cpu in cpus:
+        cpu.join(timeout=60)
+        assert not cpu.is_alive(), "a CPU waits for ever"
+        assert cpu.failure is None, cpu.failure
+    host().enter(0)
+
+
+def calls(cpu):
+    return host().per_cpu(cpu, f"{SAMPLES}Calls")
+
+
+def idle():
+    pass
+
+
+def test_a_call_on_another_cpu_has_run_when_it_returns(machine):
+    seen = []
+
+    def work():
+        for i in range(1, 200):
+            host().call(f"{SAMPLES}call_sample_on", 1, i)
+            seen.append((calls(1).count, calls(1).last) == (i, i))
+
+    run(work, idle)
+    assert all(seen)
+    assert calls(0).count == 0
+
+
+def test_a_call_on_this_cpu(machine):
+    host().call(f"{SAMPLES}call_sample_on", 0, 5)
+    assert (calls(0).count, calls(0).last, kicks(0)) == (1, 5, 0)
+
+
+def test_a_call_on_all_others(machine):
+    def work():
+        for i in range(100):
+            host().call(f"{SAMPLES}call_sample_on_others", i)
+            assert [calls(cpu).last for cpu in (1, 2)] == [i, i]
+
+    run(work, idle, idle)
+    assert [calls(cpu).count for cpu in range(3)] == [0, 100, 100]
+
+
+def test_cpus_may_call_each_other_at_once(machine):
+    def work():
+        for i in range(300):
+            host().call(f"{SAMPLES}call_sample_on_others", i)
+
+    run(work, work, work)
+    assert [calls(cpu).count for cpu in range(3)] == [600, 600, 600]
+
+
+def test_a_lock_lets_one_in(machine):
+    """The count under the lock is a plain one: an increment lost shows."""
+
+    def work():
+        for _ in range(3000):
+            host().call(f"{SAMPLES}take_in_order")
+
+    run(work, work, work)
+    assert host().variable(f"{SAMPLES}locks").count == 9000
+
+
+@pytest.mark.parametrize("mistake", ["take_out_of_order", "take_twice"])
+def test_a_debug_build_panics_on_locks_out_of_order(machine, mistake):
+    host().call(f"{SAMPLES}take_in_order")
+    status, _ = ending(lambda: host().call(SAMPLES + mistake))
+    assert status != 0
+
+
+def test_a_debug_build_panics_on_a_call_with_a_lock_held(machine):
+    host().call(f"{SAMPLES}call_sample_on_others", 1)
+    status, _ = ending(lambda: host().call(f"{SAMPLES}call_with_lock", 1))
+    assert status != 0
+
+
+def test_online_cpus(machine):
+    online = host().variable(f"{KERNEL}cpus.online")
+    for cpu in (0, 2):
+        host().enter(cpu)
+        host().call(f"{KERNEL}cpus.mark_online")
+    host().enter(0)
+    assert host().call(f"{KERNEL}cpus.OnlineCpus.__len__", online) == 2
+    assert [bool(host().call(f"{KERNEL}cpus.OnlineCpus.__contains__", online, cpu)) for cpu in range(5)] == [
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
