@@ -120,7 +120,7 @@ class PageTable(Generic[F, W]):
         self.pending.make_room(MAX_HEIGHT)
         place = self._cut(at, frames)
         if not self.format.is_present(place.entry):
-            return self.pending.token(self._hole(at, frames, place.height))
+            return self.pending.token(self._rest(at, frames, place.height))
         count = self._leaves(place, self._run(at, frames, place.height))
         for i in bounded(count, MAX_RUN):
             store_entry(place.slot + i * ENTRY_BYTES, 0)
@@ -132,13 +132,14 @@ class PageTable(Generic[F, W]):
 
     @raises
     def protect(self, at: u64, frames: u64, access: Access) -> Flush[W]:
-        """Gives the leaves of one run this access, or skips one hole. A block that reaches beyond the range is split.
+        """Gives the leaves of one run this access, or skips a hole or a leaf that has it. A block that reaches beyond the range is split.
 
         EINVAL: no frames, or beyond the format's limit. ENOMEM: no memory for the tables of a split."""
         self._check_range(at, frames)
+        place = self._find(at, 0)
+        if not self.format.is_present(place.entry) or self.format.attributes(place.entry).access == access:
+            return self.pending.token(self._rest(at, frames, place.height))
         place = self._cut(at, frames)
-        if not self.format.is_present(place.entry):
-            return self.pending.token(self._hole(at, frames, place.height))
         count = self._leaves(place, self._run(at, frames, place.height))
         for i in bounded(count, MAX_RUN):
             entry = load(place.slot + i * ENTRY_BYTES)
@@ -209,8 +210,8 @@ class PageTable(Generic[F, W]):
         entries = u64(ENTRIES) << self.format.root_order() if height == self.format.top() else ENTRIES
         return min(frames >> height * HEIGHT_BITS, entries - self._index(at, height))
 
-    def _hole(self, at: u64, frames: u64, height: u32) -> u64:
-        """Frames from `at` to the end of the absent entry of this height, or of the range."""
+    def _rest(self, at: u64, frames: u64, height: u32) -> u64:
+        """Frames from `at` to the end of the entry of this height, or of the range."""
         return min(frames, span(height) - (at & (span(height) - 1)))
 
     def _leaves(self, place: Place, count: u64) -> u64:

@@ -3,7 +3,8 @@
 A pool takes slabs from the heap: a header, then as many objects as fit in the smallest block that holds one. A slab whose last
 object comes back goes back to the heap. The lock protects the slabs and the chains of free objects in them.
 
-Debug builds fill a free object with a pattern, and panic when it has changed by the time the object is handed out again.
+Debug builds fill a free object with a pattern. They panic when it has changed by the time the object is handed out again, and when
+an object that comes back consists of it.
 """
 
 from hv.arch import direct_address, physical_address, zero_bytes
@@ -53,7 +54,7 @@ class Pool(Generic[T]):
             if slab.free == 0:
                 self._unlink(held, slab)
         if CONFIG_DEBUG:
-            self._check_poison(address)
+            assert self._is_poison(address), "object written to after it was freed"
         zero_bytes(address, size_of(T))
         return ptr[T](address).ref()
 
@@ -61,11 +62,12 @@ class Pool(Generic[T]):
         """Takes an object back, which nobody refers to any more."""
         address = address_of(x)
         if CONFIG_DEBUG:
+            assert not self._is_poison(address), "object freed twice"
             self._poison(address)
         with self.lock as held:
             block = Paddr(physical_address(address) & ~((u64(PAGE_SIZE) << self.order) - 1))
             slab = ptr[Slab](direct_address(block)).ref()
-            assert slab.used != 0, "object freed twice"
+            assert slab.used != 0, "object freed that its pool never gave"
             if slab.free == 0:
                 self._link(held, slab)
             ptr[u64](address)[0] = slab.free
@@ -129,7 +131,9 @@ class Pool(Generic[T]):
         for i in bounded(1, self.stride // 8, MAX_WORDS):
             words[i] = POISON
 
-    def _check_poison(self, address: u64) -> None:
+    def _is_poison(self, address: u64) -> bool:
         words = ptr[u64](address)
         for i in bounded(1, self.stride // 8, MAX_WORDS):
-            assert words[i] == POISON, "object written to after it was freed"
+            if words[i] != POISON:
+                return False
+        return True

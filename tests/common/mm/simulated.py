@@ -15,7 +15,7 @@ from compiler.hostbuild import Library, Raised, library
 RAM_BASE = 0x4000_0000
 RAM_FRAMES = 0x4000
 BASE = RAM_BASE >> 12
-ENOMEM, ESRCH, EEXIST, EINVAL, ENOENT, EFAULT = 12, 3, 17, 22, 2, 14
+ENOMEM, ESRCH, EEXIST, EINVAL, ENOENT, EFAULT, ENOSPC, EOVERFLOW = 12, 3, 17, 22, 2, 14, 28, 75
 MM = "hv.common.mm."
 FRESH = (
     f"{MM}heap.heap",

@@ -54,6 +54,10 @@ class Segment:
     memory: int
     kind: int
 
+    def leads_to(self, other: Segment) -> bool:
+        """Whether `other`, which begins where this ends, goes on in the same way."""
+        return other == replace(other, mfn=self.mfn + self.end - self.start, access=self.access, memory=self.memory, kind=self.kind)
+
     def part(self, start: int, end: int) -> Segment:
         return replace(self, start=start, end=end, mfn=self.mfn + start - self.start)
 
@@ -69,7 +73,8 @@ class Map:
         return self.segments[i] if i >= 0 and frame < self.segments[i].end else None
 
     def within(self, start: int, end: int) -> list[Segment]:
-        return [s.part(max(s.start, start), min(s.end, end)) for s in self.segments if s.start < end and start < s.end]
+        parts = [s.part(max(s.start, start), min(s.end, end)) for s in self.segments]
+        return [p for p in parts if p.start < p.end]
 
     def unmap(self, start: int, end: int) -> None:
         kept = []
@@ -81,16 +86,26 @@ class Map:
                 kept.append(s.part(s.start, start))
             if end < s.end:
                 kept.append(s.part(end, s.end))
-        self.segments = sorted(kept, key=lambda s: s.start)
+        self._set(kept)
 
     def map(self, segment: Segment) -> None:
         assert not self.within(segment.start, segment.end)
-        self.segments = sorted([*self.segments, segment], key=lambda s: s.start)
+        self._set([*self.segments, segment])
 
     def protect(self, start: int, end: int, access: int) -> None:
         changed = [replace(s, access=access) for s in self.within(start, end)]
         self.unmap(start, end)
-        self.segments = sorted([*self.segments, *changed], key=lambda s: s.start)
+        self._set([*self.segments, *changed])
+
+    def _set(self, segments: list[Segment]) -> None:
+        """Sorts them, and joins those that one block may map."""
+        self.segments = []
+        for s in sorted(segments, key=lambda s: s.start):
+            last = self.segments[-1] if self.segments else None
+            if last is not None and last.end == s.start and last.leads_to(s):
+                self.segments[-1] = replace(last, end=s.end)
+            else:
+                self.segments.append(s)
 
     def edges(self) -> set[int]:
         """Frames at which something begins or ends, and their neighbours."""
@@ -171,7 +186,7 @@ class Tables:
             found.append(f"owed {self.owed()}")
         if self.table.pending.tokens:
             found.append(f"{self.table.pending.tokens} duties not consumed")
-        for at in sorted(p for p in probes if p < self.kind.limit):
+        for at in sorted(p for p in probes if 0 <= p < self.kind.limit):
             expected = model.at(at)
             answers = self.answers(at)
             if expected is None:

@@ -123,14 +123,15 @@ class EngineAgainstModel(RuleBasedStateMachine):
             assert self.tables.faults(self.model, self.probes | self.model.edges()) == []
 
     def teardown(self):
-        """Whatever was mapped can be unmapped without memory, block by block, and no table is left."""
+        """Whatever was mapped can be unmapped without memory, as blocks lie in the tables, and no table is left."""
         if not hasattr(self, "tables"):
             return
         self.tables.source.left = 0
         for segment in self.model.segments:
             at = segment.start
             while at < segment.end:
-                rest = (1 << self.tables.lookup(at).order) - at % (1 << self.tables.lookup(at).order)
+                table = 1 << self.tables.lookup(at).order + 9
+                rest = min(segment.end, (at // table + 1) * table) - at
                 error, done = self.tables.all_of("unmap", at, rest)
                 assert error == 0 and done == rest
                 at += rest
