@@ -89,6 +89,24 @@ def forget_guest() -> None:
     ...
 
 
+@asm("tlbi vmalle1")
+def forget_guest_here() -> None:
+    """Stage 1 and combined translations of the VMID in VTTBR_EL2, on this CPU."""
+    ...
+
+
+@asm("dsb nsh")
+def complete_stores_here() -> None:
+    """As `complete_stores`, of what concerns this CPU alone."""
+    ...
+
+
+@asm("at s1e1r, {address}")
+def translate_guest_read(address: u64) -> None:
+    """Through the loaded guest's own tables, as EL1 reads; PAR_EL1 has the result."""
+    ...
+
+
 @asm("mov {result}, x29")
 def frame_pointer() -> u64: ...
 

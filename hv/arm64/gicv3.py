@@ -42,6 +42,7 @@ IGROUPR: Final[u64] = 0x0080
 ISENABLER: Final[u64] = 0x0100
 ICENABLER: Final[u64] = 0x0180
 ICPENDR: Final[u64] = 0x0280
+ISACTIVER: Final[u64] = 0x0300
 ICACTIVER: Final[u64] = 0x0380
 IPRIORITYR: Final[u64] = 0x0400
 ICFGR: Final[u64] = 0x0C00
@@ -177,6 +178,10 @@ class GicV3(InterruptController):
 
     def deactivate(self, intid: u32) -> None:
         ICC_DIR_EL1.write(u64(intid))
+
+    def activate(self, intid: u32) -> None:
+        assert intid < FIRST_SHARED, "a shared interrupt follows no vCPU"
+        write_device32(self._frame(intid) + ISACTIVER, u32(1) << intid)
 
     def _frame(self, intid: u32) -> u64:
         """Where an interrupt's settings are; the same offsets hold in both frames."""

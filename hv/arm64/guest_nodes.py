@@ -1,6 +1,6 @@
-"""The nodes of a guest's device tree that are Arm's: CPUs and PSCI, interrupt controller, timer, UART.
+"""What a guest's device tree says of the machine that this package plays: CPUs, PSCI, GICv3, timer, UART.
 
-Bindings: Linux, Documentation/devicetree/bindings: arm/cpus.yaml, arm/psci.yaml, interrupt-controller/arm,gic-v3.yaml,
+Sources: Linux Documentation/devicetree/bindings: arm/cpus.yaml, arm/psci.yaml, interrupt-controller/arm,gic-v3.yaml,
 timer/arm,arch_timer.yaml, serial/arm_sbsa_uart.txt.
 """
 
@@ -22,31 +22,27 @@ from hv.common.lib.fdt_writer import FdtWriter
 from hv.common.model.vcpu import MAX_VCPUS
 from hv.lang import Final, bounded, u32
 
-GIC: Final[u32] = 1  # its phandle
-
-SPI: Final[u32] = 0  # the first of an interrupt's three cells
-PPI: Final[u32] = 1
-FIRST_SPI: Final[u32] = 32
-FIRST_PPI: Final[u32] = 16
-LEVEL_HIGH: Final[u32] = 4
-
-# The binding tells the four timers apart by their position: these two a guest does not have.
-SECURE_TIMER: Final[u32] = 29
-HYPERVISOR_TIMER: Final[u32] = 26
+CONTROLLER: Final[u32] = 1  # the interrupt controller's phandle
+SHARED: Final[u32] = 0  # kinds of interrupt
+PRIVATE: Final[u32] = 1
+FIRST_PRIVATE: Final[u32] = 16
+FIRST_SHARED: Final[u32] = 32
+LEVEL: Final[u32] = 4  # active high
+SECURE_TIMER: Final[u32] = 29  # named because the binding wants it: it never comes
 
 
 @guest_nodes.entry()
 def write_cpus(tree: FdtWriter, description: Description) -> None:
     with tree.node("cpus"):
-        tree.cell("#address-cells", 2)
+        tree.cell("#address-cells", 1)
         tree.cell("#size-cells", 0)
-        for i in bounded(description.vcpus, MAX_VCPUS):
-            affinity = affinity_of(i)
-            with tree.node(f"cpu@{affinity:x}"):
+        for vcpu in bounded(description.vcpus, MAX_VCPUS):
+            place = u32(affinity_of(vcpu))
+            with tree.node(f"cpu@{place:x}"):
                 tree.text("device_type", "cpu")
                 tree.text("compatible", "arm,armv8")
-                tree.wide("reg", affinity)
                 tree.text("enable-method", "psci")
+                tree.cell("reg", place)
 
 
 @guest_nodes.entry()
@@ -59,54 +55,48 @@ def write_psci(tree: FdtWriter, description: Description) -> None:
 
 
 @guest_nodes.entry()
-def write_gic(tree: FdtWriter, description: Description) -> None:
+def write_controller(tree: FdtWriter, description: Description) -> None:
     with tree.node(f"interrupt-controller@{GICD_BASE:x}"):
         tree.text("compatible", "arm,gic-v3")
-        tree.empty("interrupt-controller")
         tree.cell("#interrupt-cells", 3)
-        tree.cell("#address-cells", 0)
-        tree.cell("#redistributor-regions", 1)
+        tree.empty("interrupt-controller")
+        tree.cell("phandle", CONTROLLER)
         with tree.property("reg"):
             tree.put_wide(GICD_BASE)
             tree.put_wide(GICD_SIZE)
             tree.put_wide(GICR_BASE)
             tree.put_wide(GICR_SIZE)
-        tree.cell("phandle", GIC)
 
 
 @guest_nodes.entry()
 def write_timer(tree: FdtWriter, description: Description) -> None:
     with tree.node("timer"):
         tree.text("compatible", "arm,armv8-timer")
-        tree.cell("interrupt-parent", GIC)
+        tree.cell("interrupt-parent", CONTROLLER)
         with tree.property("interrupts"):
-            _put_private(tree, SECURE_TIMER)
-            _put_private(tree, PHYSICAL_TIMER)
-            _put_private(tree, VIRTUAL_TIMER)
-            _put_private(tree, HYPERVISOR_TIMER)
-        tree.empty("always-on")
+            put_interrupt(tree, PRIVATE, SECURE_TIMER - FIRST_PRIVATE)
+            put_interrupt(tree, PRIVATE, PHYSICAL_TIMER - FIRST_PRIVATE)
+            put_interrupt(tree, PRIVATE, VIRTUAL_TIMER - FIRST_PRIVATE)
 
 
 @guest_nodes.entry()
 def write_uart(tree: FdtWriter, description: Description) -> None:
     if not description.uart:
         return
+    with tree.node("aliases"):
+        tree.text("serial0", f"/sbsa-uart@{VPL011_BASE:x}")
     with tree.node(f"sbsa-uart@{VPL011_BASE:x}"):
         tree.text("compatible", "arm,sbsa-uart")
+        tree.cell("current-speed", 115200)
+        tree.cell("interrupt-parent", CONTROLLER)
+        with tree.property("interrupts"):
+            put_interrupt(tree, SHARED, VPL011_INTERRUPT - FIRST_SHARED)
         with tree.property("reg"):
             tree.put_wide(VPL011_BASE)
             tree.put_wide(VPL011_SIZE)
-        tree.cell("interrupt-parent", GIC)
-        with tree.property("interrupts"):
-            tree.put_cell(SPI)
-            tree.put_cell(VPL011_INTERRUPT - FIRST_SPI)
-            tree.put_cell(LEVEL_HIGH)
-        tree.cell("current-speed", 115200)
-    with tree.node("aliases"):
-        tree.text("serial0", f"/sbsa-uart@{VPL011_BASE:x}")
 
 
-def _put_private(tree: FdtWriter, intid: u32) -> None:
-    tree.put_cell(PPI)
-    tree.put_cell(intid - FIRST_PPI)
-    tree.put_cell(LEVEL_HIGH)
+def put_interrupt(tree: FdtWriter, kind: u32, number: u32) -> None:
+    tree.put_cell(kind)
+    tree.put_cell(number)
+    tree.put_cell(LEVEL)

@@ -59,6 +59,10 @@ class InterruptController(Protocol):
 
     def deactivate(self, intid: u32) -> None: ...
 
+    def activate(self, intid: u32) -> None:
+        """Makes one of this CPU's own interrupts active, as if it had been taken: for a guest that is in its handler."""
+        ...
+
 
 class Line:
     handler: Callable[[u32], None]

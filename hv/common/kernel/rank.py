@@ -11,8 +11,8 @@ class Rank(U8Enum):
     DOMAIN_LIST = 1
     DOMAIN = 2
     SCHEDULER = 3
-    VGIC = 4
-    VUART = 5
+    VUART = 4
+    VGIC = 5
     P2M = 6
     POOL = 7
     HEAP = 8

@@ -1,0 +1,38 @@
+"""What a guest finds where: its physical addresses, its interrupts, its CPUs' places.
+
+Source: Xen's public/arch-arm.h (GUEST_*), which Xen's guests rely on. RAM lies above; it and the rest of the map
+belong to the domain builder.
+"""
+
+from hv.lang import Final, u32, u64
+
+GICD_BASE: Final[u64] = 0x0300_1000
+GICD_SIZE: Final[u64] = 0x1_0000
+GICR_BASE: Final[u64] = 0x0302_0000
+GICR_STRIDE: Final[u64] = 0x2_0000  # of one vCPU's redistributor: two frames of 64 KiB
+GICR_SIZE: Final[u64] = 0x100_0000  # room for 128 redistributors
+VPL011_BASE: Final[u64] = 0x2200_0000
+VPL011_SIZE: Final[u64] = 0x1000
+
+VIRTUAL_TIMER: Final[u32] = 27  # interrupts, by INTID
+PHYSICAL_TIMER: Final[u32] = 30
+VPL011_INTERRUPT: Final[u32] = 32
+
+CLUSTER: Final[u32] = 16  # vCPUs that one write to ICC_SGI1R_EL1 can name
+
+
+def affinity_of(vcpu: u32) -> u64:
+    """A vCPU's place, as its MPIDR_EL1 and the `reg` of its node in the guest's tree have it."""
+    return u64(vcpu // CLUSTER) << 8 | u64(vcpu % CLUSTER)
+
+
+def vcpu_at(affinity: u64) -> u32:
+    """The inverse, for the four affinity fields of MPIDR_EL1 as a guest wrote them: a number that no vCPU has when
+    they name none.
+    """
+    if affinity & ~u64(0xFF0F) != 0:
+        return NO_VCPU
+    return u32(affinity >> 8) * CLUSTER + u32(affinity & 0xF)
+
+
+NO_VCPU: Final[u32] = 0xFFFF

@@ -1,0 +1,261 @@
+"""The list registers of the vCPU that this CPU has in its registers: folding them back into the banks, and filling
+them anew.
+
+Filled are first the pending interrupts, then the active ones, each by priority, then by number. So whatever the guest
+may take next is listed, and an interrupt that finds no place is either pending behind others, or active below others:
+
+- pending ones wait: the interface raises a maintenance interrupt as soon as no list register is pending (NPIE), which
+  is earliest when one of them can be next;
+- active ones can be ended although they are not listed: the interface counts that (EOIcount, LRENPIE), and since a
+  guest ends its interrupts from the highest priority down, the count says which they were; where ending and
+  deactivating are apart, writes to ICC_DIR_EL1 trap.
+
+A level-sensitive interrupt whose input is still asserted when the guest ends it is pending again: its list register
+asks for a maintenance interrupt then, unless a physical interrupt stands behind it, which comes again by itself.
+
+Source: Arm IHI 0069, 4.8, 12.4.
+"""
+
+from hv.arm64.vgic_registers import (
+    ICH_HCR_EL2,
+    ICH_VMCR_EL2,
+    MAX_LISTS,
+    Interface,
+    InterfaceControl,
+    ListRegister,
+    ListState,
+    read_active,
+    read_list,
+    write_active,
+    write_list,
+)
+from hv.arm64.vgic_state import (
+    ALL,
+    BANK,
+    FIRST_SHARED,
+    GROUP0,
+    GROUP1,
+    IDLE,
+    LIMIT,
+    SHARED_BANKS,
+    Bank,
+    Notices,
+    Vgic,
+    VgicCpu,
+    bank_of,
+)
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.spinlock import Held
+from hv.lang import Final, array, bounded, trailing_zeros, u16, u32, u64, unbounded
+
+NOT_PENDING: Final[u32] = 1 << 31  # in the key of a choice: behind all that are pending
+PRIORITY_SHIFT: Final = 16
+NUMBER: Final[u32] = 0xFFFF
+
+
+class Choices:
+    """The first MAX_LISTS interrupts, or as many as there are list registers, in the order of their keys."""
+
+    keys: array[u32, MAX_LISTS]
+    count: u32
+    limit: u32
+    pending_left: bool
+    active_left: bool
+
+    def offer(self, key: u32) -> None:
+        if self.count == self.limit:
+            last = self.keys[self.count - 1]
+            if key > last:
+                self._leave(key)
+                return
+            self._leave(last)
+            self.count -= 1
+        at = self.count
+        for _ in range(MAX_LISTS):
+            if at == 0 or self.keys[at - 1] < key:
+                break
+            self.keys[at] = self.keys[at - 1]
+            at -= 1
+        self.keys[at] = key
+        self.count += 1
+
+    def _leave(self, key: u32) -> None:
+        if key & NOT_PENDING != 0:
+            self.active_left = True
+        else:
+            self.pending_left = True
+
+
+@unbounded("each step takes one list register that is in use")
+def fold(held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
+    """Takes everything back from the list registers; the interface is off until they are filled again."""
+    ends = InterfaceControl(ICH_HCR_EL2.read()).unlisted_ends
+    ICH_HCR_EL2.write(0)
+    for _ in bounded(ends, 31):
+        _end_unlisted(vgic, cpu, me, notices)
+    used = cpu.used
+    cpu.used = 0
+    while used != 0:
+        n = trailing_zeros(used)
+        used &= used - 1
+        _fold_one(vgic, cpu, me, read_list(n), notices)
+        write_list(n, ListRegister(0))
+
+
+def _fold_one(vgic: Vgic, cpu: VgicCpu, me: u16, list: ListRegister, notices: Notices) -> None:
+    intid = u32(list.virtual_id)
+    bank = bank_of(vgic, cpu, intid)
+    i = intid % BANK
+    bit = u32(1) << i
+    state = list.state
+    bank.listed &= ~bit
+    if state == ListState.PENDING or state == ListState.BOTH:
+        bank.latched |= bank.moved & bit
+    bank.moved &= ~bit
+    if state == ListState.ACTIVE or state == ListState.BOTH:
+        bank.active |= bit
+    else:
+        _deactivated(bank, i, me, notices)
+    if list.hardware and state == ListState.INVALID:
+        bank.forwarded &= ~bit  # the interface has deactivated the physical interrupt as well
+
+
+def _deactivated(bank: Bank, i: u32, me: u16, notices: Notices) -> None:
+    """From now on the interrupt belongs to its target, which may be another vCPU than the one that had it."""
+    bit = u32(1) << i
+    bank.active &= ~bit
+    if bank.target[i] != me and bank.pending & bit != 0:
+        notices.add(bank.target[i])
+
+
+def _end_unlisted(vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
+    """The guest has ended an interrupt that was in no list register: the active one of the highest priority."""
+    best = ALL
+    best = _highest_active(cpu.private, 0, me, best)
+    for i in range(SHARED_BANKS):
+        best = _highest_active(vgic.shared[i], FIRST_SHARED + u32(i) * BANK, me, best)
+    if best != ALL:
+        deactivate(vgic, cpu, me, best & NUMBER, notices)
+
+
+@unbounded("each step takes one bit of a word")
+def _highest_active(bank: Bank, first: u32, me: u16, best: u32) -> u32:
+    left = bank.active & ~bank.listed
+    found = best
+    while left != 0:
+        i = trailing_zeros(left)
+        left &= left - 1
+        if bank.holder[i] == me:
+            found = min(found, u32(bank.priority[i]) << PRIORITY_SHIFT | first + i)
+    return found
+
+
+def deactivate(vgic: Vgic, cpu: VgicCpu, me: u16, intid: u32, notices: Notices) -> None:
+    """Ends an active interrupt that is in no list register. Anything else a guest may name is ignored."""
+    if intid >= LIMIT:
+        return
+    bank = bank_of(vgic, cpu, intid)
+    i = intid % BANK
+    bit = u32(1) << i
+    if bank.active & ~bank.listed & bit != 0 and bank.holder[i] == me:
+        _deactivated(bank, i, me, notices)
+
+
+def fill(held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
+    """Lists what the vCPU has, after `fold`, and turns the interface on."""
+    interface = Interface.this()
+    choices = Choices()
+    choices.limit = min(interface.lists, MAX_LISTS)
+    _choose(cpu.private, 0, me, vgic.groups, choices)
+    for i in range(SHARED_BANKS):
+        _choose(vgic.shared[i], FIRST_SHARED + u32(i) * BANK, me, vgic.groups, choices)
+    cpu.best = IDLE
+    for n in bounded(choices.count, MAX_LISTS):
+        key = choices.keys[n]
+        if n == 0 and key & NOT_PENDING == 0:
+            cpu.best = key >> PRIORITY_SHIFT
+        intid = key & NUMBER
+        write_list(n, _list(bank_of(vgic, cpu, intid), intid, me))
+    cpu.used = (u32(1) << choices.count) - 1
+    control = InterfaceControl(
+        enable=True,
+        notify_none_pending=choices.pending_left,
+        notify_unlisted_end=choices.active_left,
+        trap_deactivation=choices.active_left,
+    )
+    ICH_HCR_EL2.write(control.raw)
+
+
+@unbounded("each step takes one bit of a word")
+def _choose(bank: Bank, first: u32, me: u16, groups: u32, choices: Choices) -> None:
+    left = (deliverable(bank, groups) | bank.active) & ~bank.listed
+    while left != 0:
+        i = trailing_zeros(left)
+        left &= left - 1
+        key = u32(bank.priority[i]) << PRIORITY_SHIFT | first + i
+        if bank.active >> i & 1 != 0:
+            if bank.holder[i] == me:
+                choices.offer(key | NOT_PENDING)
+        elif bank.target[i] == me:
+            choices.offer(key)
+
+
+def deliverable(bank: Bank, groups: u32) -> u32:
+    """Interrupts of a bank that are pending, enabled, and of a group that the distributor forwards."""
+    forwarded: u32 = 0
+    if groups & GROUP1 != 0:
+        forwarded |= bank.group1
+    if groups & GROUP0 != 0:
+        forwarded |= ~bank.group1
+    return bank.pending & bank.enabled & forwarded
+
+
+def _list(bank: Bank, intid: u32, me: u16) -> ListRegister:
+    """Moves an interrupt into a list register."""
+    i = intid % BANK
+    bit = u32(1) << i
+    level = bank.edge & bit == 0
+    active = bank.active & bit != 0
+    physical = bank.physical[i]
+    list = ListRegister(
+        virtual_id=u64(intid),
+        priority=u64(bank.priority[i]),
+        group1=bank.group1 & bit != 0,
+        hardware=physical != 0,
+    )
+    if physical != 0:
+        list.physical_id = u64(physical)
+    elif level:
+        list.notify_end = True
+    if not active:
+        list.state = ListState.PENDING
+    elif level or physical != 0 or bank.latched & bank.enabled & bit == 0:
+        list.state = ListState.ACTIVE
+    else:
+        list.state = ListState.BOTH
+    if list.state != ListState.ACTIVE:
+        bank.moved |= bank.latched & bit
+        bank.latched &= ~bit
+    bank.listed |= bit
+    bank.holder[i] = me
+    return list
+
+
+def load_interface(cpu: VgicCpu) -> None:
+    """Into this CPU's registers, but for the list registers, which are filled on the way into the guest."""
+    words = Interface.this().active_words
+    for n in range(4):
+        if n < words:
+            write_active(n, cpu.active_priorities[n])
+            write_active(n + 4, cpu.active_priorities[n + 4])
+    ICH_VMCR_EL2.write(cpu.vmcr)
+
+
+def save_interface(cpu: VgicCpu) -> None:
+    """After `fold`."""
+    words = Interface.this().active_words
+    for n in range(4):
+        if n < words:
+            cpu.active_priorities[n] = read_active(n)
+            cpu.active_priorities[n + 4] = read_active(n + 4)
+    cpu.vmcr = ICH_VMCR_EL2.read()
