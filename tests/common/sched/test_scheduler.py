@@ -1,0 +1,244 @@
+"""The scheduler against a model: CPUs in any order do what is due, guests block, yield and go off, others wake, pause and start them.
+
+After each step: who runs where, who waits where. When everything is settled: nothing is lost, no CPU idles while it could
+work, everybody who can run gets its turn, and the time that is accounted adds up.
+"""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from compiler.hostbuild import Raised
+from tests.common.guests import CPUS, RUNNING, VCPUS, Machine
+
+SLICE = 10_000_000
+EBUSY = 16
+ALL = (1 << CPUS) - 1
+
+
+class Vcpu:
+    """What a test knows of a vCPU."""
+
+    def __init__(self, real, cpus, since):
+        self.real = real
+        self.cpus = cpus
+        self.since = since
+        self.blocked = False
+        self.down = True
+        self.pauses = 0
+
+    @property
+    def runnable(self):
+        return not self.blocked and not self.down and self.pauses == 0
+
+
+class Scheduling(RuleBasedStateMachine):
+    @initialize(
+        cpus=st.integers(1, CPUS),
+        domains=st.lists(st.lists(st.integers(0, ALL), min_size=1, max_size=5), min_size=1, max_size=4),
+    )
+    def power_on(self, cpus, domains):
+        self.machine = Machine(cpus).with_heap().start_scheduling()
+        self.now = 0
+        self.vcpus = []
+        online = (1 << cpus) - 1
+        for number, affinities in enumerate(domains):
+            domain = self.machine.call(f"{VCPUS}make_domain", number + 1, len(affinities))
+            for affinity in affinities:
+                allowed = affinity & online
+                real = self.machine.call(f"{VCPUS}make_vcpu", domain, allowed)
+                self.vcpus.append(Vcpu(real, allowed or online, self.now))
+
+    def on(self, data):
+        """Goes on as one of the CPUs."""
+        cpu = data.draw(st.integers(0, self.machine.cpus - 1), label="cpu")
+        self.machine.enter(cpu)
+        return cpu
+
+    def any_vcpu(self, data):
+        return self.vcpus[data.draw(st.integers(0, len(self.vcpus) - 1), label="vcpu")]
+
+    def current(self, cpu):
+        real = self.machine.processor(cpu).current
+        return next((v for v in self.vcpus if v.real == real), None)
+
+    # What CPUs and guests do
+
+    @rule(data=st.data())
+    def do_what_is_due(self, data):
+        self.machine.settle(self.on(data))
+
+    @rule(ns=st.integers(1, 3 * SLICE))
+    def time_passes(self, ns):
+        self.machine.advance(ns)
+        self.now += ns
+
+    @rule(data=st.data())
+    def start(self, data):
+        vcpu = self.any_vcpu(data)
+        self.on(data)
+        running = vcpu.real.running
+        try:
+            self.machine.core("vcpu_up", vcpu.real, 0x4000, 7)
+        except Raised as raised:
+            assert raised.code == EBUSY and (not vcpu.down or running)
+            return
+        assert vcpu.down and not running
+        assert self.machine.call(f"{VCPUS}entry_of", vcpu.real) == 0x4000
+        vcpu.down = False
+        vcpu.blocked = False
+
+    @rule(data=st.data())
+    def guest_waits(self, data):
+        """The vCPU of a CPU waits for an interrupt: it goes on at once when it has one."""
+        vcpu = self.current(self.on(data))
+        if vcpu is None:
+            return
+        has = data.draw(st.booleans(), label="has an interrupt")
+        self.machine.call(f"{VCPUS}{'interrupt' if has else 'take_interrupt'}", vcpu.real)
+        self.machine.core("block")
+        vcpu.blocked = not has
+
+    @rule(data=st.data())
+    def guest_yields(self, data):
+        if self.current(self.on(data)) is not None:
+            self.machine.core("yield_")
+
+    @rule(data=st.data())
+    def guest_goes_off(self, data):
+        vcpu = self.current(self.on(data))
+        if vcpu is not None:
+            self.machine.core("vcpu_down", vcpu.real)
+            vcpu.down = True
+
+    @rule(data=st.data())
+    def interrupt_comes(self, data):
+        vcpu = self.any_vcpu(data)
+        cpu = self.on(data)
+        kicks = self.kicks()
+        self.machine.call(f"{VCPUS}interrupt", vcpu.real)
+        if vcpu.real.running and vcpu.real.at != cpu and not vcpu.blocked:
+            assert self.kicks() > kicks, "a guest on another CPU did not hear of its interrupt"
+        vcpu.blocked = False
+
+    def kicks(self):
+        return sum(self.machine.host.per_cpu(c, "hv.sim.machine.SimulatedCpu").kicks for c in range(CPUS))
+
+    @rule(data=st.data())
+    def pause(self, data):
+        vcpu = self.any_vcpu(data)
+        self.on(data)
+        self.machine.core("pause", vcpu.real)
+        vcpu.pauses += 1
+
+    @rule(data=st.data())
+    def unpause(self, data):
+        vcpu = self.any_vcpu(data)
+        self.on(data)
+        if vcpu.pauses:
+            self.machine.core("unpause", vcpu.real)
+            vcpu.pauses -= 1
+
+    # What has to hold
+
+    @invariant()
+    def everything_is_in_its_place(self):
+        if not hasattr(self, "machine"):
+            return
+        waiting = {}
+        for cpu in range(self.machine.cpus):
+            for real in self.machine.queue(cpu):
+                assert real not in waiting
+                waiting[real] = cpu
+        for vcpu in self.vcpus:
+            real = vcpu.real
+            assert (real.blocked, real.down, real.pauses) == (vcpu.blocked, vcpu.down, vcpu.pauses)
+            where = self.machine.call(f"{VCPUS}loaded_on", real)
+            assert bool(real.running) == (where != 0)
+            if real.running:
+                assert where == real.at + 1 and self.machine.processor(real.at).current == real
+                assert vcpu.cpus >> real.at & 1 and real not in waiting and real.runstate == RUNNING
+            if real in waiting:
+                assert vcpu.runnable and waiting[real] == real.at and vcpu.cpus >> real.at & 1
+            elif vcpu.runnable:
+                assert real.running, "a vCPU that can run is forgotten"
+
+    @rule()
+    def settled(self):
+        """When every CPU has done what is due, the right ones run and nobody idles in vain."""
+        self.machine.settle_all(rounds=3)
+        idle = [c for c in range(self.machine.cpus) if not self.machine.processor(c).current]
+        for vcpu in self.vcpus:
+            assert bool(vcpu.real.running) <= vcpu.runnable
+            if vcpu.runnable and not vcpu.real.running:
+                assert not any(vcpu.cpus >> c & 1 for c in idle), "a CPU idles that could run it"
+        for cpu in range(self.machine.cpus):
+            assert self.machine.processor(cpu).idle == (cpu in idle)
+        self.everything_is_in_its_place()
+
+    @rule()
+    def everybody_gets_a_turn(self):
+        self.settled()
+        before = {v: self.time(v, RUNNING) for v in self.vcpus}
+        for _ in range(len(self.vcpus) + 1):
+            self.time_passes(SLICE)
+            self.machine.settle_all(rounds=2)
+        for vcpu in self.vcpus:
+            gained = self.time(vcpu, RUNNING) - before[vcpu]
+            assert (gained >= SLICE) if vcpu.runnable else (gained == 0)
+
+    def time(self, vcpu, runstate):
+        return self.machine.call("hv.common.model.vcpu.Vcpu.time_in", vcpu.real, runstate, self.now)
+
+    @invariant()
+    def all_time_is_accounted(self):
+        if hasattr(self, "machine"):
+            for vcpu in self.vcpus:
+                assert sum(self.time(vcpu, state) for state in range(4)) == self.now - vcpu.since
+
+    @precondition(lambda self: hasattr(self, "machine"))
+    @rule()
+    def a_guest_alone_is_not_interrupted(self):
+        """A CPU on which nothing waits is not made to schedule again by a slice's end."""
+        self.settled()
+        for cpu in range(self.machine.cpus):
+            if not self.machine.queue(cpu) and self.machine.processor(cpu).current:
+                until = self.machine.processor(cpu).slice.place
+                assert not until.queued or until.key <= self.now + SLICE
+
+
+TestScheduling = Scheduling.TestCase
+TestScheduling.settings = settings(max_examples=60, stateful_step_count=60)
+
+
+def test_turns_are_of_ten_milliseconds():
+    machine = Machine(1).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 3)
+    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0) for _ in range(3)]
+    for vcpu in vcpus:
+        machine.core("vcpu_up", vcpu, 0, 0)
+    seen = []
+    for _ in range(90):
+        seen.append(vcpus.index(machine.settle(0)))
+        machine.advance(1_000_000)
+    assert seen == [turn % 3 for turn in range(9) for _ in range(10)]
+
+
+def test_a_vcpu_returns_to_the_cpu_that_it_was_on_and_spreads_when_that_is_busy():
+    machine = Machine(4).with_heap().start_scheduling()
+    machine.settle_all()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 4)
+    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0) for _ in range(4)]
+    machine.enter(0)
+    for vcpu in vcpus:
+        machine.core("vcpu_up", vcpu, 0, 0)
+    machine.settle_all()
+    assert sorted(vcpu.at for vcpu in vcpus) == [0, 1, 2, 3]
+    before = vcpus[2].at
+    machine.enter(before)
+    machine.core("block")
+    machine.settle_all()
+    machine.enter(0)
+    machine.call(f"{VCPUS}interrupt", vcpus[2])
+    machine.settle_all()
+    assert vcpus[2].running and vcpus[2].at == before
