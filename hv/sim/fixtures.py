@@ -12,7 +12,7 @@ from hv.common.mm.heap import heap
 from hv.common.mm.p2m import P2m
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.pool import Pool
-from hv.common.mm.types import Mfn, paddr_of
+from hv.common.mm.types import DomId, Mfn, paddr_of
 from hv.common.mm.walkers import GuestWalker, HypervisorWalker
 from hv.lang import Errno, Final, array, raises, u16, u32, u64
 from hv.sim.arch import direct_address
@@ -142,3 +142,8 @@ def init_device(tag: u16) -> None:
 @raises
 def init_careless(tag: u16) -> None:
     careless.init(tables, tag)
+
+
+@raises
+def init_p2m(domain: u16, tag: u16, table_limit: u32) -> None:
+    p2m.init(DomId(domain), tag, table_limit)

@@ -17,6 +17,7 @@ MAX_TABLES: Final[u32] = 4096
 MAX_STORES: Final[u32] = 16384
 MAX_GHOSTS: Final[u32] = 32768
 MAX_SPACES: Final[u32] = 8
+LINE: Final[u64] = 16  # bytes: the smallest that the architecture allows
 WORDS_PER_TABLE: Final[u64] = 512
 
 VALID: Final[u64] = 1
@@ -207,12 +208,14 @@ class Model:
         self.store_count += 1
 
     def clean(self, address: u64, length: u64) -> None:
-        """Cleans a range of RAM to memory, and waits for that."""
+        """Cleans a range of RAM to memory, by lines, and waits for that."""
         if self.drop_clean:
             return
+        start = address & ~(LINE - 1)
+        end = address + length + LINE - 1 & ~(LINE - 1)
         for i in bounded(self.store_count, MAX_STORES):
             store = self.stores[i]
-            if store.address >= address and store.address + store.length <= address + length:
+            if store.address >= start and store.address + store.length <= end:
                 store.cleaned = True
         self.publish()
 

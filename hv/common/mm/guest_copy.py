@@ -5,6 +5,7 @@ byte once. What was written is cleaned to memory, since a guest may look at it w
 """
 
 from hv.arch import clean_to_memory, copy_bytes, direct_address
+from hv.common.mm.format import Access
 from hv.common.mm.ownership import get_frame, put_frame
 from hv.common.mm.p2m import GuestKind, P2m
 from hv.common.mm.types import PAGE_SIZE, Gaddr, Mfn, gfn_of, paddr_of
@@ -45,12 +46,13 @@ def copy_from_guest(p2m: P2m, address: Gaddr, to: u64, length: u64) -> None:
 def _hold(p2m: P2m, address: Gaddr, writing: bool) -> Mfn:
     """Takes a reference on the frame behind the address. EFAULT: it is not the domain's own, or only to be read."""
     found = p2m.lookup(gfn_of(address))
-    if found.kind != GuestKind.RAM and (writing or found.kind != GuestKind.READ_ONLY):
+    needed = Access.W if writing else Access.R
+    if found.kind not in (GuestKind.RAM, GuestKind.READ_ONLY) or needed not in found.access:
         raise Errno.EFAULT
     try:
         get_frame(found.mfn, p2m.domain)
     except Errno:
-        raise Errno.EFAULT
+        raise Errno.EFAULT from None
     return found.mfn
 
 
