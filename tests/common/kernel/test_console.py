@@ -228,7 +228,7 @@ def test_typing_ahead_of_the_ring_is_dropped(console):
 
 
 class Interleaved(RuleBasedStateMachine):
-    """Whatever is written in whatever order: each line has one owner, and nothing is lost, moved or given to another."""
+    """In whatever order things are written, each line has one owner, and nothing is lost, moved or another's."""
 
     @initialize()
     def power_on(self):

@@ -2,6 +2,7 @@
 
 import bisect
 import subprocess
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -59,7 +60,7 @@ def test_what_is_encoded_is_found(table, data):
 def test_rows_that_change_nothing_are_left_out(table):
     rows, _ = table
     kept = lines.simplified(rows)
-    for before, after in zip(kept, kept[1:], strict=False):
+    for before, after in pairwise(kept):
         assert before.address < after.address
         assert (before.file, before.line) != (after.file, after.line)
 
