@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import builtins
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import hv.lang
@@ -23,6 +23,9 @@ from hv.lang import classes, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBSTITUTES = {"hv.arch": "hv.sim.arch"}
+
+
+_compiled: dict[tuple[Path, int], CodeType] = {}  # by file and its time
 
 
 class Loader:
@@ -46,6 +49,13 @@ class Loader:
                 self.load_file(name, self._path(name))
         return self.modules[name]
 
+    def _code(self, path: Path) -> CodeType:
+        key = (path, path.stat().st_mtime_ns)
+        if key not in _compiled:
+            tree = ast.parse(path.read_text(), filename=str(path))
+            _compiled[key] = compile(rewrite(tree, self.exists), str(path), "exec")
+        return _compiled[key]
+
     def _path(self, name: str) -> Path:
         path = self.root.joinpath(*name.split("."))
         plain = path.with_suffix(".py")
@@ -58,12 +68,11 @@ class Loader:
         module = ModuleType(name)
         module.__file__ = str(path)
         self.modules[name] = module
-        tree = rewrite(ast.parse(path.read_text(), filename=str(path)), self.exists)
         module.__dict__.update(runtime.PYTHON_WORDS)
         module.__dict__[RUNTIME] = runtime
         module.__dict__["__load__"] = self.load
         module.__dict__["__builtins__"] = builtins
-        exec(compile(tree, str(path), "exec"), module.__dict__)
+        exec(self._code(path), module.__dict__)
         return module
 
 

@@ -391,7 +391,11 @@ class _Function(_Expressions):
             typed = made if annotation is None else self.module.typed(annotation, made)
             return ast.copy_location(ast.Assign([target], typed), node)
         if isinstance(target, ast.Attribute):
-            call = _runtime("augment_field", self.visit(target.value), ast.Constant(target.attr), operation, value)
+            call = _runtime(
+                "augment_field", self.visit(target.value), ast.Constant(target.attr), operation, _lambda(value)
+            )
         else:
-            call = _runtime("augment_item", self.visit(target.value), self.visit(target.slice), operation, value)
+            call = _runtime(
+                "augment_item", self.visit(target.value), self.visit(target.slice), operation, _lambda(value)
+            )
         return ast.copy_location(ast.Expr(call), node)

@@ -68,12 +68,16 @@ def augmented(name: str, current: Any, value: Any) -> Any:
     return made
 
 
-def augment_field(owner: Any, field: str, name: str, value: Any) -> None:
-    setattr(owner, field, augmented(name, getattr(owner, field), value))
+def augment_field(owner: Any, field: str, name: str, value: Callable[[], Any]) -> None:
+    """`owner.field op= value()`, where the field is read first."""
+    current = copied(getattr(owner, field))
+    setattr(owner, field, augmented(name, current, value()))
 
 
-def augment_item(owner: Any, index: Any, name: str, value: Any) -> None:
-    owner[index] = augmented(name, item(owner, index), value)
+def augment_item(owner: Any, index: Any, name: str, value: Callable[[], Any]) -> None:
+    """`owner[index] op= value()`, where the element is read first."""
+    current = copied(item(owner, index))
+    owner[index] = augmented(name, current, value())
 
 
 def kind_of(value: Any) -> Any:

@@ -73,8 +73,9 @@ def _values(name: str) -> strategies.SearchStrategy[Any]:
     return strategies.sampled_from(edges) | strategies.integers(low, high)
 
 
-def interpreted(case: Case, *given: int, module: Any = None) -> Answer:
-    module = module or interpret.load(case.path, CONFIG)
+def interpreted(case: Case, *given: int) -> Answer:
+    """The answer of a program that was loaded anew."""
+    module = interpret.load(case.path, CONFIG)
     try:
         return int(getattr(module, case.function)(*given))
     except Trap:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compiler import interpret
-from tests.language.harness import CONFIG, TRAP, Case, arguments, cases, compiled, interpreted
+from tests.language.harness import TRAP, Case, arguments, cases, compiled, interpreted
 
 FIXED = [case for case in cases() if not case.function.startswith("calc_")]
 DRIVEN = [case for case in cases() if case.function.startswith("calc_")]
@@ -24,12 +23,10 @@ def test_same_answer(case: Case) -> None:
 
 @pytest.mark.parametrize("case", DRIVEN, ids=str)
 def test_same_answers(case: Case) -> None:
-    module = interpret.load(case.path, CONFIG)
-
     @settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def drive(data: st.DataObject) -> None:
         given_arguments = data.draw(arguments(case))
-        assert compiled(case, *given_arguments) == interpreted(case, *given_arguments, module=module)
+        assert compiled(case, *given_arguments) == interpreted(case, *given_arguments)
 
     drive()

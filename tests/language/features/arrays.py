@@ -131,3 +131,36 @@ def calc_two_indices(i: u32, j: u32) -> u64:
 def trap_just_beyond() -> u64:
     i = len(SQUARES) + u32(0)
     return u64(SQUARES[i])
+
+
+class Rows:
+    cells: array[u16, 3]
+
+
+class Pair2:
+    left: Rows
+    right: Rows
+
+
+rows: Final[array[Rows, 3]] = array()
+pair: Final = Pair2()
+
+
+def test_what_is_walked_is_chosen_once() -> u64:
+    for i, row in enumerate(rows):
+        for j in range(3):
+            row.cells[j] = u16(i * 3 + j)
+    chosen = rows[1]
+    which: u32 = 0
+    total: u64 = 0
+    for cell in chosen.cells:
+        chosen = rows[2]
+        total = total * 10 + u64(cell)
+    for cell in rows[which].cells:
+        which = 2
+        total = total * 10 + u64(cell)
+    pair.left = rows[0]
+    for cell in pair.left.cells:
+        pair.left = rows[2]
+        total = total * 10 + u64(cell)
+    return total

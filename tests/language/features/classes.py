@@ -219,3 +219,51 @@ def calc_overflowing_field(a: u8, b: u8) -> u64:
     made.count *= 3
     made.count <<= 1
     return u64(made.step())
+
+
+def move_first() -> u64:
+    first.next = third
+    return 5
+
+
+def test_augmented_target_is_chosen_before_the_value() -> u64:
+    second.pages = 10
+    third.pages = 20
+    first.next = second
+    if first.next is None:
+        return 0
+    first.next.pages += move_first()
+    return second.pages * 100 + third.pages
+
+
+def test_augmented_value_is_read_before_the_call() -> u64:
+    counter.count = 1
+    counter.count += counter.step()
+    return u64(counter.count)
+
+
+def bump() -> u32:
+    global position
+    position += 1
+    return position
+
+
+position: u32 = 0
+table: Final[array[u32, 8]] = array()
+
+
+def test_augmented_element_is_chosen_before_the_value() -> u64:
+    global position
+    position = 0
+    table[position] += bump()
+    table[bump()] += 10
+    table[bump()] = bump()
+    return u64(table[0]) + u64(table[1]) * 10 + u64(table[2]) * 100 + u64(table[4]) * 10_000 + u64(position)
+
+
+def test_value_is_computed_before_the_target() -> u64:
+    first.next = second
+    second.pages = 1
+    third.pages = 2
+    first.next.pages = move_first()
+    return second.pages * 10 + third.pages

@@ -114,7 +114,9 @@ def test_each_copy_has_its_width() -> u64:
 
 
 def test_capacities() -> u64:
-    return u64(owner.bytes.capacity) + u64(owner.words.room) * 10 + u64(owner.longs.capacity) * 100 + u64(ring.room) * 1000
+    return (
+        u64(owner.bytes.capacity) + u64(owner.words.room) * 10 + u64(owner.longs.capacity) * 100 + u64(ring.room) * 1000
+    )
 
 
 def test_full() -> u64:
@@ -137,7 +139,9 @@ def test_references() -> u64:
 
 
 def test_sizes_of_parameters() -> u64:
-    return owner.bytes.bytes() + owner.words.bytes() * 100 + owner.longs.bytes() * 10_000 + owner.nodes.bytes() * 1_000_000
+    return (
+        owner.bytes.bytes() + owner.words.bytes() * 100 + owner.longs.bytes() * 10_000 + owner.nodes.bytes() * 1_000_000
+    )
 
 
 def test_constant_parameters() -> u64:

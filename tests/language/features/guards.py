@@ -1,6 +1,6 @@
 """with: guards and locks are released on every way out."""
 
-from hv.lang import Errno, Final, bounded, embedded, guard, raises, u32, u64, value
+from hv.lang import Errno, Final, array, bounded, embedded, guard, raises, u32, u64, value
 
 trail: u64 = 0
 
@@ -179,3 +179,36 @@ def computed() -> Result:
 def test_result_is_computed_before_the_release() -> u64:
     found = computed()
     return u64(found.ok) + found.n * 10 + trail * 100
+
+
+@embedded
+class Numbered:
+    id: u64
+
+    def __enter__(self) -> None:
+        mark(self.id)
+
+    def __exit__(self, *_: object) -> None:
+        mark(self.id + 1)
+
+
+class Pool:
+    lock: Numbered
+
+
+pools: Final[array[Pool, 2]] = array()
+
+
+def test_what_was_entered_is_left() -> u64:
+    pools[0].lock.id = 1
+    pools[1].lock.id = 5
+    pool = pools[0]
+    which: u32 = 0
+    held = pool.lock
+    with pool.lock:
+        pool = pools[1]
+    with pools[which].lock:
+        which = 1
+    with held:
+        held = pool.lock
+    return trail

@@ -1,7 +1,6 @@
 """@value classes: frozen records that are copied."""
 
-from hv.lang import Final, array, raises, u8, u16, u32, u64, value
-from hv.lang import Errno, Generic, TypeVar
+from hv.lang import Errno, Final, Generic, TypeVar, array, raises, u8, u16, u32, u64, value
 
 T = TypeVar("T")
 
