@@ -14,7 +14,7 @@ from hv.arm64.cpu import (
     write_device32,
     write_device64,
 )
-from hv.arm64.interrupts import FIRST_SHARED, FIRST_SPECIAL, InterruptController, Trigger
+from hv.arm64.interrupts import FIRST_SHARED, FIRST_SPECIAL, InterruptController, Trigger, interrupt_of
 from hv.arm64.ipi import CpuPlace
 from hv.arm64.mmu import map_device
 from hv.arm64.sysreg import (
@@ -70,6 +70,8 @@ EVERY: Final[u32] = 0xFFFF_FFFF
 SRE_ENABLE: Final[u64] = 0b1001  # system registers here, and for EL1 without a trap
 CTLR_EOI_MODE: Final[u64] = 1 << 1
 
+MAINTENANCE: Final[u32] = 25  # as Arm DEN 0029 recommends
+
 MAX_REGIONS: Final = 64
 MAX_REDISTRIBUTORS: Final = 1024
 
@@ -99,6 +101,7 @@ class GicV3(InterruptController):
     count: u32  # interrupts that the distributor has
     regions: array[RedistributorRegion, MAX_REGIONS]
     region_count: u32
+    maintenance: u32  # the interrupt that each CPU's list registers raise
     stride: u64  # bytes from a redistributor to the next; 0: what each one's type says
 
     @raises
@@ -117,6 +120,7 @@ class GicV3(InterruptController):
         stride = node.property("redistributor-stride")
         self.stride = stride.integer() if stride.found else 0
         self.count = min(32 * ((read_device32(self.distributor + TYPER) & 0x1F) + 1), FIRST_SPECIAL)
+        self.maintenance = interrupt_of(node, 0).intid if node.has("interrupts") else MAINTENANCE
         self._start_distributor()
 
     def start_cpu(self) -> None:

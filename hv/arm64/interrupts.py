@@ -60,7 +60,7 @@ class InterruptController(Protocol):
     def deactivate(self, intid: u32) -> None: ...
 
     def activate(self, intid: u32) -> None:
-        """Makes one of this CPU's own interrupts active, as if it had been taken: for a guest that is in its handler."""
+        """Makes one of this CPU's own interrupts active, as if it had been taken: its guest is in the handler."""
         ...
 
 

@@ -4,35 +4,39 @@ boot/arm64/entry.S calls `boot` on the boot CPU with the boot tables, then `init
 CPU comes to `boot_secondary`.
 """
 
-from hv.arch import halt, poll_interrupts, wait_for_interrupt
+from hv.arch import halt
 from hv.arm64 import context, exceptions, mmu, smp, timer  # noqa: F401 (the assembly needs the first two)
 from hv.arm64.cpu import ThisCpu
 from hv.arm64.cpustart import start_this_cpu
 from hv.arm64.gicv3 import gic
+from hv.arm64.guests import start_guests
 from hv.arm64.interrupts import Trigger, interrupt_of, interrupts
 from hv.arm64.ipi import KICK
 from hv.arm64.layout import loaded, stack_top
 from hv.arm64.memory import start_memory
 from hv.arm64.timer_node import timer_node
-from hv.common.drivers import pl011  # noqa: F401 (a driver)
+from hv.common.builder.lifecycle import build_domains
 from hv.common.drivers.devicetree import boot_arguments, console_node, tree
 from hv.common.drivers.uart import Uart, uart_drivers
-from hv.common.kernel import keys, softirq  # noqa: F401
 from hv.common.kernel.cmdline import read_command_line
 from hv.common.kernel.cpus import mark_online
 from hv.common.kernel.crosscall import ipi_received
 from hv.common.kernel.log import info, warning
 from hv.common.kernel.panic import panic
 from hv.common.kernel.timer import alarm_rang
-from hv.common.lib.fdt import HEADER_SIZE, Node
-from hv.common.lib.span import Bytes
+from hv.common.lib.fdt import Node
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
-from hv.config import CONFIG_DEBUG
-from hv.lang import Errno, Final, Never, attach_percpu, export, raises, u32, u64, unbounded
+from hv.common.sched.core import idle, start_scheduler
+from hv.config import CONFIG_DEBUG, CONFIG_PL011, CONFIG_SCHED_RR
+from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 
 if CONFIG_DEBUG:
     from hv.arm64.crash import crash_if_asked
+if CONFIG_PL011:
+    from hv.common.drivers import pl011  # noqa: F401 (adds itself to `uart_drivers`)
+if CONFIG_SCHED_RR:
+    from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
 VERSION: Final = "0.1"
 
@@ -42,7 +46,7 @@ class Boot:
 
     tree: Paddr
     tree_bytes: u64
-    uart: Uart
+    uart: Uart | None  # that the console is on
 
 
 machine: Final = Boot()
@@ -71,11 +75,14 @@ def initialise() -> None:
     start_interrupts()
     start_timer()
     start_input()
+    start_virtualisation()
     start_this_cpu()
+    start_scheduler()
     mark_online()
     start_cpus()
     if CONFIG_DEBUG:
         crash_if_asked()
+    build_domains()
     idle()
 
 
@@ -98,9 +105,9 @@ def hypervisor_irq() -> None:
 def read_tree() -> None:
     """Checks the device tree. Nothing can be said when it cannot be read: no console is known then."""
     try:
-        address = mmu.map_tree(machine.tree, HEADER_SIZE)
-        machine.tree_bytes = u64(Bytes(address, HEADER_SIZE).be32(4))
-        tree.init(Bytes(address, machine.tree_bytes))
+        blob = mmu.map_tree(machine.tree)
+        machine.tree_bytes = blob.length
+        tree.init(blob)
     except Errno:
         halt()
 
@@ -112,8 +119,9 @@ def start_console() -> None:
         registers = node.reg(0)
         for driver in uart_drivers:
             if node.is_compatible(driver.compatible):
-                machine.uart = driver.uart()
-                machine.uart.start(mmu.map_device(Paddr(registers.start), max(registers.size, PAGE_SIZE)))
+                uart = driver.uart()
+                uart.start(mmu.map_device(Paddr(registers.start), max(registers.size, PAGE_SIZE)))
+                machine.uart = uart
                 return
     except Errno:
         return
@@ -172,16 +180,28 @@ def alarm(intid: u32) -> None:
 
 def start_input() -> None:
     """Lets the console be typed on."""
+    uart = machine.uart
+    if uart is None:
+        return
     try:
         spec = interrupt_of(console_node(), 0)
         interrupts.claim(spec.intid, spec.trigger, typed)
-        machine.uart.enable_input()
+        uart.enable_input()
     except Errno as e:
         warning(f"the console takes no input: {e.name}")
 
 
 def typed(intid: u32) -> None:
-    machine.uart.interrupt()
+    uart = machine.uart
+    if uart is not None:
+        uart.interrupt()
+
+
+def start_virtualisation() -> None:
+    try:
+        start_guests(gic.maintenance)
+    except Errno as e:
+        panic(f"the interrupts that guests need, of the virtual timer or of list registers, cannot be used: {e.name}")
 
 
 def start_cpus() -> None:
@@ -190,11 +210,3 @@ def start_cpus() -> None:
     except Errno as e:
         warning(f"only the boot CPU runs: /cpus cannot be read: {e.name}")
     smp.start_other_cpus()
-
-
-@unbounded("the hypervisor runs until the machine is turned off")
-def idle() -> Never:
-    while True:
-        wait_for_interrupt()
-        poll_interrupts()
-        softirq.run_softirqs()

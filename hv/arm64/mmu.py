@@ -10,6 +10,8 @@ from hv.arm64.layout import DEVICES, IMAGE, STACK_SIZE, STACKS, direct_address, 
 from hv.arm64.stage1 import Stage1
 from hv.arm64.sysreg import TTBR0_EL2
 from hv.common.kernel.panic import panic
+from hv.common.lib.fdt import AT_TOTAL_SIZE, HEADER_SIZE, MAX_SIZE
+from hv.common.lib.span import Bytes
 from hv.common.mm.flush import TableSource
 from hv.common.mm.format import Access, Attributes, Memory, Walker
 from hv.common.mm.pagetable import PageTable
@@ -140,13 +142,19 @@ def map_memory(start: Paddr, end: Paddr) -> None:
 
 
 @raises
-def map_tree(tree: Paddr, length: u64) -> u64:
-    """Shows a device tree, which is read only, before it can say where RAM is. Returns its address.
+def map_tree(tree: Paddr) -> Bytes:
+    """Shows a device tree, to be read only, before it can say where RAM is. EINVAL: its header is none. ENOMEM.
 
-    The boot protocol lets it be mapped in whole 2 MiB blocks (Linux Documentation/arch/arm64/booting.rst, 2)."""
-    return map_window(
-        Paddr(tree & ~(BLOCK_2M - 1)), (tree + length + (BLOCK_2M - 1)) & ~(BLOCK_2M - 1), tree, CONSTANTS
-    )
+    The boot protocol lets it be mapped in whole 2 MiB blocks (Linux Documentation/arch/arm64/booting.rst, 2).
+    """
+    end = block_up(tree + HEADER_SIZE)
+    address = map_window(Paddr(block_down(tree)), end, tree, CONSTANTS)
+    size = u64(Bytes(address, HEADER_SIZE).be32(AT_TOTAL_SIZE))
+    if size < HEADER_SIZE or size > MAX_SIZE:
+        raise Errno.EINVAL
+    if tree + size > end:  # windows of whole blocks adjoin
+        map_window(Paddr(end), block_up(tree + size), Paddr(end), CONSTANTS)
+    return Bytes(address, size)
 
 
 @raises
@@ -164,6 +172,14 @@ def map_window(start: Paddr, end: u64, wanted: Paddr, attributes: Attributes) ->
     length = end - start
     if length > STACKS - address:
         raise Errno.ENOMEM
-    windows.next = (address + length + (BLOCK_2M - 1)) & ~(BLOCK_2M - 1)
+    windows.next = block_up(address + length)
     map_range(address, start, length, attributes)
     return address + (wanted - start)
+
+
+def block_down(address: u64) -> u64:
+    return address & ~(BLOCK_2M - 1)
+
+
+def block_up(address: u64) -> u64:
+    return block_down(address + (BLOCK_2M - 1))
