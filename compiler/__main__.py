@@ -1,4 +1,4 @@
-"""The compiler's command line: types a program, writes its C and objects, links the hypervisor, a unikernel or the host library."""
+"""The compiler's command line: types a program, writes its C, links the hypervisor, a unikernel or the host library."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "action",
         choices=["check", "emit", "image", "guest", "host"],
-        help="check: type and lower; emit: write C; image: the hypervisor's image; guest: a unikernel's; host: the library for tests",
+        help="check: type and lower; emit: write C; image: the hypervisor's image; guest: a unikernel's; "
+        "host: the library for tests",
     )
     parser.add_argument("--target", choices=sorted(driver.TARGETS), default="arm64")
     parser.add_argument(
@@ -54,11 +55,7 @@ def act(options: argparse.Namespace) -> None:
             else configuration(options.config or ROOT / "kconfig" / "arm64_virt_defconfig")
         )
         program = Program(ROOT, target, config)
-        roots = (
-            [f"qemu-tests.guests.{options.name}"]
-            if options.action == "guest"
-            else options.root or [driver.ROOTS[target.name]]
-        )
+        roots = [f"guests.{options.name}"] if options.action == "guest" else options.root or [driver.ROOTS[target.name]]
         for root in roots:
             program.load(root)
         compiler = driver.front_end(program)

@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from compiler import typesystem as t
-from compiler.declare import ClassInstance, FunctionInstance
+from compiler.instances import ClassInstance, FunctionInstance
 from compiler.lowering import Lowering, c_field
 from compiler.program import Builtin, ClassDeclaration, FunctionDeclaration, ModuleReference, VariableDeclaration
 from compiler.typesystem import Value
@@ -46,7 +46,7 @@ class Calls(Lowering):
     # What is called
 
     def callee(self, node: ast.expr) -> tuple[FunctionInstance, Value | None] | None:
-        """The function behind a name, `module.name`, `Class.static` or `object.method`; None when it is something else."""
+        """The function behind a name, `module.name`, `Class.static` or `object.method`; None for something else."""
         if isinstance(node, (ast.Name, ast.Attribute)):
             found = self.class_or_module(node)
             if isinstance(found, FunctionDeclaration):
@@ -195,7 +195,7 @@ class Calls(Lowering):
         return result
 
     def invoke(self, function: FunctionInstance, me: Value | None, arguments: list[Value], node: ast.AST) -> Value:
-        """A call with checked arguments; a raising one leaves its value in a temporary and goes on only without error."""
+        """A call with checked arguments; a raising one leaves its value in a temporary and goes on without error."""
         protocol = function.owner is not None and function.owner.info.shape == "protocol"
         texts = [a.text for a in arguments]
         if protocol:
@@ -271,10 +271,8 @@ class Calls(Lowering):
                 raise self.refuse(node, "only a pointer to a class has a reference: use p[0]")
             return Value(me.text, kind.of, cost=me.cost)
         if isinstance(kind, t.Nullable):
-            raise self.refuse(
-                node,
-                f"`{ast.unparse(func.value)}` may be None here: test it first, `if {ast.unparse(func.value)} is None: …`",
-            )
+            shown = ast.unparse(func.value)
+            raise self.refuse(node, f"`{shown}` may be None here: test it first, `if {shown} is None: …`")
         if isinstance(kind, t.ClassType):
             if func.attr in kind.instance.fields:
                 return self.call_value(self.field(me, func, None), node)
@@ -348,7 +346,8 @@ class Calls(Lowering):
         if not made.info.by_value:
             raise self.refuse(
                 node,
-                f"`{made.shown}()` makes an object: `name = {made.shown}()` puts one on the stack; pools and module variables hold others",
+                f"`{made.shown}()` makes an object: `name = {made.shown}()` puts one on the stack; "
+                "pools and module variables hold others",
             )
         self.compiler.globals.made_records.add(made)
         fields = [(name, kind) for name, kind in made.fields.items() if not isinstance(kind, t.ConstType)]

@@ -1,4 +1,4 @@
-"""From a program to C files and objects on disk. Everything is cached by content: what did not change is not made again."""
+"""From a program to C files and objects on disk, cached by content: what did not change is not made again."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ from compiler.program import Program, Target
 from compiler.whole import Compiler
 
 CLANG = "clang-19"
-HARDENING = (
+SANITIZE = (
     "-fsanitize=array-bounds,signed-integer-overflow,shift,integer-divide-by-zero,unreachable,return,null",
     "-fsanitize-trap=all",
-    "-ftrivial-auto-var-init=zero",
 )
+HARDENING = (*SANITIZE, "-ftrivial-auto-var-init=zero")
+ARM64 = (
+    "--target=aarch64-none-elf", "-march=armv8-a", "-ffreestanding", "-mgeneral-regs-only", "-mno-outline-atomics",
+    "-fno-pic", "-mstrict-align", *HARDENING,
+)  # fmt: skip
 COMMON = (
-    "-std=gnu17", "-g", "-O2", "-Wall", "-Werror", "-Wno-unused-label", "-Wno-unused-but-set-variable", "-Wno-parentheses-equality",
-    "-Wno-sometimes-uninitialized", "-Wno-incompatible-pointer-types-discards-qualifiers", "-Wno-tautological-compare", "-Wno-uninitialized",
-    "-Wno-unused-value", "-Wno-unused-const-variable", "-Wno-tautological-constant-out-of-range-compare", "-Wno-missing-braces", "-Wno-unused-function",
+    "-std=gnu17", "-g", "-O2", "-Wall", "-Werror", "-Wno-unused-label", "-Wno-unused-but-set-variable",
+    "-Wno-parentheses-equality", "-Wno-sometimes-uninitialized", "-Wno-incompatible-pointer-types-discards-qualifiers",
+    "-Wno-tautological-compare", "-Wno-uninitialized", "-Wno-unused-value", "-Wno-unused-const-variable",
+    "-Wno-tautological-constant-out-of-range-compare", "-Wno-missing-braces", "-Wno-unused-function",
     "-fno-omit-frame-pointer", "-fno-strict-aliasing", "-fstrict-flex-arrays=3",
 )  # fmt: skip
 TARGETS = {
@@ -36,24 +41,23 @@ TARGETS = {
         {"hv.arch": "hv.arm64.arch"},
         hosted=False,
         clang=(
-            "--target=aarch64-none-elf", "-march=armv8-a", "-ffreestanding", "-mgeneral-regs-only", "-mno-outline-atomics", "-mcmodel=small", "-fno-pic",
-            "-fstack-protector-strong", "-mno-omit-leaf-frame-pointer", "-flto", "-mstrict-align", *HARDENING,
+            *ARM64, "-mcmodel=small", "-fstack-protector-strong", "-mno-omit-leaf-frame-pointer", "-flto",
         ),
     ),
     "arm64-guest": Target(
         "arm64-guest",
         {},
         hosted=False,
-        clang=("--target=aarch64-none-elf", "-march=armv8-a", "-ffreestanding", "-mgeneral-regs-only", "-mno-outline-atomics", "-fno-pic", "-mstrict-align", *HARDENING),
+        clang=ARM64,
     ),
     "host": Target(
         "host",
         {"hv.arch": "hv.sim.arch"},
         hosted=True,
-        clang=("-fPIC", "-O1", "-fsanitize=array-bounds,signed-integer-overflow,shift,integer-divide-by-zero,unreachable,return,null", "-fsanitize-trap=all"),
+        clang=("-fPIC", "-O1", *SANITIZE),
     ),
 }  # fmt: skip
-ROOTS = {"arm64": "hv.arm64.main", "host": "hv.sim.roots", "arm64-guest": "qemu-tests.guests.hello"}
+ROOTS = {"arm64": "hv.arm64.main", "host": "hv.sim.roots", "arm64-guest": "guests.hello"}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Module-level names that hold values: constants, variables, static objects, tables, registries, and their C initialisers."""
+"""Module-level names that hold values: constants, variables, static objects, tables, registries, their initialisers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from compiler import typesystem as t
-from compiler.declare import ClassInstance, FunctionInstance
 from compiler.errors import CompileError
+from compiler.instances import ClassInstance, FunctionInstance
 from compiler.lowering import c_field
 from compiler.program import Builtin, ClassDeclaration, Declared, FunctionDeclaration, Module, VariableDeclaration
 from compiler.unit import c_string
@@ -46,10 +46,8 @@ class Globals:
     def _make(self, declaration: VariableDeclaration) -> Global:
         node, module = declaration.node, declaration.module
         if isinstance(node, ast.Assign):
-            raise module.refuse(
-                node,
-                f"`{declaration.name}` has no type: write `{declaration.name}: Final = …` or `{declaration.name}: u32 = …`",
-            )
+            name = declaration.name
+            raise module.refuse(node, f"`{name}` has no type: write `{name}: Final = …` or `{name}: u32 = …`")
         if node.value is None:
             raise module.refuse(node, f"`{declaration.name}` needs a value")
         annotation = node.annotation
@@ -68,7 +66,7 @@ class Globals:
         return Global(declaration, t.LITERAL, constant=self.compiler.constant_of(node.value, module, {}))
 
     def _special(self, declaration: VariableDeclaration) -> Global | None:
-        """`Heap()`, `SpinLock[Rank.X]()`, `Registry[Option]()`, `SystemRegister("…")`, `Atomic[u32]()`, `Range(1, 2)`."""
+        """`Heap()`, `SpinLock[Rank.X]()`, `Registry[Option]()`, `SystemRegister("…")`, `Atomic[u32]()`, `Range(…)`."""
         node, module = declaration.node, declaration.module
         value = node.value
         if not isinstance(value, ast.Call):
@@ -215,10 +213,8 @@ class Globals:
         function = self.compiler.declarations.function(declaration)
         kind = t.intern(t.Function(tuple(p.type for p in function.parameters), function.result))
         if function.raises or kind is not want:
-            raise module.refuse(
-                node,
-                f"`{declaration.name}` is {kind.shown}{' and raises' if function.raises else ''}, {want.shown} is wanted",
-            )
+            shown = f"{kind.shown} and raises" if function.raises else kind.shown
+            raise module.refuse(node, f"`{declaration.name}` is {shown}, {want.shown} is wanted")
         if entry is None:
             self.compiler.note_value(kind, function)
         else:

@@ -1,7 +1,7 @@
 """The C that the front end writes itself: declarations shared by all modules, and the definitions of data.
 
-`hv.h` holds types, structures, prototypes and small inline functions; `data.c` the variables, tables and interface tables. The plain
-declarations among them also serve the host tests through cffi.
+`hv.h` holds types, structures, prototypes and small inline functions; `data.c` the variables, tables and interface
+tables. The plain declarations among them also serve the host tests through cffi.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from compiler import typesystem as t
-from compiler.declare import ClassInstance, FunctionInstance
 from compiler.expressions import ERRNO_NUMBERS
+from compiler.instances import ClassInstance, FunctionInstance
 from compiler.lowering import c_field
 from compiler.prelude import TYPES, helpers
 from compiler.unit import c_string
@@ -70,9 +70,8 @@ class Header:
         lines = [f"typedef struct {i.c} {i.c};" for i in instances]
         for protocol in protocols:
             lines.append(f"typedef struct {protocol.c}_table {protocol.c}_table;")
-            lines.append(
-                f"typedef struct {protocol.c} {protocol.c}; struct {protocol.c} {{ void *object; const {protocol.c}_table *table; }};"
-            )
+            lines.append(f"typedef struct {protocol.c} {protocol.c};")
+            lines.append(f"struct {protocol.c} {{ void *object; const {protocol.c}_table *table; }};")
         emitted: set[str] = set()
         for kind in list(compiler.function_types.values()):
             self.function_type(kind, lines, emitted)
@@ -89,9 +88,8 @@ class Header:
             lines.append(f"struct {protocol.c}_table {{ {' '.join(methods) or 'u8 cx_empty;'} }};")
         if compiler.per_cpu_classes:
             fields = " ".join(f"{c.c} {c.c};" for c in compiler.per_cpu_classes)
-            lines.append(
-                f"typedef struct per_cpu per_cpu; struct per_cpu {{ {fields} }}{' __attribute__((aligned(64)))' if attributes else ''};"
-            )
+            aligned = " __attribute__((aligned(64)))" if attributes else ""
+            lines.append(f"typedef struct per_cpu per_cpu; struct per_cpu {{ {fields} }}{aligned};")
         return lines
 
     def note_function_types(self, kind: t.Type) -> None:
@@ -143,17 +141,16 @@ class Header:
         for name, (interface, instance) in sorted(compiler.casts.items()):
             table = f"{interface.c}_for_{instance.c}"
             lines.append(f"extern const {interface.c}_table {table};")
-            lines.append(
-                f"CX_INLINE {interface.c} {name}({instance.c} *object) {{ return ({interface.c}){{ object, &{table} }}; }}"
-            )
+            made = f"({interface.c}){{ object, &{table} }}"
+            lines.append(f"CX_INLINE {interface.c} {name}({instance.c} *object) {{ return {made}; }}")
         lines += [self.enum_name(e) for e in compiler.named_enums.values()]
         lines += [self.enum_check(e) for e in compiler.checked_enums.values()]
         lines.append("_Noreturn void cx_assertion_failed(text said);")
         lines.append("text cx_errno_name(i32 error);")
-        lines += [
-            f"extern char {s}[]{' __attribute__((weak))' if self.hosted else ''}; CX_INLINE u64 cx_symbol_{s}(void) {{ return (u64){s}; }}"
-            for s in sorted(compiler.linker_symbols)
-        ]
+        weak = " __attribute__((weak))" if self.hosted else ""
+        for s in sorted(compiler.linker_symbols):
+            lines.append(f"extern char {s}[]{weak};")
+            lines.append(f"CX_INLINE u64 cx_symbol_{s}(void) {{ return (u64){s}; }}")
         lines += self.registers()
         lines += [self.assembly(f) for f in compiler.lowered.values() if "asm" in f.decorators]
         return "\n".join(lines) + "\n"
@@ -166,12 +163,10 @@ class Header:
             lines.append("CX_INLINE per_cpu *cx_this_cpu(void) { return cx_current; }")
             lines.append("CX_INLINE void cx_attach_cpu(u64 cpu) { cx_current = &cx_per_cpu[cpu]; }")
         else:
-            lines.append(
-                'CX_INLINE per_cpu *cx_this_cpu(void) { per_cpu *area; __asm__("mrs %0, tpidr_el2" : "=r"(area)); return area; }'
-            )
-            lines.append(
-                'CX_INLINE void cx_attach_cpu(u64 cpu) { __asm__ volatile("msr tpidr_el2, %0" : : "r"(&cx_per_cpu[cpu]) : "memory"); }'
-            )
+            read = '__asm__("mrs %0, tpidr_el2" : "=r"(area));'
+            write = '__asm__ volatile("msr tpidr_el2, %0" : : "r"(&cx_per_cpu[cpu]) : "memory");'
+            lines.append(f"CX_INLINE per_cpu *cx_this_cpu(void) {{ per_cpu *area; {read} return area; }}")
+            lines.append(f"CX_INLINE void cx_attach_cpu(u64 cpu) {{ {write} }}")
         return "\n".join(lines)
 
     def enum_name(self, kind: t.EnumType) -> str:
@@ -179,17 +174,18 @@ class Header:
             f"case {n}: return (text){{ {c_string(name.encode())}, {len(name)} }};"
             for name, n in first_names(kind).items()
         )
-        return f'static inline __attribute__((unused)) text {kind.key}_name({kind.c} x) {{ switch (x) {{ {cases} }} return (text){{ "?", 1 }}; }}'
+        head = f"static inline __attribute__((unused)) text {kind.key}_name({kind.c} x)"
+        return f'{head} {{ switch (x) {{ {cases} }} return (text){{ "?", 1 }}; }}'
 
     def enum_check(self, kind: t.EnumType) -> str:
+        head = f"CX_INLINE {kind.c} {kind.key}_checked({kind.c} x)"
         if kind.flags:
             mask = 0
             for n in kind.members.values():
                 mask |= n
-            test = f"x & ~{mask}UL"
-            return f"CX_INLINE {kind.c} {kind.key}_checked({kind.c} x) {{ if ({test}) __builtin_trap(); return x; }}"
+            return f"{head} {{ if (x & ~{mask}UL) __builtin_trap(); return x; }}"
         cases = " ".join(f"case {n}{'UL' if n > 0x7FFFFFFF else ''}:" for n in sorted(set(kind.members.values())))
-        return f"CX_INLINE {kind.c} {kind.key}_checked({kind.c} x) {{ switch (x) {{ {cases} return x; }} __builtin_trap(); }}"
+        return f"{head} {{ switch (x) {{ {cases} return x; }} __builtin_trap(); }}"
 
     def registers(self) -> list[str]:
         names = self.compiler.registers
@@ -201,19 +197,19 @@ class Header:
             return lines
         lines = []
         for name in names:
-            lines.append(
-                f'CX_INLINE u64 cx_read_{name}(void) {{ u64 value; __asm__ volatile("mrs %0, {name}" : "=r"(value)); return value; }}'
-            )
-            lines.append(
-                f'CX_INLINE void cx_write_{name}(u64 value) {{ __asm__ volatile("msr {name}, %0" : : "r"(value) : "memory"); }}'
-            )
+            read = f'__asm__ volatile("mrs %0, {name}" : "=r"(value));'
+            write = f'__asm__ volatile("msr {name}, %0" : : "r"(value) : "memory");'
+            lines.append(f"CX_INLINE u64 cx_read_{name}(void) {{ u64 value; {read} return value; }}")
+            lines.append(f"CX_INLINE void cx_write_{name}(u64 value) {{ {write} }}")
         return lines
 
     def assembly(self, function: FunctionInstance) -> str:
         """An @asm function as an inline function; on a host it does nothing and returns 0."""
         result = function.result
         value = result is not t.VOID and result is not t.NEVER
-        head = f"CX_INLINE {'_Noreturn ' if result is t.NEVER else ''}{result.c} {function.c}({', '.join(f'{c} {n}' for c, n in function.arguments) or 'void'})"
+        never = "_Noreturn " if result is t.NEVER else ""
+        arguments = ", ".join(f"{c} {n}" for c, n in function.arguments) or "void"
+        head = f"CX_INLINE {never}{result.c} {function.c}({arguments})"
         if self.hosted:
             return f"{head} {{ {'return 0;' if value else '__builtin_trap();' if result is t.NEVER else ''} }}"
         call: Any = function.decorators["asm"]
@@ -242,7 +238,8 @@ class Header:
             for c, n in function.arguments
         )
         output = '[result] "=r"(result)' if value else ""
-        body = f"__asm__ {'' if pure else 'volatile'}({c_string(text.encode())} : {output} : {inputs}{'' if pure else ' : ' + chr(34) + 'memory' + chr(34) + ', ' + chr(34) + 'cc' + chr(34)});"
+        volatile, clobbered = ("", "") if pure else ("volatile", ' : "memory", "cc"')
+        body = f"__asm__ {volatile}({c_string(text.encode())} : {output} : {inputs}{clobbered});"
         wide = "u64" if result.c in ("u64", "i64") or result.c.endswith("*") else "u32"
         if value:
             return f"{head} {{ {wide} result; {body} return ({result.c})result; }}"
@@ -273,9 +270,8 @@ class Header:
         lines.append(f'text cx_errno_name(i32 error) {{ switch (error) {{ {cases} }} return (text){{ "E?", 2 }}; }}')
         if self.hosted:
             lines.append("extern long write(int, const void *, unsigned long);")
-            lines.append(
-                '_Noreturn void cx_assertion_failed(text said) { write(2, said.data, said.length); write(2, "\\n", 1); __builtin_trap(); }'
-            )
+            say = 'write(2, said.data, said.length); write(2, "\\n", 1);'
+            lines.append(f"_Noreturn void cx_assertion_failed(text said) {{ {say} __builtin_trap(); }}")
             for f in compiler.lowered.values():
                 if "extern" in f.decorators:
                     lines.append(f"__attribute__((weak)) {self.prototype(f)} {{ __builtin_trap(); }}")
@@ -287,24 +283,21 @@ class Header:
 
     def offsets_source(self) -> str:
         """C whose assembly output holds `->NAME value` lines for asm_offsets.h."""
-        lines = ['#include "hv.h"', "void cx_offsets(void) {"]
+        values: dict[str, str] = {}
         for instance in self.instances():
             if instance.info.assembly:
                 name = instance.info.declaration.name
-                lines.append(f'__asm__ volatile(".ascii \\"->{name}_SIZE %c0\\"" : : "i"(sizeof({instance.c})));')
+                values[f"{name}_SIZE"] = f"sizeof({instance.c})"
                 for field, kind in instance.fields.items():
                     if not isinstance(kind, t.ConstType):
-                        lines.append(
-                            f'__asm__ volatile(".ascii \\"->{name}_{field} %c0\\"" : : "i"(__builtin_offsetof({instance.c}, {c_field(field)})));'
-                        )
+                        values[f"{name}_{field}"] = f"__builtin_offsetof({instance.c}, {c_field(field)})"
         if self.compiler.per_cpu_classes:
-            lines.append('__asm__ volatile(".ascii \\"->PER_CPU_SIZE %c0\\"" : : "i"(sizeof(per_cpu)));')
+            values["PER_CPU_SIZE"] = "sizeof(per_cpu)"
             for c in self.compiler.per_cpu_classes:
                 if c.info.assembly:
-                    lines.append(
-                        f'__asm__ volatile(".ascii \\"->PER_CPU_{c.info.declaration.name} %c0\\"" : : "i"(__builtin_offsetof(per_cpu, {c.c})));'
-                    )
-        return "\n".join([*lines, "}", ""])
+                    values[f"PER_CPU_{c.info.declaration.name}"] = f"__builtin_offsetof(per_cpu, {c.c})"
+        lines = [f'__asm__ volatile(".ascii \\"->{name} %c0\\"" : : "i"({value}));' for name, value in values.items()]
+        return "\n".join(['#include "hv.h"', "void cx_offsets(void) {", *lines, "}", ""])
 
 
 def first_names(kind: t.EnumType) -> dict[str, int]:

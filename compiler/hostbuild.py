@@ -40,6 +40,7 @@ class Library:
         self.symbols = symbols
         self.root = root
         self.path = path
+        self._kept: list[Any] = []
 
     def function(self, name: str) -> tuple[Any, dict[str, Any]]:
         entry = self.symbols["functions"].get(name) or self.symbols["functions"].get(f"{self.root}.{name}")
@@ -72,8 +73,6 @@ class Library:
             self._kept.append((kept, text))
             return text[0]
         return value
-
-    _kept: list[Any] = []
 
     def variable(self, name: str) -> Any:
         """A module variable or static object (a pointer to it)."""
@@ -152,11 +151,11 @@ SANITIZERS = {
 
 
 def build_library(variant: str = "plain") -> Path:
-    """All of hv that runs on a host: what `hv/sim/roots.py` imports, with the simulated machine as hv.arch. Raises CompileError."""
+    """All of hv that runs on a host: what hv/sim/roots.py imports, hv.sim.arch as hv.arch. Raises CompileError."""
     directory = ROOT / "build" / "host"
     made = directory / ("libhv.so" if variant == "plain" else f"libhv-{variant}.so")
     with _locked(directory):
-        inputs = [p for p in (ROOT / "hv").rglob("*.py")] + [ROOT / "hv" / "listed.toml", *(ROOT / "kconfig").glob("*")]
+        inputs = [*(ROOT / "hv").rglob("*.py"), ROOT / "hv" / "listed.toml", *(ROOT / "kconfig").glob("*")]
         digest = _digest([p for p in inputs if p.is_file()], variant)
         stamp = directory / f"{variant}.library-digest"
         if made.exists() and stamp.exists() and stamp.read_text() == digest:

@@ -1,7 +1,7 @@
 """`python -m compiler.layers`: proves that imports under hv/ go down the table of docs and never in a circle.
 
-A layer may import itself and what stands below it. `hv.arch`, `hv.lang` and `hv.config` may be imported from everywhere: the first is a
-contract without code, which the build replaces by the architecture's module.
+A layer may import itself and what stands below it. `hv.arch`, `hv.lang` and `hv.config` may be imported from
+everywhere: the first is a contract without code, which the build replaces by the architecture's module.
 """
 
 from __future__ import annotations
@@ -93,9 +93,8 @@ def problems(hv: Path) -> list[str]:
             graph[module].append(imported)
             target = layer_of(imported)
             if target is None or target not in allowed(layer):
-                said.append(
-                    f"{path.relative_to(hv.parent)}:{line}: {layer} may not import {imported}: imports go down the layers"
-                )
+                where = f"{path.relative_to(hv.parent)}:{line}"
+                said.append(f"{where}: {layer} may not import {imported}: imports go down the layers")
     found = circle(graph)
     if found is not None:
         said.append(f"modules import each other in a circle: {' -> '.join(found)}")

@@ -60,10 +60,16 @@ def link(objects: list[Path], script: Path, made: Path, extra: tuple[object, ...
     run(LLD, *LINK, "-T", script, *extra, "-o", made, *objects)
 
 
-def text_of(elf: Path) -> bytes:
+def code_places(elf: Path) -> dict[str, int]:
+    """Where each function and label of the code lies. (Bytes of code differ between the passes where they reach data.)"""
     with elf.open("rb") as file:
-        section = ELFFile(file).get_section_by_name(".text")
-        return section.data() if section is not None else b""
+        image = ELFFile(file)
+        text = image.get_section_by_name(".text")
+        found = {".text end": text["sh_addr"] + text["sh_size"]}
+        for symbol in image.get_section_by_name(".symtab").iter_symbols():
+            if text["sh_addr"] <= symbol["st_value"] < text["sh_addr"] + text["sh_size"]:
+                found[symbol.name] = symbol["st_value"]
+        return found
 
 
 def prove(elf: Path) -> None:
@@ -98,7 +104,7 @@ def hypervisor(output: driver.Output, objects: list[Path], boot: Path) -> Path:
     source.write_text(f'.section .lines, "a"\n.incbin "{table}"\n')
     run(driver.CLANG, *ASSEMBLER, "-c", source, "-o", directory / "lines.o")
     link([*stubs, *objects, directory / "lines.o"], script, elf, strict)
-    if text_of(first) != text_of(elf):
+    if code_places(first) != code_places(elf):
         raise LinkError("the second link pass moved code: the line table would lie")
     prove(elf)
     run(OBJCOPY, "-O", "binary", elf, image)

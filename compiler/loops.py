@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 
 from compiler import typesystem as t
-from compiler.declare import FunctionInstance
+from compiler.instances import FunctionInstance
 from compiler.lowering import Frame, Local, Lowering, Scope
 from compiler.program import Builtin, VariableDeclaration
 from compiler.typesystem import Value
@@ -17,10 +17,19 @@ class Loops(Lowering):
     def on_While(self, node: ast.While) -> bool:
         function = self.scope.function
         if "unbounded" not in function.decorators:
-            raise self.refuse(node, "`while` has no bound: use `for … in bounded(n, MAX)`, an iterator, or mark the function @unbounded(\"why it ends\")")
+            raise self.refuse(
+                node,
+                "`while` has no bound: use `for … in bounded(n, MAX)`, an iterator, "
+                'or mark the function @unbounded("why it ends")',
+            )
         reason = function.decorators["unbounded"]
-        if not (isinstance(reason, ast.Call) and reason.args and isinstance(reason.args[0], ast.Constant) and isinstance(reason.args[0].value, str)):
-            raise self.refuse(reason, "@unbounded needs the reason: @unbounded(\"why that ends or must not\")")
+        if not (
+            isinstance(reason, ast.Call)
+            and reason.args
+            and isinstance(reason.args[0], ast.Constant)
+            and isinstance(reason.args[0].value, str)
+        ):
+            raise self.refuse(reason, '@unbounded needs the reason: @unbounded("why that ends or must not")')
         if node.orelse:
             raise self.refuse(node, "a loop has no `else`")
         self.forget_assigned(node.body)
@@ -95,15 +104,17 @@ class Loops(Lowering):
             raise self.refuse(node, f"a loop counts integers, not {kind.shown}")
         if step == 0:
             raise self.refuse(node, "a step of zero")
-        first = self.spill(self.coerce(start, kind, node))
-        last = self.spill(self.coerce(stop, kind, node))
+        first = self.spill(self.coerce(start, t.base_of(kind), node))
+        last = self.spill(self.coerce(stop, t.base_of(kind), node))
         if word == "bounded":
             count = last.text if start.const == 0 else f"({last.text} - {first.text})"
             check = f"{count} > {self.number(limit.const, t.base_of(kind))}"
             if start.const != 0:
                 check = f"{last.text} > {first.text} and {check}"
             with self.block(f"if {check}:"):
-                text = self.unit.literal(f"{self.module.shown}:{node.lineno}: a loop is over its bound of {limit.const}")
+                text = self.unit.literal(
+                    f"{self.module.shown}:{node.lineno}: a loop is over its bound of {limit.const}"
+                )
                 self.emit(f"{self.compiler.assertion_handler(self)}({text})")
         if not isinstance(node.target, ast.Name):
             raise self.refuse(node, "this loop yields one number")
@@ -115,7 +126,8 @@ class Loops(Lowering):
             frame = self.body(node)
             if "continue" in frame.used:
                 self.put_label(frame.again)
-            self.emit(f"{counter} = <{kind.c}>({counter} {'+' if step > 0 else '-'} {self.number(abs(step), t.base_of(kind))})")
+            sign = "+" if step > 0 else "-"
+            self.emit(f"{counter} = <{kind.c}>({counter} {sign} {self.number(abs(step), t.base_of(kind))})")
         if "break" in frame.used:
             self.put_label(frame.label)
 
@@ -146,7 +158,11 @@ class Loops(Lowering):
             raise self.refuse(node, f"cannot loop over {subject.type.shown}")
         if isinstance(node.iter, ast.Name):
             found = self.compiler.program.look_up(self.module, node.iter.id)
-            if isinstance(found, VariableDeclaration) and isinstance(g := self.compiler.globals.of(found, node), RegistryGlobal) and not g.entries:
+            if (
+                isinstance(found, VariableDeclaration)
+                and isinstance(g := self.compiler.globals.of(found, node), RegistryGlobal)
+                and not g.entries
+            ):
                 return
         names = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
         if len(names) != (2 if numbered else 1) or not all(isinstance(n, ast.Name) for n in names):
@@ -189,7 +205,7 @@ class Loops(Lowering):
 
     def expand(self, node: ast.For, function: FunctionInstance, me: Value | None, arguments: list[Value]) -> None:
         """Lowers an iterator's body here, with the loop's body at its `yield`."""
-        if any(f.shape == "expansion" and f.scope.function is function for f in self.frames):
+        if self.scope.expands(function):
             raise self.refuse(node, f"`{function.node.name}` would be expanded inside itself")
         if not isinstance(node.target, ast.Name):
             raise self.refuse(node, "this loop yields one value")

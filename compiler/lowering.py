@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compiler import typesystem as t
-from compiler.declare import Environment, FunctionInstance
 from compiler.errors import CompileError
+from compiler.instances import Environment, FunctionInstance
 from compiler.program import Module
 from compiler.typesystem import Value
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 RESERVED = frozenset(
     """
-    gil nogil api public readonly extern inline cdef cpdef ctypedef cppclass struct union enum include cimport by new DEF IF ELIF ELSE
-    void char short int long float double signed unsigned const volatile auto register static switch case default goto do typedef sizeof
-    restrict bool boolean text message print exec size_t NULL main errno object type complex asm fused packed
+    gil nogil api public readonly extern inline cdef cpdef ctypedef cppclass struct union enum include cimport by new
+    DEF IF ELIF ELSE void char short int long float double signed unsigned const volatile auto register static switch
+    case default goto do typedef sizeof restrict bool boolean text message print exec size_t NULL main errno object type
+    complex asm fused packed
     u8 u16 u32 u64 i8 i16 i32 i64 True False None
     """.split()
 )
@@ -60,6 +61,15 @@ class Scope:
     @property
     def environment(self) -> Environment:
         return self.function.environment
+
+    def expands(self, function: FunctionInstance) -> bool:
+        """Whether this is the body of an iterator, expanded here, or lies in one that is."""
+        scope = self
+        while scope.outer is not None:
+            if scope.function is function:
+                return True
+            scope = scope.outer
+        return False
 
     def within(self, other: Scope) -> bool:
         """Whether a raise in `self` can be handled by a `try` of `other`."""
@@ -153,7 +163,12 @@ class Lowering:
 
     def spill(self, value: Value) -> Value:
         """The value in a temporary, so that later statements cannot change what it reads."""
-        if value.const is not None or value.cost == 0 or value.type in (t.NULL, t.LITERAL) or isinstance(value.type, (t.Array, t.RegisterType)):
+        if (
+            value.const is not None
+            or value.cost == 0
+            or value.type in (t.NULL, t.LITERAL)
+            or isinstance(value.type, (t.Array, t.RegisterType))
+        ):
             return value
         if value.place:
             value = Value("&" + value.text, value.type, cost=1, path=value.path)
@@ -219,7 +234,9 @@ class Lowering:
         """An assignment to a path ends what was known of it and of what hangs below it."""
         if path is not None:
             scope = id(self.scope)
-            self.narrowed = {(s, p) for s, p in self.narrowed if s != scope or not (p == path or p.startswith(path + "."))}
+            self.narrowed = {
+                (s, p) for s, p in self.narrowed if s != scope or not (p == path or p.startswith(path + "."))
+            }
 
     def forget_assigned(self, body: list[ast.stmt]) -> None:
         """Before a loop: what its body assigns is not known at its start."""
@@ -251,7 +268,9 @@ class Lowering:
                 self.goto(frame.label)
                 return
         if not self.function.raises:
-            raise self.refuse(node, f"this may raise: mark `{self.function.node.name}` @raises, or handle it with try/except Errno")
+            raise self.refuse(
+                node, f"this may raise: mark `{self.function.node.name}` @raises, or handle it with try/except Errno"
+            )
         self.unwind(None)
         self.emit(f"return {self.failure(error)}")
 

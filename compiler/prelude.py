@@ -46,10 +46,15 @@ CX_INLINE boolean cx_text_startswith(text s, text head) {
 CX_INLINE boolean cx_text_endswith(text s, text tail) {
     return tail.length <= s.length && cx_text_same((text){ s.data + (s.length - tail.length), tail.length }, tail);
 }
-CX_INLINE message cx_message(const piece *pieces, const u64 *values, u32 count) { return (message){ pieces, values, count }; }
+CX_INLINE message cx_message(const piece *pieces, const u64 *values, u32 count) {
+    return (message){ pieces, values, count };
+}
 CX_INLINE u32 cx_message_count(message m) { return m.count; }
 CX_INLINE const piece *cx_piece(message m, u32 i) { if (i > m.count) __builtin_trap(); return &m.pieces[i]; }
-CX_INLINE text cx_message_literal(message m, u32 i) { const piece *p = cx_piece(m, i); return (text){ p->literal, p->length }; }
+CX_INLINE text cx_message_literal(message m, u32 i) {
+    const piece *p = cx_piece(m, i);
+    return (text){ p->literal, p->length };
+}
 CX_INLINE u8 cx_message_kind(message m, u32 i) { return cx_piece(m, i)->kind; }
 CX_INLINE u8 cx_message_width(message m, u32 i) { return cx_piece(m, i)->width; }
 CX_INLINE u8 cx_message_flags(message m, u32 i) { return cx_piece(m, i)->flags; }
@@ -80,58 +85,48 @@ CX_ATOMIC(boolean)
 """
 
 
+def inline(result: str, name: str, parameters: str, body: str) -> str:
+    return f"CX_INLINE {result} {name}({parameters}) {{ {body} }}"
+
+
 def conversions() -> list[str]:
     """Conversions that trap when the value does not fit."""
     lines = []
     for source in DISTINCT:
+        long = "L" if source.bits == 64 else ""
         for target in DISTINCT:
             if source is target or (target.low <= source.low and source.high <= target.high):
                 continue
             tests = []
             if source.low < target.low:
-                tests.append("x < 0" if target.low == 0 else f"x < ({target.low}{'L' if source.bits == 64 else ''})")
+                tests.append("x < 0" if target.low == 0 else f"x < ({target.low}{long})")
             if source.high > target.high:
-                tests.append(
-                    f"x > {target.high}{'UL' if not source.signed and source.bits == 64 else 'L' if source.bits == 64 else ''}"
-                )
+                tests.append(f"x > {target.high}{'U' if long and not source.signed else ''}{long}")
             name = f"cx_{target.key}_of_{source.key}"
-            lines.append(
-                f"CX_INLINE {target.key} {name}({source.key} x) {{ if ({' || '.join(tests)}) __builtin_trap(); return ({target.key})x; }}"
-            )
+            body = f"if ({' || '.join(tests)}) __builtin_trap(); return ({target.key})x;"
+            lines.append(inline(target.key, name, f"{source.key} x", body))
     return lines
 
 
 def bit_words() -> list[str]:
     lines = []
     for kind in DISTINCT:
-        bits = kind.bits
-        if kind.signed:
-            lines.append(
-                f"CX_INLINE {kind.key} cx_shl_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})((u64)x << n); }}"
-            )
-        elif bits < 32:
-            lines.append(
-                f"CX_INLINE {kind.key} cx_shl_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})((u32)x << n); }}"
-            )
+        bits, c = kind.bits, kind.key
+        shift = f"if (n >= {bits}) __builtin_trap(); return ({c})"
+        if kind.signed or bits < 32:
+            wide = "u64" if kind.signed else "u32"
+            lines.append(inline(c, f"cx_shl_{c}", f"{c} x, u64 n", f"{shift}(({wide})x << n);"))
         if bits < 32:
-            lines.append(
-                f"CX_INLINE {kind.key} cx_shr_{kind.key}({kind.key} x, u64 n) {{ if (n >= {bits}) __builtin_trap(); return ({kind.key})(x >> n); }}"
-            )
+            lines.append(inline(c, f"cx_shr_{c}", f"{c} x, u64 n", f"{shift}(x >> n);"))
         if not kind.signed:
-            wide = bits == 64
-            suffix, c = ("l", "u64") if wide else ("", "u32")
+            suffix, wide = ("l", "u64") if bits == 64 else ("", "u32")
             extra = f" - {32 - bits}" if bits < 32 else ""
-            lines.append(
-                f"CX_INLINE u32 cx_leading_zeros_{kind.key}({kind.key} x) {{ return (u32)__builtin_clz{suffix}(({c})x){extra}; }}"
-            )
-            lines.append(
-                f"CX_INLINE u32 cx_trailing_zeros_{kind.key}({kind.key} x) {{ return (u32)__builtin_ctz{suffix}(({c})x); }}"
-            )
-            lines.append(
-                f"CX_INLINE u32 cx_popcount_{kind.key}({kind.key} x) {{ return (u32)__builtin_popcount{suffix}(({c})x); }}"
-            )
+            for word, builtin in (("leading_zeros", "clz"), ("trailing_zeros", "ctz"), ("popcount", "popcount")):
+                less = extra if builtin == "clz" else ""
+                body = f"return (u32)__builtin_{builtin}{suffix}(({wide})x){less};"
+                lines.append(inline("u32", f"cx_{word}_{c}", f"{c} x", body))
             swap = f"__builtin_bswap{bits}(x)" if bits > 8 else "x"
-            lines.append(f"CX_INLINE {kind.key} cx_byteswap_{kind.key}({kind.key} x) {{ return {swap}; }}")
+            lines.append(inline(c, f"cx_byteswap_{c}", f"{c} x", f"return {swap};"))
     return lines
 
 

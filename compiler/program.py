@@ -1,6 +1,7 @@
 """Loading a program: its modules, what each name in them stands for, and the configuration that folds parts away.
 
-Nothing is typed here. A module's scope maps a name to what declares it; `declare` gives declarations their types when they are first asked for.
+Nothing is typed here. A module's scope maps a name to what declares it; `declare` gives declarations their types when
+they are first asked for.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from compiler.errors import CompileError
 
 WORDS = frozenset(
     """
-    Final Const Embedded Message Never None Callable Iterator Protocol Generic TypeVar NewType TypeAlias Errno Enum Bits Field
+    Final Const Embedded Message Never None Callable Iterator Protocol Generic TypeVar NewType TypeAlias Errno Enum Bits
+    Field
     U8Enum U16Enum U32Enum U64Enum U8Flag U16Flag U32Flag U64Flag PerCpu Extension Registry Atomic SystemRegister
-    u8 u16 u32 u64 i8 i16 i32 i64 usize bool str array ptr size_of value guard embedded aligned extensible raises unbounded
-    asm export extern assembly_layout truncate bounded min max leading_zeros trailing_zeros popcount byteswap address_of symbol str_at
-    attach_percpu init_extensions teardown_extensions test_only
+    u8 u16 u32 u64 i8 i16 i32 i64 usize bool str array ptr size_of value guard embedded aligned extensible raises
+    unbounded asm export extern assembly_layout truncate bounded min max leading_zeros trailing_zeros popcount byteswap
+    address_of symbol str_at attach_percpu init_extensions teardown_extensions test_only
     """.split()
 )
 PYTHON_WORDS = frozenset(
     "u8 bool str len range enumerate ord min max property staticmethod int None object isinstance".split()
 ) - {"u8", "int"}
+
+UNIKERNELS = "qemu-tests"  # where their package `guests` lies
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class FunctionDeclaration(Declared):
 
 
 class VariableDeclaration(Declared):
-    """`NAME: annotation = value` or `NAME = value` at module level: a constant, a variable, a static object, an alias, a kind."""
+    """`NAME: annotation = value` or `NAME = value` at module level: a constant, variable, object, alias or kind."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class ModuleReference:
 
 @dataclass(frozen=True)
 class Imported:
-    """A name that another module declares; followed when it is looked up, so that modules may name each other's later names."""
+    """A name that another module declares; followed when it is looked up, for that module may declare it later."""
 
     module: Module
     name: str
@@ -103,7 +107,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Target:
-    """What a program is compiled for. `substitutes` maps a module's name to the one that stands for it on this target."""
+    """What a program is compiled for. `substitutes` maps a module's name to the one that stands for it here."""
 
     name: str
     substitutes: dict[str, str]
@@ -112,7 +116,7 @@ class Target:
 
 
 class Program:
-    """All modules that the roots reach, in the order in which they were first imported (what a module needs stands before it)."""
+    """All modules that the roots reach, in the order of their first import: what a module needs stands before it."""
 
     def __init__(self, root: Path, target: Target, config: dict[str, Any]) -> None:
         self.root = root
@@ -127,10 +131,7 @@ class Program:
         name = self.target.substitutes.get(name, name)
         if name in self.modules:
             return self.modules[name]
-        path = self.root.joinpath(*name.split(".")).with_suffix(".py")
-        if not path.exists():
-            path = self.root.joinpath(*name.split("."), "__init__.py")
-        return self.load_file(name, path)
+        return self.load_file(name, self._path(name))
 
     def load_file(self, name: str, path: Path) -> Module:
         """Parses a module and collects its scope. FileNotFoundError when there is none."""
@@ -189,7 +190,8 @@ class Program:
                 case _:
                     raise module.refuse(
                         node,
-                        f"{type(node).__name__} at module level: a module holds imports, constants, variables, classes and functions",
+                        f"{type(node).__name__} at module level: a module holds imports, constants, variables, "
+                        "classes and functions",
                     )
 
     def _declare(self, module: Module, what: Declared, node: ast.AST) -> None:
@@ -220,8 +222,16 @@ class Program:
                 )
 
     def _exists(self, name: str) -> bool:
-        path = self.root.joinpath(*name.split("."))
-        return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+        return self._path(name).exists()
+
+    def _path(self, name: str) -> Path:
+        """A module's file, in the first place that has it; where it would be in the project when none does."""
+        for place in (self.root, self.root / UNIKERNELS):
+            path = place.joinpath(*name.split("."))
+            for file in (path.with_suffix(".py"), path / "__init__.py"):
+                if file.exists():
+                    return file
+        return self.root.joinpath(*name.split(".")).with_suffix(".py")
 
     def _imported(self, module: Module, source: str, name: str, line: int) -> Any:
         inner = f"{source}.{name}"

@@ -22,7 +22,9 @@ class Statements(Lowering):
     def statement(self, node: ast.stmt) -> bool:
         method = getattr(self, "on_" + type(node).__name__, None)
         if method is None:
-            raise self.refuse(node, f"{type(node).__name__.lower()} is not in the language; docs/language.md lists what is")
+            raise self.refuse(
+                node, f"{type(node).__name__.lower()} is not in the language; docs/language.md lists what is"
+            )
         return bool(method(node))
 
     def on_Pass(self, node: ast.Pass) -> None:
@@ -105,7 +107,12 @@ class Statements(Lowering):
 
     def known_after_store(self, path: str | None, kind: t.Type, made: t.Type) -> None:
         """mypy narrows on assignment: a value that cannot be null makes the target not null."""
-        if path is not None and isinstance(kind, t.Nullable) and not isinstance(made, t.Nullable) and made is not t.NULL:
+        if (
+            path is not None
+            and isinstance(kind, t.Nullable)
+            and not isinstance(made, t.Nullable)
+            and made is not t.NULL
+        ):
             self.narrow({path})
 
     def inferred(self, value: Value, name: str, node: ast.stmt) -> t.Type:
@@ -140,7 +147,12 @@ class Statements(Lowering):
         if isinstance(target, ast.Attribute):
             owner = self.expression(target.value, None)
             if isinstance(owner.type, t.BitsType):
-                self.store_bit_field(owner, target, make(owner.type.fields[target.attr].type if target.attr in owner.type.fields else None), node)  # type: ignore[operator]
+                self.store_bit_field(
+                    owner,
+                    target,
+                    make(owner.type.fields[target.attr].type if target.attr in owner.type.fields else None),
+                    node,
+                )  # type: ignore[operator]
                 return
         if isinstance(target, ast.Subscript):
             owner = self.expression(target.value, None)
@@ -152,7 +164,10 @@ class Statements(Lowering):
         place = self.expression(target, None, storing=True)
         kind = place.type
         if place.place or isinstance(kind, (t.Array, t.Atomic)):
-            raise self.refuse(node, f"`{ast.unparse(target)}` lies inside its owner and cannot be replaced: call a method that sets it up")
+            raise self.refuse(
+                node,
+                f"`{ast.unparse(target)}` lies inside its owner and cannot be replaced: call a method that sets it up",
+            )
         before = len(self.lines)
         made = make(kind)  # type: ignore[operator]
         value = self.coerce(made, kind, node)
@@ -169,7 +184,11 @@ class Statements(Lowering):
         if not isinstance(found, VariableDeclaration):
             raise self.refuse(node, f"`global {target.id}` names no module variable")
         variable = self.compiler.globals.of(found, node)
-        if variable.constant is not None or variable.read_only or isinstance(variable.type, (t.Embedded, t.Array, t.Atomic, t.RegisterType)):
+        if (
+            variable.constant is not None
+            or variable.read_only
+            or isinstance(variable.type, (t.Embedded, t.Array, t.Atomic, t.RegisterType))
+        ):
             raise self.refuse(node, f"`{target.id}` is a constant or an object and cannot be replaced")
 
     def is_stack_object(self, value: Value) -> bool:
@@ -299,7 +318,7 @@ class Statements(Lowering):
             case ast.MatchOr(patterns=patterns):
                 return [n for p in patterns for n in self.case_numbers(p, subject) or []]
             case ast.MatchValue(value=value):
-                found = self.coerce(self.expression(value, subject.type), subject.type, pattern)
+                found = self.coerce(self.expression(value, subject.type), t.base_of(subject.type), pattern)
                 if found.const is None:
                     raise self.refuse(pattern, "a case is a constant or an enum member")
                 return [found.const]
@@ -372,7 +391,9 @@ class Statements(Lowering):
 
     def on_Try(self, node: ast.Try) -> bool:
         if node.finalbody or node.orelse or len(node.handlers) != 1:
-            raise self.refuse(node, "a try has one `except Errno as e:` and nothing else; what must be released is a guard: `with`")
+            raise self.refuse(
+                node, "a try has one `except Errno as e:` and nothing else; what must be released is a guard: `with`"
+            )
         handler = node.handlers[0]
         if not isinstance(handler.type, ast.Name) or handler.type.id != "Errno":
             raise self.refuse(handler, "write `except Errno as e:`: nothing else is raised")
@@ -406,7 +427,7 @@ class Statements(Lowering):
         said = ""
         if node.msg is not None:
             if not (isinstance(node.msg, ast.Constant) and isinstance(node.msg.value, str)):
-                raise self.refuse(node, "an assertion's text is constant: use panic(f\"…\") for values")
+                raise self.refuse(node, 'an assertion\'s text is constant: use panic(f"…") for values')
             said = node.msg.value
         self.narrow(self.narrowings(node.test)[0])
         if condition.const is True:

@@ -1,6 +1,7 @@
 """The types of the restricted Python, and the C type that each becomes.
 
-A `Type` is compared by identity or by `key`; instances are made through the functions and tables here, which intern them.
+A `Type` is compared by identity or by `key`; instances are made through the functions and tables here, which intern
+them.
 `Type.c` is the C (and Cython) text for a name, parameter or result of the type. What a field holds may differ: a class
 that lies inside its owner is an `Embedded`, and an array is storage only.
 """
@@ -349,7 +350,7 @@ def is_integer(t: Type) -> bool:
 class Value:
     """An expression: its Cython text, its type, and what is known of it.
 
-    cost: 0 a constant or local, 1 reads memory, 2 calls. place: the text names an object's storage, not a reference to it.
+    cost: 0 a constant or local, 1 reads memory, 2 calls. place: the text names an object's storage, not a reference.
     path: the dotted name that narrowing knows it by.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compiler import typesystem as t
-from compiler.declare import ClassInstance, FunctionInstance, result_key
+from compiler.instances import ClassInstance, FunctionInstance, result_key
 from compiler.lowering import c_field
 
 if TYPE_CHECKING:

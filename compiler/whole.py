@@ -1,7 +1,7 @@
-"""Compiling a whole program: every module's classes and functions are typed and lowered, and what spans modules is collected.
+"""Compiling a whole program: every module's classes and functions are typed and lowered.
 
-What spans modules: module-level variables, registries, interfaces and who implements them, per-CPU data, extensions, and the graph of
-calls, from which recursion is refused.
+What spans modules is collected: module-level variables, registries, interfaces and who implements them, per-CPU data,
+extensions, and the graph of calls, from which recursion is refused.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import Any
 
 from compiler import typesystem as t
 from compiler.calls import Calls
-from compiler.declare import ClassInstance, Declarations, Environment, FunctionInstance
+from compiler.declare import Declarations
 from compiler.expressions import Expressions
 from compiler.globals import Globals
+from compiler.instances import ClassInstance, Environment, FunctionInstance
 from compiler.loops import Loops
 from compiler.lowering import Local
+from compiler.operators import Operators
 from compiler.program import ClassDeclaration, FunctionDeclaration, Module, Program
 from compiler.statements import Statements
 from compiler.typesystem import Constant
@@ -25,7 +27,7 @@ from compiler.words import Words
 PANIC_MODULE = "hv.common.kernel.panic"
 
 
-class FunctionLowering(Expressions, Calls, Words, Loops, Statements):
+class FunctionLowering(Expressions, Operators, Calls, Words, Loops, Statements):
     """Lowers one function."""
 
     def run(self) -> None:
@@ -109,7 +111,7 @@ class Compiler:
         self.drain()
         self.globals.finish()
         self.drain()
-        for name, (interface, instance) in sorted(self.casts.items()):
+        for _, (interface, instance) in sorted(self.casts.items()):
             self.check_implementation(interface, instance)
         self.refuse_recursion()
         for name in self.program.target.substitutes:

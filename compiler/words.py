@@ -6,14 +6,15 @@ import ast
 import string
 
 from compiler import typesystem as t
-from compiler.lowering import Lowering
+from compiler.lowering import Frame, Lowering
 from compiler.program import Builtin
 from compiler.typesystem import Value
 
 ATOMIC = {
-    "load": (0, "load"), "load_acquire": (0, "load_acquire"), "load_relaxed": (0, "load_relaxed"), "store": (1, "store"),
-    "store_release": (1, "store_release"), "store_relaxed": (1, "store_relaxed"), "add": (1, "add"), "sub": (1, "sub"),
-    "or_": (1, "or"), "and_": (1, "and"), "exchange": (1, "exchange"), "compare_exchange": (2, "compare_exchange"),
+    "load": (0, "load"), "load_acquire": (0, "load_acquire"), "load_relaxed": (0, "load_relaxed"),
+    "store": (1, "store"), "store_release": (1, "store_release"), "store_relaxed": (1, "store_relaxed"),
+    "add": (1, "add"), "sub": (1, "sub"), "or_": (1, "or"),
+    "and_": (1, "and"), "exchange": (1, "exchange"), "compare_exchange": (2, "compare_exchange"),
 }  # fmt: skip
 MESSAGE_PARTS = {
     "literal": ((t.U32,), t.STR), "kind": ((t.U32,), t.U8), "width": ((t.U32,), t.U8), "flags": ((t.U32,), t.U8),
@@ -43,7 +44,9 @@ class Words(Lowering):
         value = self.expression(self.arguments(node, 1)[0], target)
         kind = value.type
         if kind is t.BOOL:
-            return Value(f"<{target.c}>{value.text}", target, cost=value.cost) if value.const is None else self.constant(target, int(value.const))
+            if value.const is not None:
+                return self.constant(target, int(value.const))
+            return Value(f"<{target.c}>{value.text}", target, cost=value.cost)
         if isinstance(kind, t.EnumType):
             value = Value(value.text, kind.base, const=value.const, cost=value.cost)
         elif isinstance(kind, t.BitsType):
@@ -57,7 +60,9 @@ class Words(Lowering):
         if value.type is t.BOOL:
             return value
         if (isinstance(value.type, t.EnumType) and value.type.flags) or t.is_integer(value.type):
-            return Value(f"({value.text} != 0)", t.BOOL, cost=value.cost) if value.const is None else self.truth(value.const != 0)
+            if value.const is not None:
+                return self.truth(value.const != 0)
+            return Value(f"({value.text} != 0)", t.BOOL, cost=value.cost)
         raise self.refuse(node, "write a comparison")
 
     def w_truncate(self, node: ast.Call, want: t.Type | None) -> Value:
@@ -75,9 +80,11 @@ class Words(Lowering):
         a, b = self.pair(node, *self.arguments(node, 2), want)
         kind = a.type if a.type is b.type else self.common_type(a, b, node)
         if a.const is not None and b.const is not None:
-            return self.constant(kind, (min if sign == "<" else max)(a.const, b.const)) if kind is not t.LITERAL else Value(str((min if sign == "<" else max)(a.const, b.const)), kind, const=(min if sign == "<" else max)(a.const, b.const))
+            n = min(a.const, b.const) if sign == "<" else max(a.const, b.const)
+            return Value(str(n), kind, const=n) if kind is t.LITERAL else self.constant(kind, n)
         a, b = self.spill(self.coerce(a, kind, node)), self.spill(self.coerce(b, kind, node))
-        return Value(f"(<{kind.c}>{a.text} if {a.text} {sign} {b.text} else <{kind.c}>{b.text})", kind, cost=max(a.cost, b.cost))
+        chosen = f"(<{kind.c}>{a.text} if {a.text} {sign} {b.text} else <{kind.c}>{b.text})"
+        return Value(chosen, kind, cost=max(a.cost, b.cost))
 
     def w_min(self, node: ast.Call, want: t.Type | None) -> Value:
         return self.extreme(node, want, "<")
@@ -95,7 +102,8 @@ class Words(Lowering):
             if name == "popcount":
                 return self.constant(t.U32, n.bit_count())
             if n:
-                return self.constant(t.U32, kind.bits - n.bit_length() if name == "leading_zeros" else (n & -n).bit_length() - 1)
+                leading = kind.bits - n.bit_length()
+                return self.constant(t.U32, leading if name == "leading_zeros" else (n & -n).bit_length() - 1)
         result = kind if name == "byteswap" else t.U32
         helper = f"cx_{name}_{kind.key}"
         self.unit.helper(helper, f"{result.c} {helper}({kind.key})")
@@ -158,7 +166,7 @@ class Words(Lowering):
         self.compiler.declarations.need(self.module, "pointers", node, "symbol")
         (source,) = self.arguments(node, 1)
         if not (isinstance(source, ast.Constant) and isinstance(source.value, str)):
-            raise self.refuse(node, "symbol(\"name\") takes the name of a linker symbol")
+            raise self.refuse(node, 'symbol("name") takes the name of a linker symbol')
         self.compiler.linker_symbols.add(source.value)
         self.unit.helper(f"cx_symbol_{source.value}", f"u64 cx_symbol_{source.value}()")
         return Value(f"cx_symbol_{source.value}()", t.U64)
@@ -273,7 +281,9 @@ class Words(Lowering):
     def pieces(self, part: ast.FormattedValue) -> list[tuple[str, int, int, int, list[str]]]:
         """What one placeholder becomes: several pieces for a bit-field class."""
         value = self.spill(self.expression(part.value, None))
-        spec = "".join(p.value for p in part.format_spec.values if isinstance(p, ast.Constant)) if isinstance(part.format_spec, ast.JoinedStr) else ""
+        spec = ""
+        if isinstance(part.format_spec, ast.JoinedStr):
+            spec = "".join(p.value for p in part.format_spec.values if isinstance(p, ast.Constant))
         width, flags = self.format_spec(spec, part)
         kind = value.type
         if isinstance(kind, t.BitsType):
@@ -319,9 +329,14 @@ class Words(Lowering):
         if name not in MESSAGE_PARTS:
             raise self.refuse(node, f"Message has no `{name}`")
         kinds, result = MESSAGE_PARTS[name]
-        arguments = [self.coerce(self.expression(a, k), k, node) for a, k in zip(self.arguments(node, len(kinds)), kinds, strict=True)]
-        self.unit.helper(f"cx_message_{name}", f"{result.c} cx_message_{name}({', '.join(['message', *(k.c for k in kinds)])})")
-        return self.spill(Value(f"cx_message_{name}({', '.join([me.text, *(a.text for a in arguments)])})", result, cost=2))
+        arguments = [
+            self.coerce(self.expression(a, k), k, node)
+            for a, k in zip(self.arguments(node, len(kinds)), kinds, strict=True)
+        ]
+        helper = f"cx_message_{name}"
+        self.unit.helper(helper, f"{result.c} {helper}({', '.join(['message', *(k.c for k in kinds)])})")
+        texts = ", ".join([me.text, *(a.text for a in arguments)])
+        return self.spill(Value(f"{helper}({texts})", result, cost=2))
 
     # Atomics and registers
 
@@ -338,7 +353,6 @@ class Words(Lowering):
         return Value(f"{helper}({', '.join(['&' + me.text, *arguments])})", result, cost=2)
 
     def register(self, me: Value, name: str, node: ast.Call) -> Value:
-        self.compiler.declarations.need(self.module, "assembly", node, "SystemRegister") if False else None
         assert isinstance(me.type, t.RegisterType)
         self.compiler.registers.setdefault(me.type.name, len(self.compiler.registers))
         if name == "read":
@@ -370,7 +384,8 @@ class Words(Lowering):
             owner = self.compiler.extended(instance)
             value = self.coerce(self.expression(self.arguments(node, 1)[0], owner.type), owner.type, node)
             self.unit.use_extension(owner, instance)
-            return Value(f"{value.text}.{instance.c}", instance.type, cost=max(1, value.cost), place=True)
+            place = f"{value.text.removeprefix('&')}.{instance.c}"
+            return Value(place, instance.type, cost=max(1, value.cost), place=True)
         raise self.refuse(node, f"{instance.shown} has no static method `{func.attr}`")
 
     def w_attach_percpu(self, node: ast.Call, want: t.Type | None) -> Value:
@@ -391,8 +406,6 @@ class Words(Lowering):
 
                 def release(undo: list[Value] = undo) -> None:
                     self.tear_down(undo, owner, node)
-
-                from compiler.lowering import Frame
 
                 self.frames.append(Frame(self.scope, "guard", release=release))
                 result = self.invoke(method, me, [owner], node)
