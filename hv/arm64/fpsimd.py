@@ -11,9 +11,9 @@ from hv.lang import address_of, aligned, array, assembly_layout, extern, u64
 @assembly_layout
 @aligned(16)
 class FpSimd:
-    v: array[u64, 64]  # V0 to V31, each as two words
     control: u64  # FPCR
     status: u64  # FPSR
+    v: array[u64, 64]  # V0 to V31, each as two words
 
     def reset(self) -> None:
         for i in range(64):
