@@ -1,8 +1,8 @@
 """The format of the hypervisor's own stage 1 (EL2, no VHE): 48 bits of virtual address from level 0, 4 KiB granule.
 
-The engine's height 3 is Arm's level 0, where no block may stand; height 0 is level 3. Descriptors: Arm DDI 0487, D8.3. EL2
-has one privilege level: bit 6 (AP[1]) is one, bit 7 (AP[2]) makes a page read-only, and every page is readable.
-No page is both writable and executable.
+The engine's height 3 is Arm's level 0, where no block may stand; height 0 is level 3. Descriptors: Arm DDI 0487, D8.3.
+EL2 has one privilege level: bit 6 (AP[1]) is one, bit 7 (AP[2]) makes a page read-only, and every page is readable. No
+page is both writable and executable.
 """
 
 from hv.arm64.stage2 import ADDRESS, TABLE_OR_PAGE, VALID, Shareability

@@ -1,10 +1,10 @@
 """`hv.arch` of the simulated machine: the contract is hv/arch.py, what its functions mean stands there.
 
-Memory is an arena (memory.py), the walkers are models (walker.py), CPUs and time belong to the test (machine.py). Turning the machine
-off, restarting it and halting a CPU end the process, with an exit status of their own.
+Memory is an arena (memory.py), the walkers are models (walker.py), CPUs and time belong to the test (machine.py).
+Turning the machine off, restarting it and halting a CPU end the process, with an exit status of their own.
 """
 
-from hv.arm64.stage2 import Stage2 as GuestFormat
+from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr, mfn_of
 from hv.lang import Final, Never, ptr, u8, u16, u32, u64

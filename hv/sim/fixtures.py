@@ -1,7 +1,8 @@
-"""What the tests of memory management work on: tables of each format, a source of tables that runs dry when told to, and a pool.
+"""What the tests of memory management work on: tables of each format, a source of tables that runs dry when told to,
+and a pool.
 
-`device` is walked by something that neither snoops nor forgets absent entries by itself, as an IOMMU may be. `careless` breaks the
-rule of break-before-make, for the proof that the model notices.
+`device` is walked by something that neither snoops nor forgets absent entries by itself, as an IOMMU may be. `careless`
+breaks the rule of break-before-make, for the proof that the model notices.
 """
 
 from hv.arm64.stage1 import Stage1

@@ -1,12 +1,28 @@
 """The simulated machine's CPUs, clock, alarms, interrupts between CPUs, console, and end.
 
-A test is on one CPU at a time (`enter_cpu`; threads of a test are each on their own), moves the clock (`advance`), and has what is
-pending delivered: by `poll`, or while interrupts are on. Handlers are functions that the test, or hv/sim/interrupts.py, sets.
+A test is on one CPU at a time (`enter_cpu`; threads of a test are each on their own), moves the clock (`advance`), and
+has what is pending delivered: by `poll`, or while interrupts are on. Handlers are functions that the test, or
+hv/sim/interrupts.py, sets.
 """
 
 from hv.common.kernel.time import Ns
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Atomic, Callable, Final, Never, PerCpu, address_of, array, attach_percpu, extern, i32, i64, u8, u32, u64
+from hv.lang import (
+    Atomic,
+    Callable,
+    Final,
+    Never,
+    PerCpu,
+    address_of,
+    array,
+    attach_percpu,
+    extern,
+    i32,
+    i64,
+    u8,
+    u32,
+    u64,
+)
 
 CONSOLE_BYTES: Final[u32] = 65536
 DEVICE_REGISTERS: Final = 1024  # of 32 bits: the low bits of an address choose one
@@ -116,7 +132,8 @@ def put(byte: u8) -> None:
 
 
 def end(status: i32) -> Never:
-    """Ends the process; unless it was powered off, with the console's text on standard error, since it may tell of a panic."""
+    """Ends the process; unless it was powered off, with the console's text on standard error, since it may tell of a
+    panic."""
     if status != POWERED_OFF:
         machine.last_words[0] = address_of(machine.console)
         machine.last_words[1] = u64(machine.console_length)

@@ -1,4 +1,6 @@
-"""What the host library holds: importing a module here brings it and all that it uses into the library for the tests."""
+"""What the host library holds: a module that is imported here, and all that it uses, is there for the tests."""
+
+# ruff: noqa: F401
 
 from hv.arm64 import guest_nodes
 from hv.common.builder import dom0less, lifecycle

@@ -1,11 +1,13 @@
 """Models of what stands between a CPU's stores to translation tables and what its walker makes of them.
 
 - A store to memory is seen by the walker only after a barrier, and, when the walker does not snoop, after a clean.
-- The walker may have cached any entry that it has ever seen, and keeps it until it is told to forget it: a `Ghost` is an entry that
-  has gone from the tables but not from such a cache. The model keeps them all, so whatever hardware might do, it does.
+- The walker may have cached any entry that it has ever seen, and keeps it until it is told to forget it: a `Ghost` is
+  an entry that has gone from the tables but not from such a cache. The model keeps them all, so whatever hardware might
+  do, it does.
 
-What must not happen is recorded, as a `Violation`; the tests look at it after each operation. The walker decodes entries by
-itself, from Arm DDI 0487 D8.3, so a format that encodes wrongly is found as well. Both stages have 4 KiB tables of 512 entries.
+What must not happen is recorded, as a `Violation`; the tests look at it after each operation. The walker decodes
+entries by itself, from Arm DDI 0487 D8.3, so a format that encodes wrongly is found as well. Both stages have 4 KiB
+tables of 512 entries.
 """
 
 from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr
@@ -139,7 +141,8 @@ class Model:
         return number
 
     def owed(self, space: u32) -> u32:
-        """What the walker has not been told: 1 for stores that it cannot see, 2 for old entries that it may remember, and their sum."""
+        """What the walker has not been told: 1 for stores that it cannot see, 2 for old entries that it may remember,
+        and their sum."""
         unseen: u32 = 0
         old: u32 = 0
         for i in bounded(self.store_count, MAX_STORES):
@@ -306,7 +309,8 @@ class Model:
             self.violate(Violation.LINKED_EARLY, start)
         for i in bounded(self.ghost_count, MAX_GHOSTS):
             ghost = self.ghosts[i]
-            if ghost.space == space and ghost.shape != Shape.ABSENT and overlap(ghost.start, ghost.frames, start, span(height)):
+            here = overlap(ghost.start, ghost.frames, start, span(height))
+            if here and ghost.space == space and ghost.shape != Shape.ABSENT:
                 same = leaf and ghost.shape == Shape.LEAF and ghost.frames == span(height)
                 if not same or (ghost.entry ^ entry) & ~PERMISSIONS != 0:
                     self.violate(Violation.STALE, start)
@@ -389,7 +393,7 @@ class Model:
         return False
 
     def _unpublished(self, mfn: Mfn, frames: u64) -> bool:
-        """Whether some of these frames were written to before the store that is being seen, with no barrier in between."""
+        """Whether some of these frames were written to before the store that is being seen, no barrier between."""
         start = (mfn << PAGE_SHIFT) - RAM_BASE + address_of(ram)
         for i in bounded(self.seeing, MAX_STORES):
             if overlap(self.stores[i].address, self.stores[i].length, start, frames << PAGE_SHIFT):
@@ -466,7 +470,8 @@ def is_leaf(entry: u64, height: u32) -> bool:
 
 
 def well_formed(stage: Stage, entry: u64, height: u32) -> bool:
-    """A page has bit 1; a leaf has the access flag and stands at height 2 or below, aligned to its size; stage 1 of EL2 has bit 6."""
+    """A page has bit 1; a leaf has the access flag and stands at height 2 or below, aligned to its size; stage 1 of EL2
+    has bit 6."""
     if height == 0 and entry & TABLE_OR_PAGE == 0:
         return False
     if not is_leaf(entry, height):
@@ -483,7 +488,8 @@ def decode(stage: Stage, entry: u64, inside: u64, stale: bool) -> Translation:
     mfn = Mfn(target(entry) + inside)
     if stage == Stage.HYPERVISOR:
         return Translation(True, stale, True, entry >> 7 & 1 == 0, executable, truncate(u8, entry >> 2 & 7), mfn)
-    return Translation(True, stale, entry >> 6 & 1 == 1, entry >> 7 & 1 == 1, executable, stage2_memory(entry >> 2 & 15), mfn)
+    memory = stage2_memory(entry >> 2 & 15)
+    return Translation(True, stale, entry >> 6 & 1 == 1, entry >> 7 & 1 == 1, executable, memory, mfn)
 
 
 def stage2_memory(attribute: u64) -> u8:

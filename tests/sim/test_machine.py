@@ -96,7 +96,9 @@ def test_the_console_is_kept(machine):
     assert bytes(machine.ffi.buffer(kept.console, kept.console_length)) == b"hello\n"
 
 
-@pytest.mark.parametrize(("how", "status", "speaks"), [("power_off", 64, False), ("restart", 65, True), ("halt", 66, True)])
+@pytest.mark.parametrize(
+    ("how", "status", "speaks"), [("power_off", 64, False), ("restart", 65, True), ("halt", 66, True)]
+)
 def test_how_it_ends(machine, how, status, speaks):
     def end():
         machine.call(ARCH + "early_put", ord("!"))

@@ -1,8 +1,8 @@
 """Memory before the heap: which ranges are RAM, which are taken, and handing the rest to the heap.
 
-Boot code adds the RAM of the machine, reserves what lies in it (the image, the tree, modules, /memreserve/, reserved-memory),
-maps what `ram` says, and calls `start_heap`. What was reserved for the time of booting is given to the heap later by
-`heap.give`. Used by the boot CPU alone; takes no lock.
+Boot code adds the RAM of the machine, reserves what lies in it (the image, the tree, modules, /memreserve/,
+reserved-memory), maps what `ram` says, and calls `start_heap`. What was reserved for the time of booting is given to
+the heap later by `heap.give`. Used by the boot CPU alone; takes no lock.
 """
 
 from hv.common.mm.frames import FrameTable, frames
@@ -122,13 +122,15 @@ class EarlyMemory:
 
     @raises
     def reserve(self, start: Paddr, end: Paddr) -> None:
-        """All pages that the range touches, whether they are RAM or not. Call it behind `add_ram`. ENOSPC: too many ranges."""
+        """All pages that the range touches, whether they are RAM or not. Call it behind `add_ram`. ENOSPC: too many
+        ranges."""
         if start < end:
             self.free.remove(Paddr(page_down(start)), Paddr(page_up(end)))
 
     @raises
     def allocate(self, bytes: u64, alignment: u64) -> Paddr:
-        """Whole pages, from the top of memory, never given back; their contents are undefined. `alignment` is a power of two. ENOMEM."""
+        """Whole pages, from the top of memory, never given back; their contents are undefined. `alignment` is a power
+        of two. ENOMEM."""
         size = page_up(bytes)
         for i in bounded(self.free.count, MAX_RANGES):
             candidate = self.free.ranges[self.free.count - 1 - i]

@@ -2,8 +2,8 @@
 
 A change of tables is done only when its stores are published and what the walker may have cached of the old state is
 forgotten; only then may frames that were unmapped, and tables that were taken out, be used for something else.
-`Pending` collects that debt. Each operation on tables returns a `Flush`; its owner calls `flush()`, which pays all that is owed
-so far. A `Flush` that is dropped trips the assertion in `settled`.
+`Pending` collects that debt. Each operation on tables returns a `Flush`; its owner calls `flush()`, which pays all that
+is owed so far. A `Flush` that is dropped trips the assertion in `settled`.
 """
 
 from hv.arch import publish_table
@@ -94,7 +94,8 @@ class Pending(Generic[W]):
         self.removed_count = 0
 
     def forget(self, start: u64, frames: u64, order: u32) -> None:
-        """Between break and make: one entry has just become absent, behind which nothing smaller than 2**order frames was mapped."""
+        """Between break and make: one entry has just become absent, behind which nothing smaller than 2**order frames
+        was mapped."""
         publish_table()
         self.walker.invalidate(self.root, self.tag, start, frames, order)
 

@@ -1,7 +1,8 @@
 """What the page-table engine asks of a format of translation tables, and of the hardware that walks them.
 
-Tables hold 512 entries of 8 bytes. An entry's height counts from the bottom: at height 0 an entry maps one frame, at height
-h it spans 512**h frames (1: 2 MiB, 2: 1 GiB, 3: 512 GiB). An entry is absent, a leaf, or names a table of the height below.
+Tables hold 512 entries of 8 bytes. An entry's height counts from the bottom: at height 0 an entry maps one frame, at
+height h it spans 512**h frames (1: 2 MiB, 2: 1 GiB, 3: 512 GiB). An entry is absent, a leaf, or names a table of the
+height below.
 
 `Format` and `Walker` are sets of static functions that the engine is built with, so they cost no call.
 """
@@ -110,6 +111,6 @@ class Walker(Protocol):
 
     @staticmethod
     def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
-        """Forgets what it caches for the frames from `start`, table entries on the way there included; nothing smaller than 2**order frames is mapped
-        there. Completes before it returns. `tag` names the address space (VMID)."""
+        """Forgets what it caches for the frames from `start`, table entries on the way there included; nothing smaller
+        than 2**order frames is mapped there. Completes before it returns. `tag` names the address space (VMID)."""
         ...

@@ -1,16 +1,17 @@
 """The frame table: one record for each frame of the machine's memory.
 
-Banks of memory lie anywhere in the physical address space; their records are counted through by a compact index, from 1, so
-that 0 means no frame and a record names another in four bytes. A record's `use` says which other fields hold:
+Banks of memory lie anywhere in the physical address space; their records are counted through by a compact index, from
+1, so that 0 means no frame and a record names another in four bytes. A record's `use` says which other fields hold:
 
 | use | fields |
 | --- | --- |
-| RESERVED | none: what the heap never had (the image, firmware), or the inside of a block that begins at a lower frame |
+| RESERVED | none: what the heap never had (the image, firmware), or the inside of a block that begins before it |
 | FREE | `order`, `next`, `previous`: the first frame of a free block of the heap, on the heap's list for that order |
 | TAKEN | `order`: the first frame of a block that the heap has handed out |
 | OWNED | `owner`, `count`: a frame of a domain; it goes back to the heap when the last reference is dropped |
 
-The heap's lock protects FREE and TAKEN records. A frame is made OWNED before anybody else knows it, and afterwards `count` rules it.
+The heap's lock protects FREE and TAKEN records. A frame is made OWNED before anybody else knows it, and afterwards
+`count` rules it.
 """
 
 from hv.arch import direct_address, zero_bytes
@@ -80,7 +81,8 @@ class FrameTable:
 
     @raises
     def add_bank(self, start: Mfn, frames: u64, storage: Paddr) -> None:
-        """Adds a bank, whose records lie at `storage`: all RESERVED. E2BIG: more banks or frames than the table can count."""
+        """Adds a bank, whose records lie at `storage`: all RESERVED. E2BIG: more banks or frames than the table can
+        count."""
         if self.bank_count == MAX_BANKS or frames >= 0xFFFF_FFFF - u64(self.frames):
             raise Errno.E2BIG
         bank = self.banks[self.bank_count]

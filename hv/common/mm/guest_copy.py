@@ -15,7 +15,8 @@ from hv.lang import Errno, raises, u64, unbounded
 @raises
 @unbounded("each step copies to the next frame")
 def copy_to_guest(p2m: P2m, address: Gaddr, source: u64, length: u64) -> None:
-    """Copies `length` bytes from mapped memory at `source`. EFAULT: the range is not all the domain's own writable memory; what lies before has been written."""
+    """Copies `length` bytes from mapped memory at `source`. EFAULT: the range is not all the domain's own writable
+    memory; what lies before has been written."""
     done: u64 = 0
     while done < length:
         at = Gaddr(address + done)
@@ -31,7 +32,8 @@ def copy_to_guest(p2m: P2m, address: Gaddr, source: u64, length: u64) -> None:
 @raises
 @unbounded("each step copies from the next frame")
 def copy_from_guest(p2m: P2m, address: Gaddr, to: u64, length: u64) -> None:
-    """Copies `length` bytes to mapped memory at `to`. EFAULT: the range is not all the domain's own memory; what lies before has been copied."""
+    """Copies `length` bytes to mapped memory at `to`. EFAULT: the range is not all the domain's own memory; what lies
+    before has been copied."""
     done: u64 = 0
     while done < length:
         at = Gaddr(address + done)

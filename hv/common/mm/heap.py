@@ -1,7 +1,8 @@
 """The heap of frames: a buddy allocator of blocks of 2**order frames, each aligned to its size.
 
-Two free blocks of one order that are halves of one block are merged at once, so free memory always lies in the largest blocks
-that it can form. What a free block holds is whatever was last written there: memory is cleared when it is handed out.
+Two free blocks of one order that are halves of one block are merged at once, so free memory always lies in the largest
+blocks that it can form. What a free block holds is whatever was last written there: memory is cleared when it is handed
+out.
 
 The lock protects the lists, the FREE and TAKEN records of the frame table, and the counts; clearing is done without it.
 """
@@ -43,7 +44,8 @@ class Heap:
 
     @raises
     def allocated(self, order: u32) -> "Allocation":
-        """A cleared block that goes back at the end of the `with` unless it is kept. ENOMEM: no free block is large enough."""
+        """A cleared block that goes back at the end of the `with` unless it is kept. ENOMEM: no free block is large
+        enough."""
         return Allocation(self, self.allocate_zeroed(order), order, False)
 
     def free(self, mfn: Mfn, order: u32) -> None:
@@ -67,7 +69,8 @@ class Heap:
             at = Mfn(at + (u64(1) << order))
 
     def _take(self, held: Held[Rank.HEAP], found: u32, order: u32) -> Mfn:
-        """Hands out the start of the first free block of order `found`, and puts the halves that are not needed back on their lists."""
+        """Hands out the start of the first free block of order `found`, and puts the halves that are not needed back on
+        their lists."""
         index = self.first[found]
         frame = frames.at(index)
         assert frame.use == Use.FREE and u32(frame.order) == found, "the heap's list names a frame that is not free"
@@ -146,7 +149,8 @@ class Allocation:
 
 
 def largest_block(start: u64, frames: u64) -> u32:
-    """The greatest order of an aligned block that begins at frame `start` and takes at most so many frames, at least one."""
+    """The greatest order of an aligned block that begins at frame `start` and takes at most so many frames, at least
+    one."""
     assert frames != 0, "no frames"
     fits = 63 - leading_zeros(frames)
     aligned = MAX_ORDER if start == 0 else trailing_zeros(start)

@@ -1,7 +1,7 @@
 """Frames that belong to domains: given out cleared, counted, and taken back when the last reference is dropped.
 
-Every reference that is taken is dropped on all paths. The reference that `allocate_for` makes goes with the mapping of the
-frame in its owner's physical map: who removes the mapping drops it, behind the flush.
+Every reference that is taken is dropped on all paths. The reference that `allocate_for` makes goes with the mapping of
+the frame in its owner's physical map: who removes the mapping drops it, behind the flush.
 """
 
 from hv.arch import clean_to_memory, direct_address
@@ -16,7 +16,8 @@ LARGEST: Final[u32] = 1 << 18  # frames in a block
 
 @raises
 def allocate_for(owner: DomId, order: u32) -> Mfn:
-    """A cleared block whose frames are the domain's, with one reference each. A guest may read it with its caches off. ENOMEM: no block is large enough."""
+    """A cleared block whose frames are the domain's, with one reference each. A guest may read it with its caches off.
+    ENOMEM: no block is large enough."""
     mfn = heap.allocate_zeroed(order)
     clean_to_memory(direct_address(paddr_of(mfn)), u64(PAGE_SIZE) << order)
     bank = frames.bank_of(mfn)
@@ -58,7 +59,8 @@ def put_frame(mfn: Mfn) -> None:
 
 
 def put_frames(mfn: Mfn, count: u64) -> None:
-    """Drops one reference on each of `count` frames of a block. Those in a row that nobody refers to any more go back to the heap together."""
+    """Drops one reference on each of `count` frames of a block. Those in a row that nobody refers to any more go back
+    to the heap together."""
     bank = frames.bank_of(mfn)
     first = bank.offset_of(mfn)
     start = mfn

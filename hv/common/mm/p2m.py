@@ -1,10 +1,11 @@
 """A domain's physical map: which frame of the machine stands behind each of its guest frames.
 
-A mapping of RAM holds one reference on each of its frames, which `add` takes over from its caller and which goes when the
-mapping does, behind the flush. Tables are charged to the domain, up to a limit.
+A mapping of RAM holds one reference on each of its frames, which `add` takes over from its caller and which goes when
+the mapping does, behind the flush. Tables are charged to the domain, up to a limit.
 
-Each change returns a `GuestFlush`, and is done only when its `flush()` returns. While a block is split its entry is absent for a
-moment: a guest's fault on a frame that `lookup` finds with the access that was asked for is repeated by the guest.
+Each change returns a `GuestFlush`, and is done only when its `flush()` returns. While a block is split its entry is
+absent for a moment: a guest's fault on a frame that `lookup` finds with the access that was asked for is repeated by
+the guest.
 
 `P2m.lock` protects the tables and what they owe.
 """
@@ -36,7 +37,8 @@ class GuestKind(U8Enum):
 
 @value
 class GuestFrame:
-    """What `lookup` finds. When `kind` is NOTHING, 2**order says how large the aligned hole around the frame at least is."""
+    """What `lookup` finds. When `kind` is NOTHING, 2**order says how large the aligned hole around the frame at least
+    is."""
 
     kind: GuestKind
     mfn: Mfn
@@ -91,8 +93,8 @@ class P2m:
 
     @raises
     def add(self, gfn: Gfn, mfn: Mfn, order: u32, kind: GuestKind) -> "GuestFlush":
-        """Maps an aligned block, with leaves as large as its order allows. EINVAL: not aligned, or beyond the map's limit.
-        EEXIST: something is mapped there. ENOMEM: no memory for tables."""
+        """Maps an aligned block, with leaves as large as its order allows. EINVAL: not aligned, or beyond the map's
+        limit. EEXIST: something is mapped there. ENOMEM: no memory for tables."""
         if order > MAX_ORDER or (u64(gfn) | u64(mfn)) & ((u64(1) << order) - 1) != 0:
             raise Errno.EINVAL
         with self.lock:
@@ -101,8 +103,8 @@ class P2m:
 
     @raises
     def remove(self, gfn: Gfn, frames: u64) -> "GuestFlush":
-        """Unmaps frames up to the end of the leaf that maps `gfn`; `done` says how many. ENOENT: nothing is mapped there. EINVAL: no frames.
-        ENOMEM: no memory for the tables of a split."""
+        """Unmaps frames up to the end of the leaf that maps `gfn`; `done` says how many. ENOENT: nothing is mapped
+        there. EINVAL: no frames. ENOMEM: no memory for the tables of a split."""
         with self.lock:
             found = self._lookup(gfn)
             if found.kind == GuestKind.NOTHING:
@@ -114,22 +116,23 @@ class P2m:
 
     @raises
     def protect(self, gfn: Gfn, frames: u64, access: Access) -> "GuestFlush":
-        """Gives frames this access, up to the end of one run of leaves or holes; `done` says how many. EINVAL: no frames, or beyond the map's limit.
-        ENOMEM: no memory for the tables of a split."""
+        """Gives frames this access, up to the end of one run of leaves or holes; `done` says how many. EINVAL: no
+        frames, or beyond the map's limit. ENOMEM: no memory for the tables of a split."""
         with self.lock:
             owed = self.map.protect(gfn, frames, access)
             return GuestFlush(self, owed, Mfn(0), 0)
 
     @raises
     def populate(self, gfn: Gfn, frames: u64) -> u64:
-        """Puts cleared memory of the domain's own behind guest frames: the largest block that alignment, length and the heap allow. Returns
-        how many frames that was. EEXIST: something is mapped there. EINVAL: beyond the map's limit. ENOMEM."""
+        """Puts cleared memory of the domain's own behind guest frames: the largest block that alignment, length and the
+        heap allow. Returns how many frames that was. EEXIST: something is mapped there. EINVAL: beyond the map's limit.
+        ENOMEM."""
         assert frames != 0, "populating no frames"
         for smaller in range(MAX_ORDER + 1):
             order = min(largest_block(gfn, frames), MAX_ORDER - smaller)
             try:
                 mfn = allocate_for(self.domain, order)
-            except Errno as error:
+            except Errno:
                 if order == 0:
                     raise
                 continue
@@ -138,7 +141,8 @@ class P2m:
         raise Errno.ENOMEM
 
     def teardown_step(self) -> bool:
-        """Takes down some of the map of a domain whose vCPUs run no more. True: nothing is left; the object may be freed."""
+        """Takes down some of the map of a domain whose vCPUs run no more. True: nothing is left; the object may be
+        freed."""
         with self.lock:
             for _ in range(TEARDOWN_LEAVES):
                 if self.drop_count != 0 or self.torn_to >= GuestFormat.limit():
@@ -159,10 +163,12 @@ class P2m:
         found = self._lookup(self.torn_to)
         rest = leaf_rest(self.torn_to, found.order)
         if found.kind != GuestKind.NOTHING:
+            torn = True
             try:
                 self.map.unmap(self.torn_to, rest).flush()
             except Errno:
-                assert False, "a whole leaf is unmapped without memory for a split"
+                torn = False
+            assert torn, "a whole leaf needs no memory to be unmapped"
             if found.kind != GuestKind.DEVICE:
                 self.dropping = found.mfn
                 self.drop_count = rest
@@ -206,15 +212,13 @@ class GuestFlush:
 
 
 def attributes_of(kind: GuestKind) -> Attributes:
-    match kind:
-        case GuestKind.RAM:
-            return Attributes(access=Access.R | Access.W | Access.X, memory=Memory.NORMAL, kind=u16(u8(kind)))
-        case GuestKind.READ_ONLY:
-            return Attributes(access=Access.R | Access.X, memory=Memory.NORMAL, kind=u16(u8(kind)))
-        case GuestKind.DEVICE:
-            return Attributes(access=Access.R | Access.W, memory=Memory.DEVICE, kind=u16(u8(kind)))
-        case _:
-            assert False, "no attributes for nothing"
+    access = Access.R
+    if kind != GuestKind.READ_ONLY:
+        access |= Access.W
+    if kind != GuestKind.DEVICE:
+        access |= Access.X
+    memory = Memory.DEVICE if kind == GuestKind.DEVICE else Memory.NORMAL
+    return Attributes(access=access, memory=memory, kind=u16(u8(kind)))
 
 
 def leaf_rest(gfn: u64, order: u32) -> u64:

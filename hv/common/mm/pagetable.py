@@ -1,8 +1,8 @@
 """Translation tables of any format: map, unmap, protect, split, coalesce.
 
 An operation works on one run: neighbouring entries of one table. It returns how many frames are done and the duty to
-flush (`Flush`); a longer range is done by repeating from there, and the caller may be preempted in between. An operation
-that raises has changed no translation.
+flush (`Flush`); a longer range is done by repeating from there, and the caller may be preempted in between. An
+operation that raises has changed no translation.
 
 Invariants: no empty table is linked, but the root; a table is complete and published before it is linked; one that was
 linked is freed behind the flush. Where the format asks for break-before-make, an entry that turns from a block into a
@@ -16,7 +16,23 @@ from hv.arch import clean_to_memory, publish_table, store_entry
 from hv.common.mm.flush import Flush, Pending, TableSource
 from hv.common.mm.format import ENTRIES, ENTRY_BYTES, HEIGHT_BITS, MAX_HEIGHT, Access, Attributes, Format, Walker
 from hv.common.mm.types import PAGE_SIZE, Mfn
-from hv.lang import Const, Embedded, Errno, Final, Generic, TypeVar, array, bounded, ptr, raises, u16, u32, u64, unbounded, value
+from hv.lang import (
+    Const,
+    Embedded,
+    Errno,
+    Final,
+    Generic,
+    TypeVar,
+    array,
+    bounded,
+    ptr,
+    raises,
+    u16,
+    u32,
+    u64,
+    unbounded,
+    value,
+)
 
 F = TypeVar("F", bound=Format)
 W = TypeVar("W", bound=Walker)
@@ -86,7 +102,8 @@ class PageTable(Generic[F, W]):
     def map(self, at: u64, mfn: Mfn, frames: u64, attributes: Attributes) -> Flush[W]:
         """Maps one run, with the largest leaves that alignment and length allow.
 
-        EINVAL: no frames, or beyond the format's limit. EEXIST: something is mapped there. ENOMEM: no memory for tables."""
+        EINVAL: no frames, or beyond the format's limit. EEXIST: something is mapped there. ENOMEM: no memory for
+        tables."""
         self._check_range(at, frames)
         height = self._largest_leaf(at | u64(mfn), frames, self.format.top())
         place = self._find(at, height)
@@ -132,7 +149,8 @@ class PageTable(Generic[F, W]):
 
     @raises
     def protect(self, at: u64, frames: u64, access: Access) -> Flush[W]:
-        """Gives the leaves of one run this access, or skips a hole or a leaf that has it. A block that reaches beyond the range is split.
+        """Gives the leaves of one run this access, or skips a hole or a leaf that has it. A block that reaches beyond
+        the range is split.
 
         EINVAL: no frames, or beyond the format's limit. ENOMEM: no memory for the tables of a split."""
         self._check_range(at, frames)
@@ -152,7 +170,8 @@ class PageTable(Generic[F, W]):
 
     @raises
     def split(self, at: u64, height: u32) -> Flush[W]:
-        """Splits the block around a frame until nothing larger than a leaf of this height is left there. `done` is 0 when there was no such block.
+        """Splits the block around a frame until nothing larger than a leaf of this height is left there. `done` is 0
+        when there was no such block.
 
         EINVAL: beyond the format's limit. ENOMEM: no memory for tables."""
         self._check_range(at, 1)
@@ -165,12 +184,13 @@ class PageTable(Generic[F, W]):
         return self.pending.token(done)
 
     def coalesce(self, at: u64, height: u32) -> Flush[W]:
-        """Turns the table below the entry of this height around a frame into one block, when its leaves make one up. `done` is 0 when they do not."""
+        """Turns the table below the entry of this height around a frame into one block, when its leaves make one up.
+        `done` is 0 when they do not."""
         if height == 0 or height > self.format.top() or at >= self.format.limit():
             return self.pending.token(0)
         start = at & ~(span(height) - 1)
         place = self._find(start, height)
-        if place.height != height or not self.format.is_present(place.entry) or self.format.is_leaf(place.entry, height):
+        if place.height != height or not self._table_at(place.entry, height):
             return self.pending.token(0)
         table = self.format.target(place.entry)
         first = load(self.walker.view(table))
@@ -186,7 +206,7 @@ class PageTable(Generic[F, W]):
 
     @unbounded("goes down one height at a time")
     def _find(self, at: u64, lowest: u32) -> Place:
-        """The entry that decides about a frame number: a leaf, an absent entry, or whatever stands at height `lowest`."""
+        """The entry that decides about a frame number: a leaf, an absent entry, or what stands at height `lowest`."""
         table = self.root
         height = self.format.top()
         while True:
@@ -197,6 +217,12 @@ class PageTable(Generic[F, W]):
                 return Place(slot, height, entry)
             table = self.format.target(entry)
             height -= 1
+
+    def _leaf_at(self, entry: u64, height: u32) -> bool:
+        return self.format.is_present(entry) and self.format.is_leaf(entry, height)
+
+    def _table_at(self, entry: u64, height: u32) -> bool:
+        return self.format.is_present(entry) and not self.format.is_leaf(entry, height)
 
     def _index(self, at: u64, height: u32) -> u64:
         index = at >> height * HEIGHT_BITS
@@ -218,7 +244,7 @@ class PageTable(Generic[F, W]):
         """Entries from the place on, up to `count`, before the first that names a table."""
         for i in bounded(count, MAX_RUN):
             entry = load(place.slot + i * ENTRY_BYTES)
-            if self.format.is_present(entry) and not self.format.is_leaf(entry, place.height):
+            if self._table_at(entry, place.height):
                 return i
         return count
 
@@ -250,7 +276,8 @@ class PageTable(Generic[F, W]):
     def _fill(self, slot: u64, mfn: Mfn, count: u64, height: u32, attributes: Attributes) -> None:
         """Writes leaves for frames in a row into entries in a row."""
         for i in bounded(count, MAX_RUN):
-            store_entry(slot + i * ENTRY_BYTES, self.format.leaf(Mfn(mfn + (i << height * HEIGHT_BITS)), height, attributes))
+            frame = Mfn(mfn + (i << height * HEIGHT_BITS))
+            store_entry(slot + i * ENTRY_BYTES, self.format.leaf(frame, height, attributes))
         self._clean(slot, count * ENTRY_BYTES)
 
     def _link(self, slot: u64, table: Mfn) -> None:
@@ -259,7 +286,8 @@ class PageTable(Generic[F, W]):
         self._store(slot, self.format.table(table))
 
     def _replace(self, slot: u64, entry: u64, start: u64, height: u32, order: u32) -> None:
-        """Puts a table for a block or the other way round. What stood there mapped nothing smaller than 2**order frames."""
+        """Puts a table for a block or the other way round. What stood there mapped nothing smaller than 2**order
+        frames."""
         if self.format.breaks_before_make():
             self._store(slot, 0)
             self.pending.forget(start, span(height), order)
@@ -299,7 +327,7 @@ class PageTable(Generic[F, W]):
 
     def _make_block(self, table: Mfn, first: u64, height: u32) -> bool:
         """Whether the table's leaves, of which this is the first, are what one block of the height above would map."""
-        if not self.format.has_leaf(height) or not self.format.is_present(first) or not self.format.is_leaf(first, height - 1):
+        if not self.format.has_leaf(height) or not self._leaf_at(first, height - 1):
             return False
         mfn = self.format.target(first)
         if mfn & (span(height) - 1) != 0:
@@ -307,13 +335,15 @@ class PageTable(Generic[F, W]):
         slot = self.walker.view(table)
         attributes = self.format.attributes(first)
         for i in bounded(ENTRIES, MAX_RUN):
-            if load(slot + i * ENTRY_BYTES) != self.format.leaf(Mfn(mfn + (i << (height - 1) * HEIGHT_BITS)), height - 1, attributes):
+            frame = Mfn(mfn + (i << (height - 1) * HEIGHT_BITS))
+            if load(slot + i * ENTRY_BYTES) != self.format.leaf(frame, height - 1, attributes):
                 return False
         return True
 
     def _with_access(self, entry: u64, height: u32, access: Access) -> u64:
         old = self.format.attributes(entry)
-        return self.format.leaf(self.format.target(entry), height, Attributes(access=access, memory=old.memory, kind=old.kind))
+        attributes = Attributes(access=access, memory=old.memory, kind=old.kind)
+        return self.format.leaf(self.format.target(entry), height, attributes)
 
     def _prune(self, at: u64, height: u32) -> None:
         """Takes out the tables on the way to `at` that have become empty, from this height upwards."""

@@ -1,10 +1,10 @@
 """Pools of objects of one class, cleared when they are handed out.
 
-A pool takes slabs from the heap: a header, then as many objects as fit in the smallest block that holds one. A slab whose last
-object comes back goes back to the heap. The lock protects the slabs and the chains of free objects in them.
+A pool takes slabs from the heap: a header, then as many objects as fit in the smallest block that holds one. A slab
+whose last object comes back goes back to the heap. The lock protects the slabs and the chains of free objects in them.
 
-Debug builds fill a free object with a pattern. They panic when it has changed by the time the object is handed out again, and when
-an object that comes back consists of it.
+Debug builds fill a free object with a pattern. They panic when it has changed by the time the object is handed out
+again, and when an object that comes back consists of it.
 """
 
 from hv.arch import direct_address, physical_address, zero_bytes
@@ -32,7 +32,7 @@ class Slab:
     free: u64  # address of the first free object, whose first word is the address of the next one; 0 ends the chain
 
 
-HEADER: Final[u64] = 64  # bytes before the first object of a slab; keeps objects at cache lines' starts when their size does
+HEADER: Final[u64] = 64  # bytes before the first object of a slab: a cache line
 
 
 class Pool(Generic[T]):

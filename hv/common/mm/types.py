@@ -1,6 +1,7 @@
 """Numbers of memory: frames, addresses, who owns them.
 
-A frame is 4 KiB on every architecture. An order is the binary logarithm of a number of frames: 0 is 4 KiB, 9 is 2 MiB, 18 is 1 GiB.
+A frame is 4 KiB on every architecture. An order is the binary logarithm of a number of frames: 0 is 4 KiB, 9 is 2 MiB,
+18 is 1 GiB.
 """
 
 from hv.lang import Final, NewType, leading_zeros, u16, u32, u64

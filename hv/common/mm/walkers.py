@@ -1,5 +1,5 @@
-"""The CPUs' own table walkers. They snoop the data caches, and they cache no absent entry: both formats of Arm (DDI 0487,
-D8.2.12, D8.16) and of x86 promise it.
+"""The CPUs' own table walkers. They snoop the data caches, and they cache no absent entry: both formats of Arm (DDI
+0487, D8.2.12, D8.16) and of x86 promise it.
 """
 
 from hv.arch import direct_address, flush_hypervisor, flush_stage2, flush_stage2_page

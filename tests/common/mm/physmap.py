@@ -15,7 +15,9 @@ class PhysMap:
         self.frames = frames
         self.p2m = self.machine.library.variable("hv.sim.fixtures.p2m")
         self.machine.call("hv.sim.fixtures.init_p2m", DOMAIN, VMID, tables)
-        self.space = self.machine.call("hv.sim.walker.Model.watch", self.machine.model, self.p2m.map.root, 2, VMID, 2, 2, False)
+        self.space = self.machine.call(
+            "hv.sim.walker.Model.watch", self.machine.model, self.p2m.map.root, 2, VMID, 2, 2, False
+        )
 
     def call(self, name: str, *arguments: object) -> tuple[int, object]:
         return self.machine.errno_or(self.machine.mm, f"p2m.P2m.{name}", self.p2m, *arguments)

@@ -1,4 +1,5 @@
-"""The simulated machine as the tests of memory management use it: fresh state, memory of any shape, and death in a child."""
+"""The simulated machine as the tests of memory management use it: fresh state, memory of any shape, and death in a
+child."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from compiler.hostbuild import Library, Raised, library
 RAM_BASE = 0x4000_0000
 RAM_FRAMES = 0x4000
 BASE = RAM_BASE >> 12
-ENOMEM, ESRCH, EEXIST, EINVAL, ENOENT, EFAULT, ENOSPC, EOVERFLOW = 12, 3, 17, 22, 2, 14, 28, 75
+ENOMEM, ESRCH, EEXIST, EINVAL, ENOENT, EFAULT, ENOSPC, EOVERFLOW, E2BIG = 12, 3, 17, 22, 2, 14, 28, 75, 7
 MM = "hv.common.mm."
 FRESH = (
     f"{MM}heap.heap",

@@ -56,7 +56,8 @@ class Segment:
 
     def leads_to(self, other: Segment) -> bool:
         """Whether `other`, which begins where this ends, goes on in the same way."""
-        return other == replace(other, mfn=self.mfn + self.end - self.start, access=self.access, memory=self.memory, kind=self.kind)
+        mfn = self.mfn + self.end - self.start
+        return other == replace(other, mfn=mfn, access=self.access, memory=self.memory, kind=self.kind)
 
     def part(self, start: int, end: int) -> Segment:
         return replace(self, start=start, end=end, mfn=self.mfn + start - self.start)
@@ -154,10 +155,13 @@ class Tables:
         return self.call("lookup", at)
 
     def all_of(self, name: str, at: int, frames: int, *arguments: object, late: bool = False) -> tuple[int, int]:
-        """Repeats an operation over a range, run by run. Each run is flushed at once, or all of them at the end. Returns an errno and the frames done."""
+        """Repeats an operation over a range, run by run. Each run is flushed at once, or all of them at the end.
+        Returns an errno and the frames done."""
         done, error, tokens = 0, 0, []
         while done < frames and not error:
-            given = (arguments[0] + done, frames - done, *arguments[1:]) if name == "map" else (frames - done, *arguments)
+            given = (frames - done, *arguments)
+            if name == "map":
+                given = (arguments[0] + done, frames - done, *arguments[1:])
             error, token = self.machine.errno_or(self.call, name, at + done, *given)
             if error:
                 break
@@ -178,10 +182,12 @@ class Tables:
         return self.machine.call("hv.sim.walker.Model.owed", self.machine.model, self.space)
 
     def faults(self, model: Map, probes: set[int]) -> list[str]:
-        """What is wrong: a broken rule, something owed, or an answer of the tables or of the walker that is not the model's."""
+        """What is wrong: a broken rule, something owed, or an answer of the tables or of the walker that is not the
+        model's."""
         found = []
         if self.machine.model.violation:
-            found.append(f"violation {VIOLATIONS[self.machine.model.violation]} at {self.machine.model.violation_at:#x}")
+            what = VIOLATIONS[self.machine.model.violation]
+            found.append(f"violation {what} at {self.machine.model.violation_at:#x}")
         if self.owed():
             found.append(f"owed {self.owed()}")
         if self.table.pending.tokens:

@@ -1,5 +1,7 @@
 """Memory before the heap: ranges against a set of pages, and what the heap is given."""
 
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from tests.common.mm.simulated import BASE, ENOMEM, ENOSPC, RAM_BASE, Machine
 PAGE = 4096
 TOP = 200  # pages of the little world below
 ADDRESSES = st.one_of(st.integers(0, TOP).map(lambda p: p * PAGE), st.integers(0, TOP * PAGE))
+STEPS = st.sampled_from(["ram", "reserve", "reserve", "allocate"])
 
 
 class Ranges:
@@ -37,7 +40,7 @@ def outer(start, end):
     return set(range(start // PAGE, -(-end // PAGE))) if start < end else set()
 
 
-@given(st.lists(st.tuples(st.sampled_from(["ram", "reserve", "reserve", "allocate"]), ADDRESSES, ADDRESSES), max_size=30))
+@given(st.lists(st.tuples(STEPS, ADDRESSES, ADDRESSES), max_size=30))
 def test_ranges_against_a_set_of_pages(steps):
     ranges = Ranges()
     ram, free = set(), set()
@@ -53,7 +56,8 @@ def test_ranges_against_a_set_of_pages(steps):
             size, alignment = a // 8 + 1, PAGE << b % 4
             pages = -(-size // PAGE)
             error, start = ranges.call("allocate", size, alignment)
-            fitting = [s for s in range(0, TOP + 1) if s * PAGE % alignment == 0 and free.issuperset(range(s, s + pages))]
+            aligned = range(0, TOP + 1, alignment // PAGE)
+            fitting = [s for s in aligned if free.issuperset(range(s, s + pages))]
             if error:
                 assert error == ENOMEM and not fitting
             else:
@@ -83,7 +87,8 @@ def test_a_reservation_that_has_no_room_to_split():
 def test_ranges_overlap():
     ranges = Ranges()
     ranges.call("add_ram", 8 * PAGE, 16 * PAGE)
-    overlaps = lambda a, b: ranges.machine.mm("early.Ranges.overlaps", ranges.machine.ffi.addressof(ranges.early, "ram"), a, b)  # noqa: E731
+    ram = ranges.machine.ffi.addressof(ranges.early, "ram")
+    overlaps = functools.partial(ranges.machine.mm, "early.Ranges.overlaps", ram)
     assert overlaps(0, 8 * PAGE + 1) and overlaps(16 * PAGE - 1, 20 * PAGE) and overlaps(9 * PAGE, 9 * PAGE + 1)
     assert not overlaps(0, 8 * PAGE) and not overlaps(16 * PAGE, 99 * PAGE) and not overlaps(9 * PAGE, 9 * PAGE)
 

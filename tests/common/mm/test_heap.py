@@ -1,4 +1,4 @@
-"""The heap against a model that knows each frame: no overlap, alignment, merging, exhaustion, and what the lists hold."""
+"""The heap against a model that knows each frame: overlap, alignment, merging, exhaustion, and what the lists hold."""
 
 import pytest
 from hypothesis import settings
@@ -24,7 +24,7 @@ class HeapAgainstModel(RuleBasedStateMachine):
         self.taken = {}
         self.free = set()
         records = 0
-        for start, count, kept in shape:
+        for start, count, _ in shape:
             self.machine.add_bank(start, count, records)
             records += count // 256 + 1
         for start, count, kept in shape:
@@ -35,9 +35,7 @@ class HeapAgainstModel(RuleBasedStateMachine):
     def fits(self, order):
         """Whether an aligned block of the order is free."""
         size = 1 << order
-        return any(
-            all(frame + i in self.free for i in range(size)) for frame in self.free if frame % size == 0
-        )
+        return any(all(frame + i in self.free for i in range(size)) for frame in self.free if frame % size == 0)
 
     @rule(order=ORDERS)
     def allocate(self, order):

@@ -10,7 +10,8 @@ from tests.common.mm.simulated import BASE, EEXIST, EINVAL, ENOENT, ENOMEM, deat
 ACCESS = {RAM: R | W | X, READ_ONLY: R | X, DEVICE: R | W}
 DEVICE_FRAMES = 0x900_0000 >> 12 << 8
 GFNS = st.one_of(
-    st.integers(0, 2048), st.sampled_from([0, 511, 512, 1024, 0x40000, 0x4_0200, 0x7FFFF, 0xFFF_FE00, 0xFFF_FFFF, 1 << 28])
+    st.integers(0, 2048),
+    st.sampled_from([0, 511, 512, 1024, 0x40000, 0x4_0200, 0x7FFFF, 0xFFF_FE00, 0xFFF_FFFF, 1 << 28]),
 )
 
 
@@ -61,7 +62,9 @@ class P2mAgainstModel(RuleBasedStateMachine):
             if kind != DEVICE:
                 assert not self.map.machine.call("hv.sim.walker.Model.may_reach", self.map.machine.model, mfn)
 
-    @rule(gfn=GFNS, frames=st.sampled_from([1, 2, 8, 512, 4096]), access=st.sampled_from([0, R, R | W, R | X, R | W | X]))
+    @rule(
+        gfn=GFNS, frames=st.sampled_from([1, 2, 8, 512, 4096]), access=st.sampled_from([0, R, R | W, R | X, R | W | X])
+    )
     def protect(self, gfn, frames, access):
         error, done = self.map.change("protect", gfn, frames, access)
         self.probe(gfn, frames)

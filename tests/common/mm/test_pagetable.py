@@ -1,4 +1,5 @@
-"""The page-table engine, with each format and walker, against a model of what is mapped and the model of a walker with its caches."""
+"""The page-table engine, with each format and walker, against a model of what is mapped and the model of a walker with
+its caches."""
 
 import functools
 
@@ -287,7 +288,7 @@ def test_the_hypervisor_maps_nothing_writable_and_executable(access):
     assert death_of(lambda: tables.map(0, 0x111, 1, attributes(access, NORMAL, 0))).panicked
 
 
-# The proof that the walker's model would find what is missing: each part of the protocol is taken away, and a life that is sound with it fails.
+# The proof that the walker's model finds what is missing: a sound life fails when a part of the protocol is gone.
 
 
 def life(tables):
@@ -365,7 +366,7 @@ def test_a_store_without_a_barrier_is_not_seen():
 
 
 def test_entries_of_stage_2():
-    """Arm DDI 0487, D8.3: bits 1:0 kind, 5:2 memory, 7:6 access, 9:8 inner shareable, 10 accessed, 54 never executed."""
+    """Arm DDI 0487, D8.3: bits 1:0 kind, 5:2 memory, 7:6 access, 9:8 inner shareable, 10 accessed, 54 no execution."""
     leaf = functools.partial(Machine().call, "hv.arm64.stage2.Stage2.leaf")
     assert leaf(0x12345, 0, attributes(R | W, NORMAL, 0)) == 1 << 54 | 0x1234_5000 | 0b111_1111_1111
     assert leaf(0x200, 1, attributes(R | W | X, DEVICE, 0)) == 0x20_0000 | 0b111_1100_0101
@@ -381,7 +382,9 @@ def test_entries_of_stage_1():
     assert leaf(0, 2, attributes(R | X, UNCACHED, 0)) == 0b111_1100_1001
 
 
-@pytest.mark.parametrize(("pa_range", "bits", "size"), [(0, 32, 0), (1, 36, 1), (2, 40, 2), (4, 40, 4), (5, 40, 5), (6, 40, 5)])
+@pytest.mark.parametrize(
+    ("pa_range", "bits", "size"), [(0, 32, 0), (1, 36, 1), (2, 40, 2), (4, 40, 4), (5, 40, 5), (6, 40, 5)]
+)
 def test_vtcr(pa_range, bits, size):
     vtcr = Machine().call("hv.arm64.stage2.vtcr_for", pa_range, True)
     assert vtcr & 63 == 64 - bits and vtcr >> 16 & 7 == size
