@@ -73,6 +73,8 @@ def write_timer(tree: FdtWriter, description: Description) -> None:
     with tree.node("timer"):
         tree.text("compatible", "arm,armv8-timer")
         tree.cell("interrupt-parent", CONTROLLER)
+        # A vCPU's timers go on while it waits: without this Linux neither stops its tick nor uses fine timers.
+        tree.empty("always-on")
         with tree.property("interrupts"):
             put_interrupt(tree, PRIVATE, SECURE_TIMER - FIRST_PRIVATE)
             put_interrupt(tree, PRIVATE, PHYSICAL_TIMER - FIRST_PRIVATE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import libfdt
 
@@ -32,7 +32,7 @@ POWER_OFF, REBOOT, SUSPEND, CRASH = range(4)
 class Machine:
     """One power-on. All that the library holds is as its image has it; memory holds what was there before."""
 
-    at_power_on: dict[str, bytes] = {}
+    at_power_on: ClassVar[dict[str, bytes]] = {}
 
     def __init__(self, cpus: int = CPUS) -> None:
         self.host: Host = host()
@@ -64,7 +64,7 @@ class Machine:
         self.enter(0)
 
     def _initial(self) -> dict[str, bytes]:
-        """Objects begin as zeros; numbers may have a value, which nothing has changed in this process. The rest is constant."""
+        """Objects begin as zeros; numbers may have a value, which nothing has changed so far. The rest is constant."""
         found = {}
         writable = _writable()
         for name in self.host.library.symbols["variables"]:
@@ -237,7 +237,7 @@ class Node:
 
 
 def flat(root: Node) -> bytes:
-    writer = libfdt.FdtSw()
+    writer = libfdt.FdtSw(size_hint=1 << 16)
     writer.finish_reservemap()
     _write(writer, root)
     made = writer.as_fdt()

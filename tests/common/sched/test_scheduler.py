@@ -1,7 +1,8 @@
-"""The scheduler against a model: CPUs in any order do what is due, guests block, yield and go off, others wake, pause and start them.
+"""The scheduler against a model: CPUs in any order do what is due, guests block, yield and go off, others wake, pause
+and start them.
 
-After each step: who runs where, who waits where. When everything is settled: nothing is lost, no CPU idles while it could
-work, everybody who can run gets its turn, and the time that is accounted adds up.
+After each step: who runs where, who waits where. When everything is settled: nothing is lost, no CPU idles while it
+could work, everybody who can run gets its turn, and the time that is accounted adds up.
 """
 
 from hypothesis import settings
