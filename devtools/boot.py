@@ -75,4 +75,4 @@ def resolver(scenario: Scenario, kernels: Iterable[str]) -> Callable[[str], Path
     config = CONFIGS[scenario.machine.arch]
     if any(kernel.startswith(guests.UNIKERNEL) for kernel in kernels):
         build.build(config)
-    return guests.resolver(scenario.machine.arch, scenario.partition.parent, build.folder(config) / "guests")
+    return guests.resolver(scenario.machine.arch, scenario.partition.parent, build.folder(config) / "qemu-tests" / "guests")

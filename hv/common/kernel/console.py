@@ -95,6 +95,7 @@ class Console(Sink):
     focus: GuestConsole | None  # None: the hypervisor
     unfinished: GuestConsole | None  # whose line stands on the screen without its end
     settled: bool  # the focus was given once, or is to stay with the hypervisor
+    expected: u32  # the domain that had the focus when it went away, and has it again when it comes back; 0: none
 
     # Output
 
@@ -200,7 +201,7 @@ class Console(Sink):
     def add(self, guest: GuestConsole) -> None:
         with self.routing as routing:
             self.guests.insert(guest.place, i64(guest.domain))
-            if not self.settled:
+            if not self.settled or guest.domain == self.expected:
                 self._turn_to(routing, guest)
 
     def remove(self, guest: GuestConsole) -> None:
@@ -213,6 +214,7 @@ class Console(Sink):
                     self._finish_line(held)
             if self.focus is guest:
                 self._turn_to(routing, None)
+                self.expected = guest.domain
 
     def stay_at_hypervisor(self) -> None:
         """The first guest does not get the focus by itself."""
@@ -240,6 +242,7 @@ class Console(Sink):
     def _turn_to(self, routing: Held[Rank.CONSOLE_INPUT], guest: GuestConsole | None) -> None:
         """Says who has the focus now, and shows the unfinished line of a guest that gets it."""
         self.settled = True
+        self.expected = 0
         with self.lock as held:
             self.focus = guest
             if guest is None:
