@@ -1,0 +1,34 @@
+"""Calls to the hypervisor: SMCCC (Arm DEN 0028) and PSCI (DEN 0022, chapter 5)."""
+
+from hv.lang import Final, Never, extern, u64, unbounded
+
+PSCI_VERSION: Final[u64] = 0x8400_0000
+PSCI_CPU_ON: Final[u64] = 0xC400_0003
+PSCI_SYSTEM_OFF: Final[u64] = 0x8400_0008
+SUCCESS: Final[u64] = 0
+
+
+@extern
+def hvc(function: u64, a: u64, b: u64, c: u64) -> u64: ...
+
+
+@extern
+def smc(function: u64, a: u64, b: u64, c: u64) -> u64: ...
+
+
+@extern
+def no_call(function: u64, a: u64, b: u64, c: u64) -> u64:
+    """Returns at once."""
+    ...
+
+
+@unbounded("nothing comes after it")
+def power_off() -> Never:
+    hvc(PSCI_SYSTEM_OFF, 0, 0, 0)
+    while True:
+        pass
+
+
+def start_cpu(affinity: u64, entry: u64, number: u64) -> bool:
+    """Whether the CPU with the affinity starts at secondary_entry with its number."""
+    return hvc(PSCI_CPU_ON, affinity, entry, number) == SUCCESS

@@ -1,0 +1,47 @@
+"""The virtual timer (Arm DDI 0487, D12.2): its counter, and sleeping until it comes to a value."""
+
+from guests.lib.cpu import instruction_barrier, interrupt_window, wait_for_interrupt
+from guests.lib.gicv3 import interrupts
+from hv.lang import Final, SystemRegister, u64, unbounded
+
+INTID: Final = 27
+
+CNTFRQ_EL0: Final = SystemRegister("cntfrq_el0")
+CNTVCT_EL0: Final = SystemRegister("cntvct_el0")
+CNTV_CTL_EL0: Final = SystemRegister("cntv_ctl_el0")
+CNTV_CVAL_EL0: Final = SystemRegister("cntv_cval_el0")
+ENABLE: Final[u64] = 1
+
+
+def counter() -> u64:
+    """Ticks, read when all instructions before are done."""
+    instruction_barrier()
+    return CNTVCT_EL0.read()
+
+
+def milliseconds(count: u64) -> u64:
+    """In ticks."""
+    return CNTFRQ_EL0.read() * count // 1000
+
+
+@unbounded("the timer comes to the deadline")
+def sleep(ticks: u64) -> None:
+    """Waits for interrupts until then; those that come are taken. The timer's must be enabled."""
+    deadline = counter() + ticks
+    CNTV_CVAL_EL0.write(deadline)
+    CNTV_CTL_EL0.write(ENABLE)
+    instruction_barrier()
+    while counter() < deadline:
+        wait_for_interrupt()
+        interrupt_window()
+    stop()
+
+
+def stop() -> None:
+    CNTV_CTL_EL0.write(0)
+    instruction_barrier()
+
+
+@interrupts.entry(intid=INTID)
+def expired() -> None:
+    stop()
