@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler import typesystem as t
-from compiler.declare import ClassInstance
+from compiler.instances import ClassInstance
 from compiler.program import Module, VariableDeclaration
 
 
