@@ -3,7 +3,7 @@
 import functools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.common.mm.simulated import BASE, ENOMEM, ENOSPC, RAM_BASE, Machine
@@ -40,6 +40,7 @@ def outer(start, end):
     return set(range(start // PAGE, -(-end // PAGE))) if start < end else set()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(STEPS, ADDRESSES, ADDRESSES), max_size=30))
 def test_ranges_against_a_set_of_pages(steps):
     ranges = Ranges()
