@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from compiler import typesystem as t
@@ -131,15 +133,19 @@ class Calls(Lowering):
         if function.element is not None:
             raise self.refuse(node, "an iterator is used by `for` alone")
         if me is not None:
-            before = len(self.lines)
-            arguments = self.match_arguments(function, node)
-            if me.cost and len(self.lines) != before:
-                mark = self.lines[before:]
-                del self.lines[before:]
-                me = self.spill(me)
-                self.lines += mark
+            (me,), arguments = self.then_all([me], lambda: self.match_arguments(function, node))
             return self.invoke(function, self.reference(me, node), arguments, node)
         return self.invoke(function, None, self.match_arguments(function, node), node)
+
+    def then_all(self, earlier: list[Value], make: Callable[[], list[Value]]) -> tuple[list[Value], list[Value]]:
+        """Like `then`, for several values."""
+        made: list[Value] = []
+
+        def run() -> Value:
+            made.extend(make())
+            return Value("", t.VOID, cost=max((v.cost for v in made), default=0))
+
+        return self.then(earlier, run)[0], made
 
     def match_arguments(self, function: FunctionInstance, node: ast.Call) -> list[Value]:
         """The arguments in the order of the parameters, evaluated in the order written."""
@@ -169,30 +175,24 @@ class Calls(Lowering):
         kinds = {p: k for p, k, _ in parameters}
         values: dict[str, Value] = {}
         for parameter, source in given.items():
-            before = len(self.lines)
-            value = self.coerce(self.expression(source, kinds[parameter]), kinds[parameter], source)
-            if len(self.lines) != before or value.cost == 2:
-                # Earlier arguments are read before this one acts.
-                mark = self.lines[before:]
-                del self.lines[before:]
-                for other, earlier in values.items():
-                    if earlier.cost:
-                        values[other] = self.spill(earlier)
-                self.lines += mark
-            values[parameter] = value
+            kind = kinds[parameter]
+            earlier, value = self.then(list(values.values()), partial(self.argument, source, kind))
+            values = dict(zip(values, earlier, strict=True)) | {parameter: value}
         result = []
         for parameter, kind, default in parameters:
             if parameter in values:
                 result.append(values[parameter])
             elif default is not None:
-                scope = self.scope
-                if function is not None:
-                    found = self.compiler.declarations.constant_of(default, function.module, function.environment, kind)
-                    result.append(Value("NULL", kind) if found is None else self.typed_constant(found))
-                self.scope = scope
+                assert function is not None
+                found = self.compiler.declarations.constant_of(default, function.module, function.environment, kind)
+                none = Value("NULL", t.NULL)
+                result.append(self.coerce(none, kind, node) if found is None else self.typed_constant(found))
             else:
                 raise self.refuse(node, f"`{name}` needs `{parameter}`")
         return result
+
+    def argument(self, source: ast.expr, kind: t.Type) -> Value:
+        return self.coerce(self.expression(source, kind), kind, source)
 
     def invoke(self, function: FunctionInstance, me: Value | None, arguments: list[Value], node: ast.AST) -> Value:
         """A call with checked arguments; a raising one leaves its value in a temporary and goes on without error."""
@@ -210,7 +210,7 @@ class Calls(Lowering):
             if function.result not in (t.VOID, t.NEVER) and is_struct(function.result):
                 name = self.temporary(function.result)
                 self.emit(f"{name} = {text}")
-                return Value(name, function.result, place=isinstance(function.result, t.ClassType) and False)
+                return Value(name, function.result)
             return value
         self.unit.helper("CX_FAILED", "boolean CX_FAILED(i32)")
         if function.result in (t.VOID, t.NEVER):
@@ -235,7 +235,7 @@ class Calls(Lowering):
         implementations = self.compiler.implementations(interface)
         self.unit.use_interface(interface.type)
         self.compiler.note_interface_call(self.function, interface, function.node.name)
-        if len(implementations) == 1:
+        if len(implementations) == 1 and not self.compiler.has_generic_implementations(interface):
             method = implementations[0].method(function.node.name)
             assert method is not None
             self.unit.use_function(method)
@@ -287,7 +287,8 @@ class Calls(Lowering):
         parameters: list[tuple[str, t.Type, ast.expr | None]] = [
             (f"argument {i + 1}", p, None) for i, p in enumerate(value.type.parameters)
         ]
-        arguments = self.arguments_for(parameters, node, ast.unparse(node.func), None)
+        shown = ast.unparse(node.func)
+        (value,), arguments = self.then_all([value], lambda: self.arguments_for(parameters, node, shown, None))
         self.compiler.note_indirect_call(self.function, value.type, self.registry_field(node.func))
         self.unit.use_type(value.type)
         text = f"{value.text}({', '.join(a.text for a in arguments)})"
@@ -532,7 +533,7 @@ class Calls(Lowering):
         )
         if not fits:
             self.unit.helper("cx_field", "u64 cx_field(u64, u64)")
-            text = f"<{kind.c}>cx_field({text}, {self.number(bits.mask, t.U64)})"
+            text = f"<{kind.c}>cx_field(<u64>{value.text}, {self.number(bits.mask, t.U64)})"
         return f"({text} << {bits.low})" if bits.low else text
 
 

@@ -378,6 +378,9 @@ class Declarations:
                         )
                     of = next((self.type_of(k.value, module, {}) for k in keywords if k.arg == "of"), None)
                     fields[name] = t.BitField(high, low, of or (t.BOOL if len(args) == 1 else base))
+                    inner = getattr(of, "base", of)
+                    if isinstance(inner, t.Int) and (inner.signed or inner.bits < high - low + 1):
+                        raise module.refuse(item, f"a field of {high - low + 1} bits does not lie in {inner.key}")
                 case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
                     pass
                 case _:

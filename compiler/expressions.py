@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
 from compiler import typesystem as t
@@ -48,6 +49,14 @@ ERRNO_NUMBERS: dict[str, int] = {
 }
 
 
+class Evaluated(ast.expr):
+    """An operand that has its value already. `source` is what was written."""
+
+    _fields = ("source",)
+    source: ast.expr
+    value: Value
+
+
 class Expressions(Lowering):
     def expression(self, node: ast.expr, want: t.Type | None, storing: bool = False) -> Value:
         method = getattr(self, "x_" + type(node).__name__, None)
@@ -66,14 +75,17 @@ class Expressions(Lowering):
             value.type = value.type.of
         return value
 
+    def x_Evaluated(self, node: Evaluated, want: t.Type | None) -> Value:
+        return replace(node.value)
+
     def number(self, n: int, kind: t.Type) -> str:
         """A literal of the type, as C reads it."""
         base: Any = kind.base if isinstance(kind, (t.Kind, t.EnumType, t.BitsType)) else kind
         if base is t.BOOL:
             return "1" if n else "0"
         suffix = {"u64": "UL", "i64": "L", "u32": "U"}.get(base.key, "")
-        if n == -(1 << 63):
-            return "(-9223372036854775807L - 1)"
+        if n in (-(1 << 63), -(1 << 31)) and n == base.low:
+            return f"(-{-n - 1}{suffix} - 1)"
         text = f"{n}{suffix}" if n >= 0 else f"({n}{suffix})"
         return text if base.bits >= 32 else f"<{base.key}>{text}"
 
@@ -288,19 +300,24 @@ class Expressions(Lowering):
         kind = owner.type
         if kind is t.STR:
             return self.text_part(owner, node)
+
+        def index_of() -> Value:
+            return self.coerce_integer(self.expression(node.slice, None), node)
+
         if isinstance(kind, t.ClassType):
             method = kind.instance.method("__getitem__")
             if method is None or len(method.parameters) != 1:
                 raise self.refuse(node, f"{kind.shown} has no `__getitem__`")
-            index = self.coerce(self.expression(node.slice, method.parameters[0].type), method.parameters[0].type, node)
+            want = method.parameters[0].type
+            (owner,), index = self.then([owner], lambda: self.coerce(self.expression(node.slice, want), want, node))
             return self.invoke(method, self.reference(owner, node), [index], node)
         if isinstance(kind, t.Pointer):
-            index = self.coerce_integer(self.expression(node.slice, None), node)
+            (owner,), index = self.then([owner], index_of)
             place = isinstance(kind.of, t.ClassType) and not kind.of.by_value
             return Value(f"{owner.text}[{index.text}]", kind.of, cost=max(1, owner.cost, index.cost), place=place)
         if not isinstance(kind, t.Array):
             raise self.refuse(node, f"{kind.shown} has no elements")
-        index = self.coerce_integer(self.expression(node.slice, None), node)
+        (owner,), index = self.then([owner], index_of)
         if index.const is not None and index.const >= kind.length:
             raise self.refuse(node, f"index {index.const} of {kind.shown}")
         element = kind.element

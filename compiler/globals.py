@@ -171,7 +171,7 @@ class Globals:
 
     def registry_array(self, found: RegistryGlobal) -> t.Type:
         assert found.entry is not None
-        return t.intern(t.Array(found.entry.type, max(1, len(found.entries))))
+        return t.intern(t.Array(found.entry.type, len(found.entries)))
 
     def _finish(self, found: RegistryGlobal) -> None:
         assert found.entry is not None
@@ -179,7 +179,7 @@ class Globals:
         for item in sorted(found.entries, key=lambda e: e.order):
             rows.append(self._entry(found.entry, item))
         found.type = self.registry_array(found)
-        found.initial = "{ " + ", ".join(rows or ["{0}"]) + " }"
+        found.initial = "{ " + ", ".join(rows) + " }"
 
     def _entry(self, record: ClassInstance, item: RegistryEntry) -> str:
         module, call = item.module, item.call
@@ -255,6 +255,8 @@ class Globals:
         if constant.type is t.STR:
             data = constant.value.encode()
             return f"{{ {c_string(data)}, {len(data)} }}"
+        if constant.value == -(1 << 63):
+            return "-9223372036854775807 - 1"
         suffix = "UL" if constant.value > 0x7FFFFFFFFFFFFFFF else ""
         return f"{int(constant.value)}{suffix}"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from functools import partial
 
 from compiler import typesystem as t
 from compiler.instances import FunctionInstance
 from compiler.lowering import Frame, Local, Lowering, Scope
-from compiler.program import Builtin, VariableDeclaration
+from compiler.program import Builtin
 from compiler.typesystem import Value
-from compiler.whole_types import RegistryGlobal
 
 
 class Loops(Lowering):
@@ -83,7 +83,10 @@ class Loops(Lowering):
         return False
 
     def counted(self, node: ast.For, call: ast.Call, word: str) -> None:
-        values = [self.expression(a, None) for a in call.args]
+        values: list[Value] = []
+        for argument in call.args:
+            values, value = self.then(values, partial(self.expression, argument, None))
+            values = [*values, value]
         if word == "bounded":
             if len(values) not in (2, 3):
                 raise self.refuse(node, "bounded(n, MAX) or bounded(start, stop, MAX)")
@@ -104,6 +107,11 @@ class Loops(Lowering):
             raise self.refuse(node, f"a loop counts integers, not {kind.shown}")
         if step == 0:
             raise self.refuse(node, "a step of zero")
+        if word == "range":
+            counted = range(start.const, stop.const, step)
+            base = t.base_of(kind)
+            if counted and not base.low <= counted[-1] + step <= base.high:  # type: ignore[union-attr]
+                raise self.refuse(node, f"the step after the last passes the range of {kind.shown}: use a wider type")
         first = self.spill(self.coerce(start, t.base_of(kind), node))
         last = self.spill(self.coerce(stop, t.base_of(kind), node))
         if word == "bounded":
@@ -156,14 +164,7 @@ class Loops(Lowering):
             return
         if not isinstance(subject.type, t.Array):
             raise self.refuse(node, f"cannot loop over {subject.type.shown}")
-        if isinstance(node.iter, ast.Name):
-            found = self.compiler.program.look_up(self.module, node.iter.id)
-            if (
-                isinstance(found, VariableDeclaration)
-                and isinstance(g := self.compiler.globals.of(found, node), RegistryGlobal)
-                and not g.entries
-            ):
-                return
+        subject = self.spill(subject)
         names = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
         if len(names) != (2 if numbered else 1) or not all(isinstance(n, ast.Name) for n in names):
             raise self.refuse(node, "`for x in …`, or `for i, x in enumerate(…)`")
@@ -252,6 +253,7 @@ class Loops(Lowering):
             self.emit(f"{target} = {value.text}")
             again = frame.again
             frame.used.discard("continue")
+            frame.within = self.frames[-1]
             self.lower_block(node.body)
             if "continue" in frame.used:
                 self.put_label(again)

@@ -91,6 +91,7 @@ class Frame:
     again: int = 0  # where continue goes
     error: str = ""  # the variable that takes a try's error
     release: Callable[[], None] | None = None
+    within: Frame | None = None  # of a loop over an iterator: the innermost frame at its `yield`, where continue stays
     used: set[str] = field(default_factory=set)
 
 
@@ -140,8 +141,12 @@ class Lowering:
         self.depth -= 1
 
     def fresh(self, stem: str = "t") -> str:
-        self.counter += 1
-        return f"{stem}_{self.counter}"
+        """A name that nothing in the function has."""
+        name = ""
+        while not name or name in self.locals or name in self.argument_names:
+            self.counter += 1
+            name = f"{stem}_{self.counter}"
+        return name
 
     def label(self) -> int:
         self.counter += 1
@@ -167,14 +172,46 @@ class Lowering:
             value.const is not None
             or value.cost == 0
             or value.type in (t.NULL, t.LITERAL)
-            or isinstance(value.type, (t.Array, t.RegisterType))
+            or isinstance(value.type, t.RegisterType)
         ):
             return value
+        if isinstance(value.type, t.Array):
+            return self.pin(value, f"{value.text}[0]", "") if not isinstance(value.type.element, t.Array) else value
+        if isinstance(value.type, t.Atomic):
+            return self.pin(value)
         if value.place:
             value = Value("&" + value.text, value.type, cost=1, path=value.path)
         name = self.temporary(value.type)
         self.emit(f"{name} = {value.text}")
         return Value(name, value.type, path=value.path, node=value.node)
+
+    def pin(self, place: Value, text: str = "", element: str = "[0]") -> Value:
+        """A place named by its address, so that later statements cannot change which place it is."""
+        kind = place.type.element if isinstance(place.type, t.Array) else place.type
+        self.unit.use_type(kind)
+        name = self.raw_temporary(f"{kind.c}*")
+        self.emit(f"{name} = &{text or place.text}")
+        return Value(name + element, place.type, cost=1, path=place.path, node=place.node)
+
+    def then(self, earlier: list[Value], make: Callable[[], Value]) -> tuple[list[Value], Value]:
+        """The next operand, and those before it kept as they were when it acts: C has no order of its own."""
+        start = len(self.lines)
+        value = make()
+        acts = len(self.lines) != start or value.cost == 2
+        if acts or value.cost:
+            after = self.lines[start:]
+            del self.lines[start:]
+            earlier = [self.spill(e) if e.cost == 2 or (acts and e.cost) else e for e in earlier]
+            self.lines += after
+        return earlier, value
+
+    def tried(self, node: ast.expr, storing: bool = False) -> tuple[Value, bool]:
+        """What an expression would be, without its statements; and whether evaluating it does something."""
+        start = len(self.lines)
+        value = self.expression(node, None, storing)
+        acts = len(self.lines) != start or value.cost == 2
+        del self.lines[start:]
+        return value, acts
 
     def goto(self, label: int) -> None:
         self.unit.helper("CX_GOTO", "void CX_GOTO(int)")

@@ -24,17 +24,16 @@ ARITHMETIC = {
 COMPARISONS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 
 
+Part = tuple[list[tuple[str, tuple[str, int]]], Value]
+
+
 class Operators(Lowering):
     def pair(self, node: ast.AST, left: ast.expr, right: ast.expr, want: t.Type | None) -> tuple[Value, Value]:
         """Two operands, evaluated in order."""
-        a = self.expression(left, want)
-        before = len(self.lines)
-        b = self.expression(right, want if a.type is t.LITERAL else a.type)
-        if a.cost and (len(self.lines) != before or (b.cost == 2 and a.cost == 2)):
-            mark = self.lines[before:]
-            del self.lines[before:]
-            a = self.spill(a)
-            self.lines += mark
+        first = self.expression(left, want)
+        (a,), b = self.then(
+            [first], lambda: self.expression(right, want if first.type in (t.LITERAL, t.NULL) else first.type)
+        )
         return a, b
 
     def x_BinOp(self, node: ast.BinOp, want: t.Type | None) -> Value:
@@ -192,7 +191,7 @@ class Operators(Lowering):
     def x_BoolOp(self, node: ast.BoolOp, want: t.Type | None) -> Value:
         conjunction = isinstance(node.op, ast.And)
         saved = set(self.narrowed)
-        parts: list[tuple[list[tuple[str, tuple[str, int]]], Value]] = []
+        parts: list[Part] = []
         for operand in node.values:
             start = len(self.lines)
             value = self.coerce(self.expression(operand, t.BOOL), t.BOOL, operand)
@@ -209,6 +208,10 @@ class Operators(Lowering):
             yes, no = self.narrowings(operand)
             self.narrow(yes if conjunction else no)
         self.narrowed = saved
+        return self.joined(parts, conjunction)
+
+    def joined(self, parts: list[Part], conjunction: bool) -> Value:
+        """Truth values, each with the statements it needs first, which run only when those before it let them."""
         if not parts:
             return self.truth(conjunction)
         self.lines += parts[0][0]
@@ -224,7 +227,6 @@ class Operators(Lowering):
         result = self.temporary(t.BOOL)
         self.emit(f"{result} = {parts[0][1].text}")
         for extra, (lines, value) in enumerate(parts[1:], start=1):
-            # What an operand needs to do first may happen only when the operands before it let it.
             self.emit(f"if {'' if conjunction else 'not '}{result}:")
             self.depth += 1
             self.lines += [("    " * extra + text, position) for text, position in lines]
@@ -269,6 +271,8 @@ class Operators(Lowering):
             if want is None or want is t.LITERAL:
                 raise self.refuse(node, "these literals need a width: annotate the target, or write u32(…)")
             return want
+        if isinstance(want, t.Nullable):
+            return want
         if t.NULL in kinds:
             other = [k for k in kinds if k is not t.NULL]
             if not other:
@@ -284,16 +288,18 @@ class Operators(Lowering):
     def x_Compare(self, node: ast.Compare, want: t.Type | None) -> Value:
         if len(node.ops) == 1:
             return self.compare(node, node.left, node.ops[0], node.comparators[0])
-        left = self.expression(node.left, None)
-        parts: list[str] = []
+        parts: list[Part] = []
+        start = len(self.lines)
+        left = self.spill(self.expression(node.left, None))
         for op, right_node in zip(node.ops, node.comparators, strict=True):
             if type(op) not in COMPARISONS:
                 raise self.refuse(node, "only orderings can be chained")
             right = self.spill(self.expression(right_node, left.type if left.type is not t.LITERAL else None))
-            left = self.spill(left)
-            parts.append(self.ordering(node, left, op, right).text)
+            value = self.ordering(node, left, op, right)
+            parts.append((self.lines[start:], value))
+            del self.lines[start:]
             left = right
-        return Value("(" + " and ".join(parts) + ")", t.BOOL, cost=1)
+        return self.joined(parts, True)
 
     def compare(self, node: ast.AST, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Value:
         if isinstance(op, (ast.Is, ast.IsNot)):
@@ -359,21 +365,20 @@ class Operators(Lowering):
         wanted = isinstance(op, ast.In)
         if isinstance(right, (ast.Tuple, ast.List, ast.Set)):
             a = self.spill(self.expression(left, None))
-            parts = [self.ordering(node, a, ast.Eq(), self.expression(e, a.type)) for e in right.elts]
+            others = [self.spill(self.expression(e, a.type)) for e in right.elts]
+            parts = [self.ordering(node, a, ast.Eq(), e) for e in others]
             if all(p.const is not None for p in parts):
                 return self.truth(any(p.const for p in parts) is wanted)
             text = "(" + " or ".join(p.text for p in parts) + ")"
             return Value(text if wanted else f"(not {text})", t.BOOL, cost=1)
-        b = self.expression(right, None)
+        a, b = self.pair(node, left, right, None)
         if isinstance(b.type, t.EnumType) and b.type.flags:
-            a = self.coerce(self.expression(left, b.type), b.type, node)
-            b = self.spill(b)
-            a = self.spill(a)
+            a, b = self.spill(self.coerce(a, b.type, node)), self.spill(b)
             return Value(f"(({b.text} & {a.text}) {'==' if wanted else '!='} {a.text})", t.BOOL, cost=1)
         if isinstance(b.type, t.ClassType):
             method = b.type.instance.method("__contains__")
             if method is not None:
-                a = self.coerce(self.expression(left, method.parameters[0].type), method.parameters[0].type, node)
+                a = self.coerce(a, method.parameters[0].type, node)
                 found = self.invoke(method, self.reference(b, node), [a], node)
                 return Value(found.text if wanted else f"(not {found.text})", t.BOOL, cost=2)
         raise self.refuse(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from compiler import typesystem as t
+from compiler.expressions import Evaluated
+from compiler.instances import FunctionInstance
 from compiler.lowering import Frame, Local, Lowering, path_of
 from compiler.program import VariableDeclaration
 from compiler.typesystem import Value
@@ -101,6 +104,7 @@ class Statements(Lowering):
             local = self.new_local(name, want, node)
         if local.frozen:
             raise self.refuse(node, f"`{name}` is the loop's or the with statement's own: use another name")
+        local.stack_object = local.stack_object or self.is_stack_object(value)
         self.forget(name)
         self.emit(f"{local.c} = {value.text}")
         self.known_after_store(name, want, made)
@@ -142,39 +146,42 @@ class Statements(Lowering):
         self.emit(f"cx_zero(&{storage}, sizeof({found.c}))")
         return Value(f"&{storage}", found.type)
 
-    def store(self, target: ast.expr, make: object, node: ast.stmt) -> None:
-        """Stores into a field, an element, a module variable or a bit-field."""
-        if isinstance(target, ast.Attribute):
-            owner = self.expression(target.value, None)
-            if isinstance(owner.type, t.BitsType):
-                self.store_bit_field(
-                    owner,
-                    target,
-                    make(owner.type.fields[target.attr].type if target.attr in owner.type.fields else None),
-                    node,
-                )  # type: ignore[operator]
-                return
-        if isinstance(target, ast.Subscript):
-            owner = self.expression(target.value, None)
-            if isinstance(owner.type, t.ClassType):
-                self.store_item(owner, target, make, node)
-                return
-        if isinstance(target, ast.Name):
-            self.check_global_assignable(target, node)
-        place = self.expression(target, None, storing=True)
-        kind = place.type
-        if place.place or isinstance(kind, (t.Array, t.Atomic)):
+    def check_replaceable(self, place: Value, target: ast.expr) -> None:
+        if place.place or isinstance(place.type, (t.Array, t.Atomic)):
+            shown = ast.unparse(target)
             raise self.refuse(
-                node,
-                f"`{ast.unparse(target)}` lies inside its owner and cannot be replaced: call a method that sets it up",
+                target, f"`{shown}` lies inside its owner and cannot be replaced: call a method that sets it up"
             )
-        before = len(self.lines)
-        made = make(kind)  # type: ignore[operator]
+
+    def steady(self, place: Value, node: ast.expr) -> Value:
+        """A place that is read and written: found once."""
+        return place if is_steady(node) else self.pin(place)
+
+    def store(self, target: ast.expr, make: Callable[[t.Type], Value], node: ast.stmt) -> None:
+        """Stores into a field, an element, a module variable or a bit-field: the value is made before the place."""
+        if isinstance(target, (ast.Attribute, ast.Subscript)):
+            owner, acts = self.tried(target.value)
+            if isinstance(target, ast.Attribute) and isinstance(owner.type, t.BitsType):
+                value = self.coerce(made := make(self.bits_type(owner.type, target)), made.type, node)
+                value = self.spill(value) if acts else value
+                owner = self.steady(self.expression(target.value, None), target.value)
+                self.store_bit_field(owner, target, value, node)
+                return
+            if isinstance(target, ast.Subscript) and isinstance(owner.type, t.ClassType):
+                self.store_item(target, make, node)
+                return
+        elif isinstance(target, ast.Name):
+            self.check_global_assignable(target, node)
+        tried, acts = self.tried(target, storing=True)
+        kind = tried.type
+        self.check_replaceable(tried, target)
+        made = make(kind)
         value = self.coerce(made, kind, node)
-        if len(self.lines) != before and place.cost == 2:
-            place = self.expression(target, None, storing=True)
-        if isinstance(value.type, t.ClassType) and self.is_stack_object(value):
+        if self.is_stack_object(made):
             raise self.refuse(node, "an object on the stack cannot be stored: it is gone when the function returns")
+        if acts or (value.cost == 2 and not is_steady(target)):
+            value = self.spill(value)
+        place = self.expression(target, None, storing=True)
         self.forget(path_of(target))
         self.emit(f"{place.text} = {value.text}")
         self.known_after_store(path_of(target), kind, made.type)
@@ -194,15 +201,26 @@ class Statements(Lowering):
     def is_stack_object(self, value: Value) -> bool:
         return any(local.stack_object and local.c == value.text for local in self.scope.names.values())
 
-    def store_item(self, owner: Value, target: ast.Subscript, make: object, node: ast.stmt) -> None:
-        assert isinstance(owner.type, t.ClassType)
-        setter = owner.type.instance.method("__setitem__")
+    def setter(self, owner: t.ClassType, node: ast.AST) -> FunctionInstance:
+        setter = owner.instance.method("__setitem__")
         if setter is None or len(setter.parameters) != 2:
-            raise self.refuse(node, f"{owner.type.shown} has no `__setitem__`")
-        index = self.coerce(self.expression(target.slice, setter.parameters[0].type), setter.parameters[0].type, node)
-        value = self.coerce(make(setter.parameters[1].type), setter.parameters[1].type, node)  # type: ignore[operator]
-        result = self.invoke(setter, self.reference(owner, node), [index, value], node)
-        self.emit(result.text)
+            raise self.refuse(node, f"{owner.shown} has no `__setitem__`")
+        return setter
+
+    def store_item(self, target: ast.Subscript, make: Callable[[t.Type], Value], node: ast.stmt) -> None:
+        setter = self.setter(self.tried(target.value)[0].type, node)  # type: ignore[arg-type]
+        index_type, value_type = (p.type for p in setter.parameters)
+        value = self.spill(self.coerce(make(value_type), value_type, node))
+        owner = self.spill(self.reference(self.expression(target.value, None), node))
+        index = self.coerce(self.expression(target.slice, index_type), index_type, node)
+        self.emit(self.invoke(setter, owner, [index, value], node).text)
+
+    def bits_type(self, kind: t.BitsType, target: ast.Attribute) -> t.Type:
+        if target.attr == "raw":
+            return kind.base
+        if target.attr not in kind.fields:
+            raise self.refuse(target, f"{kind.name} has no field `{target.attr}`")
+        return kind.fields[target.attr].type
 
     def store_bit_field(self, owner: Value, target: ast.Attribute, value: Value, node: ast.stmt) -> None:
         kind = owner.type
@@ -210,36 +228,65 @@ class Statements(Lowering):
         if target.attr == "raw":
             self.emit(f"{owner.text} = {self.coerce(value, kind.base, node).text}")
             return
-        bits = kind.fields.get(target.attr)
-        if bits is None:
-            raise self.refuse(node, f"{kind.name} has no field `{target.attr}`")
+        bits = kind.fields[target.attr]
         packed = self.packed_field(kind, bits, self.coerce(value, bits.type, node))
         clear = kind.base.high & ~(bits.mask << bits.low)
         self.emit(f"{owner.text} = <{kind.c}>(({owner.text} & {self.number(clear, kind.base)}) | {packed})")
 
     def on_AugAssign(self, node: ast.AugAssign) -> None:
-        load = ast.copy_location(ast.parse(ast.unparse(node.target), mode="eval").body, node)
-        for inner in ast.walk(load):
-            ast.copy_location(inner, node)
-        operation = ast.copy_location(ast.BinOp(load, node.op, node.value), node)
+        target = node.target
         if isinstance(node.target, ast.Name) and node.target.id not in self.scope.global_names:
             local = self.scope.names.get(node.target.id)
             if local is None:
                 raise self.refuse(node, f"`{node.target.id}` has no value yet")
             if local.frozen:
                 raise self.refuse(node, f"`{node.target.id}` is the loop's own: use another name")
-            value = self.expression(operation, local.type)
-            if isinstance(local.type, t.Kind) and value.type is local.type.base:
-                value = Value(value.text, local.type)
-            self.emit(f"{local.c} = {self.coerce(value, local.type, node).text}")
+            value = self.augmented(node, self.expression(node.target, None), local.type)
+            self.emit(f"{local.c} = {value.text}")
             return
-        self.store(node.target, lambda want: self.augmented(operation, want), node)
+        if isinstance(target, (ast.Attribute, ast.Subscript)):
+            kind = self.tried(target.value)[0].type
+            if isinstance(target, ast.Attribute) and isinstance(kind, t.BitsType):
+                owner = self.steady(self.expression(target.value, None), target.value)
+                load = self.expression(self.evaluated(owner, target.value, target.attr), None)
+                value = self.augmented(node, load, self.bits_type(kind, target))
+                self.store_bit_field(owner, target, value, node)
+                return
+            if isinstance(target, ast.Subscript) and isinstance(kind, t.ClassType):
+                self.augment_item(node, target, kind)
+                return
+        elif isinstance(target, ast.Name):
+            self.check_global_assignable(target, node)
+        place = self.expression(target, None, storing=True)
+        self.check_replaceable(place, target)
+        place = self.steady(place, target)
+        value = self.augmented(node, place, place.type)
+        self.emit(f"{place.text} = {value.text}")
 
-    def augmented(self, operation: ast.BinOp, want: t.Type) -> Value:
-        value = self.expression(operation, want)
+    def augment_item(self, node: ast.AugAssign, target: ast.Subscript, kind: t.ClassType) -> None:
+        getter, setter = kind.instance.method("__getitem__"), self.setter(kind, node)
+        if getter is None or len(getter.parameters) != 1:
+            raise self.refuse(node, f"{kind.shown} has no `__getitem__`")
+        index_type, value_type = (p.type for p in setter.parameters)
+        owner = self.spill(self.reference(self.expression(target.value, None), node))
+        index = self.spill(self.coerce(self.expression(target.slice, index_type), index_type, node))
+        value = self.augmented(node, self.invoke(getter, owner, [index], node), value_type)
+        self.emit(self.invoke(setter, owner, [index, value], node).text)
+
+    def evaluated(self, value: Value, source: ast.expr, attr: str | None = None) -> ast.expr:
+        """An operand whose value is known, or a part of it."""
+        made: ast.expr = Evaluated(source=source)
+        made.value = value  # type: ignore[attr-defined]
+        ast.copy_location(made, source)
+        return made if attr is None else ast.copy_location(ast.Attribute(made, attr, ast.Load()), source)
+
+    def augmented(self, node: ast.AugAssign, load: Value, want: t.Type) -> Value:
+        """The operation of `x op= y` on a value of x that is read before y is evaluated."""
+        operation = ast.BinOp(self.evaluated(load, node.target), node.op, node.value)
+        value = self.expression(ast.copy_location(operation, node), want)
         if isinstance(want, t.Kind) and value.type is want.base:
-            return Value(value.text, want, cost=value.cost)
-        return value
+            value = Value(value.text, want, cost=value.cost)
+        return self.coerce(value, want, node)
 
     # Choices
 
@@ -298,7 +345,8 @@ class Statements(Lowering):
             self.depth += 1
             opened += 1
             start = len(self.lines)
-        if isinstance(subject.type, t.EnumType) and not everything and covered >= set(subject.type.members.values()):
+        closed = isinstance(subject.type, t.EnumType) and not subject.type.flags
+        if closed and not everything and covered >= set(subject.type.members.values()):
             everything = True
             self.unit.helper("cx_trap", "void cx_trap()")
             self.emit("cx_trap()")
@@ -345,8 +393,9 @@ class Statements(Lowering):
             return True
         if result is t.NEVER:
             raise self.refuse(node, "a `-> Never` function does not return")
-        value = self.coerce(self.expression(node.value, result), result, node)
-        if isinstance(value.type, t.ClassType) and self.is_stack_object(value):
+        made = self.expression(node.value, result)
+        value = self.coerce(made, result, node)
+        if self.is_stack_object(made):
             raise self.refuse(node, "an object on the stack cannot be returned")
         if any(frame.release for frame in self.frames) and value.const is None:
             name = self.temporary(result)
@@ -365,7 +414,7 @@ class Statements(Lowering):
 
     def on_Continue(self, node: ast.Continue) -> bool:
         frame = self.loop(node)
-        self.unwind(frame)
+        self.unwind(frame.within or frame)
         frame.used.add("continue")
         self.goto(frame.again)
         return True
@@ -386,7 +435,7 @@ class Statements(Lowering):
         value = self.expression(node.exc, t.ERRNO)
         if value.type is not t.ERRNO:
             raise self.refuse(node, "only an Errno is raised: `raise Errno.EINVAL`")
-        self.raise_error(value.text, node)
+        self.raise_error(self.spill(value).text, node)
         return True
 
     def on_Try(self, node: ast.Try) -> bool:
@@ -494,7 +543,17 @@ class Statements(Lowering):
                 self.emit(result.text)
             self.scope.names[name] = Local(held.text, held.type, place=True, frozen=True)
             return
+        self.forget(name)
         local = self.scope.names.get(name)
         if local is None or local.type is not result.type:
             local = self.new_local(name, result.type, node)
         self.emit(f"{local.c} = {result.text}")
+
+
+def is_steady(node: ast.expr) -> bool:
+    """Whether a place is the same whenever it is named in a statement: a variable, or a field of one."""
+    path = path_of(node)
+    return path is not None and path.count(".") < 2
+
+
+__all__ = ["Statements"]

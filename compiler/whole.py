@@ -94,6 +94,7 @@ class Compiler:
         self.per_cpu_classes: list[ClassInstance] = []
         self._extensions: dict[str, list[ClassInstance]] = {}
         self._implementations: dict[str, list[ClassInstance]] = {}
+        self._implemented_by_generics: set[str] = set()
 
     # The run
 
@@ -153,6 +154,7 @@ class Compiler:
                     continue
                 info = self.declarations.info(declaration)
                 if info.parameters:
+                    self._implemented_by_generics |= {self.declarations.instance(p, ()).key for p in info.protocols}
                     continue
                 instance = self.declarations.instance(info, ())
                 found.append(instance)
@@ -238,7 +240,12 @@ class Compiler:
     # Interfaces, extensions, enums
 
     def implementations(self, interface: ClassInstance) -> list[ClassInstance]:
-        return self._implementations.get(interface.key, [])
+        """Who is known to implement an interface; a generic's copies may still be added."""
+        copies = [i for i in self.declarations.instances.values() if i.arguments and interface in i.protocols]
+        return [*self._implementations.get(interface.key, []), *copies]
+
+    def has_generic_implementations(self, interface: ClassInstance) -> bool:
+        return interface.key in self._implemented_by_generics
 
     def check_implementation(self, interface: ClassInstance, instance: ClassInstance) -> None:
         for name in interface.info.methods:

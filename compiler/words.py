@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import string
+from functools import partial
 
 from compiler import typesystem as t
 from compiler.lowering import Frame, Lowering
@@ -37,6 +38,14 @@ class Words(Lowering):
         if len(node.args) != count or node.keywords:
             raise self.refuse(node, f"`{ast.unparse(node.func)}` takes {count} argument{'s' if count != 1 else ''}")
         return node.args
+
+    def operands(self, nodes: list[ast.expr], kinds: tuple[t.Type, ...]) -> list[Value]:
+        """Values of the types, evaluated in order."""
+        values: list[Value] = []
+        for node, kind in zip(nodes, kinds, strict=True):
+            values, value = self.then(values, partial(self.argument, node, kind))
+            values = [*values, value]
+        return values
 
     # Integers
 
@@ -173,7 +182,7 @@ class Words(Lowering):
 
     def w_str_at(self, node: ast.Call, want: t.Type | None) -> Value:
         self.compiler.declarations.need(self.module, "pointers", node, "str_at")
-        address, length = (self.coerce(self.expression(a, t.U64), t.U64, node) for a in self.arguments(node, 2))
+        address, length = self.operands(self.arguments(node, 2), (t.U64, t.U64))
         self.unit.helper("cx_text_at", "text cx_text_at(u64, u64)")
         return self.spill(Value(f"cx_text_at({address.text}, {length.text})", t.STR, cost=2))
 
@@ -203,12 +212,15 @@ class Words(Lowering):
             ends = [Value("0UL", t.U64), Value(f"{owner.text}.length", t.U64, cost=1)]
             for i, bound in enumerate((node.slice.lower, node.slice.upper)):
                 if bound is not None:
-                    ends[i] = self.coerce_integer(self.expression(bound, t.U64), node)
+                    ends[:i], ends[i] = self.then(ends[:i], partial(self.count, bound))
             self.unit.helper("cx_text_part", "text cx_text_part(text, u64, u64)")
             return self.spill(Value(f"cx_text_part({owner.text}, {ends[0].text}, {ends[1].text})", t.STR, cost=2))
         index = self.coerce_integer(self.expression(node.slice, t.U64), node)
         self.unit.helper("cx_text_byte", "u8 cx_text_byte(text, u64)")
         return Value(f"cx_text_byte({owner.text}, {index.text})", t.CHAR, cost=2)
+
+    def count(self, node: ast.expr) -> Value:
+        return self.coerce_integer(self.expression(node, t.U64), node)
 
     def compare_text(self, node: ast.AST, a: Value, op: ast.cmpop, b: Value) -> Value:
         if t.CHAR in (a.type, b.type):
@@ -233,7 +245,7 @@ class Words(Lowering):
     def text_method(self, me: Value, name: str, node: ast.Call) -> Value:
         if name not in ("startswith", "endswith"):
             raise self.refuse(node, f"text has no `{name}` here: startswith, endswith")
-        other = self.coerce(self.expression(self.arguments(node, 1)[0], t.STR), t.STR, node)
+        (me,), (other,) = self.then_all([me], lambda: self.operands(self.arguments(node, 1), (t.STR,)))
         self.unit.helper(f"cx_text_{name}", f"boolean cx_text_{name}(text, text)")
         return Value(f"cx_text_{name}({me.text}, {other.text})", t.BOOL, cost=2)
 
@@ -329,10 +341,7 @@ class Words(Lowering):
         if name not in MESSAGE_PARTS:
             raise self.refuse(node, f"Message has no `{name}`")
         kinds, result = MESSAGE_PARTS[name]
-        arguments = [
-            self.coerce(self.expression(a, k), k, node)
-            for a, k in zip(self.arguments(node, len(kinds)), kinds, strict=True)
-        ]
+        arguments = self.operands(self.arguments(node, len(kinds)), kinds)
         helper = f"cx_message_{name}"
         self.unit.helper(helper, f"{result.c} {helper}({', '.join(['message', *(k.c for k in kinds)])})")
         texts = ", ".join([me.text, *(a.text for a in arguments)])
@@ -346,11 +355,11 @@ class Words(Lowering):
             raise self.refuse(node, f"Atomic has no `{name}`")
         count, operation = ATOMIC[name]
         of = kind.of
-        arguments = [self.coerce(self.expression(a, of), of, node).text for a in self.arguments(node, count)]
+        (me,), operands = self.then_all([me], lambda: self.operands(self.arguments(node, count), (of,) * count))
         helper = f"cx_atomic_{operation}_{of.c}"
         result = t.VOID if operation.startswith("store") else t.BOOL if operation == "compare_exchange" else of
         self.unit.helper(helper, f"{result.c} {helper}({', '.join([of.c + '*'] + [of.c] * count)})")
-        return Value(f"{helper}({', '.join(['&' + me.text, *arguments])})", result, cost=2)
+        return Value(f"{helper}({', '.join(['&' + me.text, *(o.text for o in operands)])})", result, cost=2)
 
     def register(self, me: Value, name: str, node: ast.Call) -> Value:
         assert isinstance(me.type, t.RegisterType)
@@ -379,7 +388,9 @@ class Words(Lowering):
                 self.unit.helper("cx_this_cpu", "per_cpu* cx_this_cpu()")
                 return Value(f"cx_this_cpu().{instance.c}", instance.type, cost=1, place=True)
             cpu = self.coerce_integer(self.expression(self.arguments(node, 1)[0], t.U32), node)
-            return Value(f"cx_per_cpu[{cpu.text}].{instance.c}", instance.type, cost=max(1, cpu.cost), place=True)
+            self.unit.helper("cx_index", "u64 cx_index(u64, u64)")
+            at = f"cx_index(<u64>{cpu.text}, {self.compiler.program.config.get('CONFIG_NR_CPUS', 4)})"
+            return Value(f"cx_per_cpu[{at}].{instance.c}", instance.type, cost=max(1, cpu.cost), place=True)
         if instance.info.extends is not None and func.attr == "of":
             owner = self.compiler.extended(instance)
             value = self.coerce(self.expression(self.arguments(node, 1)[0], owner.type), owner.type, node)
