@@ -4,11 +4,9 @@ A unikernel adds a handler to `handlers` when it expects exceptions; one that no
 begins with DONE and tells of a failure.
 """
 
+from guests.lib.ending import give_up
 from guests.lib.gicv3 import take_interrupt
-from guests.lib.hypercall import power_off
-from guests.lib.text import line
-from guests.lib.uart import uart
-from hv.lang import Bits, Callable, Field, Final, Never, Registry, array, assembly_layout, export, u64, value
+from hv.lang import Bits, Callable, Field, Final, Registry, array, assembly_layout, export, u64, value
 
 SYNCHRONOUS: Final = 4  # vectors: EL1 with its own stack (Arm DDI 0487, D1.10.2)
 INTERRUPT: Final = 5
@@ -51,11 +49,4 @@ def guest_exception(frame: TrapFrame) -> None:
     for handler in handlers:
         if handler.take(frame):
             return
-    unexpected(frame)
-
-
-def unexpected(frame: TrapFrame) -> Never:
-    uart.init()
-    line(f"\nvector {frame.vector} pc {frame.pc:#x} syndrome {frame.syndrome:#x} address {frame.address:#x}")
-    line("DONE guest fail exception")
-    power_off()
+    give_up(f"vector {frame.vector} pc {frame.pc:#x} syndrome {frame.syndrome:#x} address {frame.address:#x}")

@@ -1,4 +1,4 @@
-"""Device registers: single loads and stores of one register without writeback, whose syndrome a hypervisor can decode."""
+"""Device registers: loads and stores of one register without writeback, whose syndrome a hypervisor can decode."""
 
 from hv.lang import asm, u8, u16, u32, u64
 
