@@ -1,8 +1,8 @@
 """What the tests of memory management work on: tables of each format, a source of tables that runs dry when told to,
 and a pool.
 
-`device` is walked by something that neither snoops nor forgets absent entries by itself, as an IOMMU may be. `careless`
-breaks the rule of break-before-make, for the proof that the model notices.
+`device` is walked by something that neither snoops nor forgets absent entries by itself, as an IOMMU may be. `breakless`
+never breaks before it makes: sound where the walker asks for no break, as on x86, and a mistake to be noticed elsewhere.
 """
 
 from hv.arm64.stage1 import Stage1
@@ -56,7 +56,7 @@ class DeviceWalker(Walker):
         model.invalidate(Stage.GUEST, root, tag, True, 0)
 
 
-class Careless(Format):
+class Breakless(Format):
     @staticmethod
     def top() -> u32:
         return Stage2.top()
@@ -119,7 +119,7 @@ tables: Final = Tables()
 guest: Final = PageTable[Stage2, GuestWalker]()
 hypervisor: Final = PageTable[Stage1, HypervisorWalker]()
 device: Final = PageTable[Stage2, DeviceWalker]()
-careless: Final = PageTable[Careless, GuestWalker]()
+breakless: Final = PageTable[Breakless, GuestWalker]()
 small: Final = Pool[Small]()
 large: Final = Pool[Large]()
 p2m: Final = P2m()
@@ -141,8 +141,8 @@ def init_device(tag: u16) -> None:
 
 
 @raises
-def init_careless(tag: u16) -> None:
-    careless.init(tables, tag)
+def init_breakless(tag: u16) -> None:
+    breakless.init(tables, tag)
 
 
 @raises

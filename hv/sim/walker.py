@@ -103,6 +103,7 @@ class Translation:
 
 class Model:
     snoops: bool
+    needs_break: bool  # else an entry may turn from what it leads to into something else at once, as on x86
     drop_invalidate: bool  # the three knobs that take a part of the protocol away
     drop_publish: bool
     drop_clean: bool
@@ -278,9 +279,13 @@ class Model:
                 self.violate(Violation.REUSED, start)
             return
         if before & VALID != 0 and after & VALID != 0:
-            if (before ^ after) & ~PERMISSIONS != 0:
+            if (before ^ after) & ~PERMISSIONS == 0:
+                self._remember(table.space, Shape.LEAF, start, span(table.height), before, 0)
+                return
+            if self.needs_break:
                 self.violate(Violation.NO_BREAK, start)
-            self._remember(table.space, Shape.LEAF, start, span(table.height), before, 0)
+            self._gone(table.space, table.height, start, before)
+            self._appeared(table.space, table.height, start, after)
         elif before & VALID != 0:
             self._gone(table.space, table.height, start, before)
         elif after & VALID != 0:
@@ -312,7 +317,7 @@ class Model:
             here = overlap(ghost.start, ghost.frames, start, span(height))
             if here and ghost.space == space and ghost.shape != Shape.ABSENT:
                 same = leaf and ghost.shape == Shape.LEAF and ghost.frames == span(height)
-                if not same or (ghost.entry ^ entry) & ~PERMISSIONS != 0:
+                if self.needs_break and (not same or (ghost.entry ^ entry) & ~PERMISSIONS != 0):
                     self.violate(Violation.STALE, start)
         if not leaf:
             self._know(space, height - 1, start, target(entry))

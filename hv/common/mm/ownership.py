@@ -4,7 +4,7 @@ Every reference that is taken is dropped on all paths. The reference that `alloc
 the frame in its owner's physical map: who removes the mapping drops it, behind the flush.
 """
 
-from hv.arch import clean_to_memory, direct_address
+from hv.arch import direct_address, zero_to_memory
 from hv.common.mm.frames import Frame, Use, frames
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, DomId, Mfn, paddr_of
@@ -18,8 +18,8 @@ LARGEST: Final[u32] = 1 << 18  # frames in a block
 def allocate_for(owner: DomId, order: u32) -> Mfn:
     """A cleared block whose frames are the domain's, with one reference each. A guest may read it with its caches off.
     ENOMEM: no block is large enough."""
-    mfn = heap.allocate_zeroed(order)
-    clean_to_memory(direct_address(paddr_of(mfn)), u64(PAGE_SIZE) << order)
+    mfn = heap.allocate(order)
+    zero_to_memory(direct_address(paddr_of(mfn)), u64(PAGE_SIZE) << order)
     bank = frames.bank_of(mfn)
     first = bank.offset_of(mfn)
     for i in bounded(u32(1) << order, LARGEST):

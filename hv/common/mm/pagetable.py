@@ -286,7 +286,7 @@ class PageTable(Generic[F, W]):
         self._store(slot, self.format.table(table))
 
     def _replace(self, slot: u64, entry: u64, start: u64, height: u32, order: u32) -> None:
-        """Puts a table for a block or the other way round. What stood there mapped nothing smaller than 2**order
+        """Puts a complete table for a block or the other way round. What stood there mapped nothing smaller than 2**order
         frames."""
         if self.format.breaks_before_make():
             self._store(slot, 0)
@@ -294,6 +294,7 @@ class PageTable(Generic[F, W]):
             self._store(slot, entry)
             self.pending.added(start, span(height), order)
         else:
+            publish_table()
             self._store(slot, entry)
             self.pending.changed(start, span(height), order)
 
@@ -320,7 +321,6 @@ class PageTable(Generic[F, W]):
             attributes = self.format.attributes(entry)
             table = self._take_spare()
             self._fill(self.walker.view(table), self.format.target(entry), ENTRIES, above - 1, attributes)
-            publish_table()
             self._replace(slot, self.format.table(table), start, above, above * HEIGHT_BITS)
             slot = self._slot(table, at, above - 1)
             entry = load(slot)

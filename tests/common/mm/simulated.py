@@ -27,7 +27,7 @@ FRESH = (
     "hv.sim.fixtures.guest",
     "hv.sim.fixtures.hypervisor",
     "hv.sim.fixtures.device",
-    "hv.sim.fixtures.careless",
+    "hv.sim.fixtures.breakless",
     "hv.sim.fixtures.small",
     "hv.sim.fixtures.large",
     "hv.sim.fixtures.p2m",
@@ -44,7 +44,7 @@ class Machine:
             self.clear(self.library.variable(name))
         self.model = self.library.variable("hv.sim.walker.model")
         self.call("hv.sim.walker.Model.forget_everything", self.model)
-        self.model.snoops = True
+        self.model.snoops = self.model.needs_break = True
         self.model.drop_invalidate = self.model.drop_publish = self.model.drop_clean = False
         self.call("hv.sim.console.attach")
         self.heap = self.library.variable(f"{MM}heap.heap")

@@ -38,7 +38,7 @@ KINDS = {
         Kind("guest", "Stage2, GuestWalker", GUEST, 7, 2, 2, 1 << 28, True, "GuestWalker"),
         Kind("hypervisor", "Stage1, HypervisorWalker", HYPERVISOR, 0, 3, 1, 1 << 36, True, "HypervisorWalker"),
         Kind("device", "Stage2, DeviceWalker", GUEST, 9, 2, 2, 1 << 28, False, "DeviceWalker"),
-        Kind("careless", "Careless, GuestWalker", GUEST, 5, 2, 2, 1 << 28, True, "GuestWalker"),
+        Kind("breakless", "Breakless, GuestWalker", GUEST, 5, 2, 2, 1 << 28, True, "GuestWalker"),
     )
 }
 
@@ -124,6 +124,7 @@ class Tables:
         self.machine = machine or Machine().with_heap()
         self.ffi = self.machine.ffi
         self.machine.model.snoops = kind.snoops
+        self.machine.model.needs_break = kind.variable != "breakless"
         self.source = self.machine.library.variable("hv.sim.fixtures.tables")
         self.source.left = PLENTY
         self.table = self.machine.library.variable(f"hv.sim.fixtures.{kind.variable}")

@@ -26,7 +26,7 @@ from tests.common.mm.tables import (
     attributes,
 )
 
-SOUND = ["guest", "hypervisor", "device"]
+SOUND = ["guest", "hypervisor", "device", "breakless"]
 M2, G1 = 512, 512 * 512
 EDGES = st.sampled_from([0, 1, 2, 511, 512, 513, 1024, 5 * 512, G1 - 512, G1 - 1, G1, G1 + 1, G1 + 512, 2 * G1, 3 * G1])
 LENGTHS = st.sampled_from([1, 1, 2, 3, 511, 512, 513, 1024, 1536, G1 - 512, G1, G1 + 1, G1 + 512, 2 * G1])
@@ -265,6 +265,15 @@ def test_many_tables_at_once(tables):
     sound(tables)
 
 
+def test_what_is_mapped_anew_before_the_flush(tables):
+    """The engine pays before it maps where the walker may remember something else."""
+    tables.all_of("map", 0, M2, 0x1000000, RAM)
+    tokens = [tables.call("unmap", 0, M2), tables.map(0, 0x2000001, M2, RAM)]
+    for token in tokens:
+        tables.flush(token)
+    sound(tables, Segment(0, M2, 0x2000001, R | W, NORMAL, 1))
+
+
 def test_a_frame_may_be_used_again_only_behind_the_flush(tables):
     tables.all_of("map", 100, 4, BASE + 5000, RAM)
     reach = lambda: tables.machine.call("hv.sim.walker.Model.may_reach", tables.machine.model, BASE + 5001)  # noqa: E731
@@ -330,8 +339,10 @@ def test_a_sound_life(kind):
         ("guest", "drop_invalidate"),
         ("hypervisor", "drop_invalidate"),
         ("device", "drop_invalidate"),
+        ("breakless", "drop_invalidate"),
         ("guest", "drop_publish"),
         ("hypervisor", "drop_publish"),
+        ("breakless", "drop_publish"),
         ("device", "drop_clean"),
     ],
 )
@@ -344,7 +355,7 @@ def test_a_walker_that_does_not_snoop_needs_cleaned_tables():
 
 
 def test_a_missing_break_is_found():
-    found = faults_of_a_life("careless")
+    found = faults_of_a_life("breakless", needs_break=True)
     assert any("no break" in fault for fault in found)
 
 
