@@ -98,7 +98,7 @@ def refuse_data(vcpu: Vcpu, context: VcpuContext, syndrome: Syndrome) -> None:
     status = EXTERNAL_ON_WALK | abort.status & LEVEL if abort.on_walk else EXTERNAL
     why = reason(vcpu, address, syndrome, abort.on_walk)
     if mmio.device_at(vcpu, address) != Device.NONE and not abort.on_walk:
-        why = "device registers are read and written by plain, aligned loads and stores of one register"
+        why = "no plain, aligned load or store of one register"
     complain_of_address(vcpu, what(abort), address, why, "external abort injected")
     inject_data_abort(context, syndrome, FAR_EL2.read(), status)
 
