@@ -15,6 +15,7 @@ from elftools.dwarf.lineprogram import LineProgram
 from elftools.elf.elffile import ELFFile
 
 UNITS = {"EM_AARCH64": 4, "EM_X86_64": 1}
+SOURCES = (".py", ".S")
 
 
 @dataclass(frozen=True, order=True)
@@ -90,7 +91,31 @@ def encode_elf(elf: Path) -> bytes:
             raise ValueError(f"{elf}: no DWARF: compile with -g")
         text = image.get_section_by_name(".text")
         start, end = text["sh_addr"], text["sh_addr"] + text["sh_size"]
-        return encode((row for row in dwarf_rows(image) if start <= row.address <= end), start, unit)
+        rows = without_generated(dwarf_rows(image), function_starts(image))
+        return encode((row for row in rows if start <= row.address <= end), start, unit)
+
+
+def function_starts(image: ELFFile) -> frozenset[int]:
+    symbols = image.get_section_by_name(".symtab")
+    if symbols is None:
+        return frozenset()
+    return frozenset(s["st_value"] for s in symbols.iter_symbols() if s["st_info"]["type"] == "STT_FUNC")
+
+
+def without_generated(rows: Iterable[Row], functions: frozenset[int]) -> Iterator[Row]:
+    """Leaves out rows of generated files: inside a function the row before holds on, a function of theirs has no line."""
+    given = list(rows)
+    for row in given:
+        if not written_by_people(row) and row.address in functions:
+            yield Row(row.address, None, 0)
+    for row in given:
+        if written_by_people(row):
+            yield row
+
+
+def written_by_people(row: Row) -> bool:
+    """Also true of the end of a sequence, which is in no file."""
+    return row.file is None or row.file.endswith(SOURCES)
 
 
 def dwarf_rows(image: ELFFile) -> Iterator[Row]:

@@ -197,6 +197,18 @@ def test_a_guest_that_goes_away(console):
     assert console.add(0) == ""
 
 
+def test_a_guest_that_is_reset_has_the_input_again(console):
+    console.add(0)
+    console.add(1)
+    host().call(f"{SIM}remove_guest", 0)
+    host().printed()
+    assert console.add(0) == "(hv) input to d1 linux1\r\n"
+    host().call(f"{SIM}remove_guest", 0)
+    console.type(CTRL_A * 3)  # somebody has chosen another meanwhile
+    host().printed()
+    assert console.add(0) == ""
+
+
 def test_keys(console):
     assert "(hv) h: lists the keys\r\n" in console.type("h")
     assert console.type("\x02") == "(hv) no such key: h lists those that there are\r\n"

@@ -133,6 +133,31 @@ def test_an_image(tmp_path, target, dwarf):
     assert {file for file, _ in found} - {""} == {"hv/common/x.py", "hv/common/y.py"}
 
 
+def test_generated_files_are_left_out():
+    rows = [
+        Row(BASE, "hv/a.py", 1),
+        Row(BASE, "/build/hv.h", 5),
+        Row(BASE + 4, "/build/hv.h", 7),
+        Row(BASE + 8, "hv/a.py", 2),
+        Row(BASE + 12, "/build/data.c", 9),
+        Row(BASE + 16, "/build/data.c", 10),
+        Row(BASE + 20, "boot/entry.S", 3),
+        Row(BASE + 24, None, 0),
+    ]
+    table = lines.encode(lines.without_generated(rows, frozenset({BASE, BASE + 12, BASE + 20})), BASE, 4)
+    found = [look_up(table, offset) for offset in range(0, 32, 4)]
+    assert found == [
+        ("hv/a.py", 1),
+        ("hv/a.py", 1),
+        ("hv/a.py", 2),
+        ("", 0),
+        ("", 0),
+        ("boot/entry.S", 3),
+        ("", 0),
+        ("", 0),
+    ]
+
+
 def test_an_image_without_lines(tmp_path):
     source, elf = tmp_path / "x.c", tmp_path / "x.elf"
     source.write_text("int f(void) { return 1; }")
