@@ -13,6 +13,7 @@ from pathlib import Path
 
 from elftools.dwarf.lineprogram import LineProgram
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 UNITS = {"EM_AARCH64": 4, "EM_X86_64": 1}
 SOURCES = (".py", ".S")
@@ -90,6 +91,8 @@ def encode_elf(elf: Path) -> bytes:
         if not image.has_dwarf_info():
             raise ValueError(f"{elf}: no DWARF: compile with -g")
         text = image.get_section_by_name(".text")
+        if text is None:
+            raise ValueError(f"{elf}: no .text")
         start, end = text["sh_addr"], text["sh_addr"] + text["sh_size"]
         rows = without_generated(dwarf_rows(image), function_starts(image))
         return encode((row for row in rows if start <= row.address <= end), start, unit)
@@ -97,13 +100,13 @@ def encode_elf(elf: Path) -> bytes:
 
 def function_starts(image: ELFFile) -> frozenset[int]:
     symbols = image.get_section_by_name(".symtab")
-    if symbols is None:
+    if not isinstance(symbols, SymbolTableSection):
         return frozenset()
     return frozenset(s["st_value"] for s in symbols.iter_symbols() if s["st_info"]["type"] == "STT_FUNC")
 
 
 def without_generated(rows: Iterable[Row], functions: frozenset[int]) -> Iterator[Row]:
-    """Leaves out rows of generated files: inside a function the row before holds on, a function of theirs has no line."""
+    """Leaves out rows of generated files: inside a function the row before holds on, one of theirs has no line."""
     given = list(rows)
     for row in given:
         if not written_by_people(row) and row.address in functions:
