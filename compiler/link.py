@@ -61,7 +61,7 @@ def link(objects: list[Path], script: Path, made: Path, extra: tuple[object, ...
 
 
 def code_places(elf: Path) -> dict[str, int]:
-    """Where each function and label of the code lies. (Bytes of code differ between the passes where they reach data.)"""
+    """Where each function and label of the code lies. (Its bytes differ between the passes where they reach data.)"""
     with elf.open("rb") as file:
         image = ELFFile(file)
         text = image.get_section_by_name(".text")

@@ -60,6 +60,9 @@ def order() -> Library:
         ("lowest64", (-(1 << 63),), True),
         ("constants", (), 1504),
         ("low_of", (0,), -(1 << 63)),
+        ("bound_is_read_once", (), 3),
+        ("iterated_is_kept", (), 66),
+        ("first_digit", ("abcd",), ord("b") * 100 + 13),
     ],
 )
 def test_answer(order: Library, function: str, arguments: tuple[Any, ...], answer: int) -> None:

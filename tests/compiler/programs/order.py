@@ -13,6 +13,7 @@ from hv.lang import (
     TypeVar,
     U8Flag,
     array,
+    bounded,
     guard,
     i32,
     i64,
@@ -453,5 +454,31 @@ def low_of(i: u32) -> i64:
     return LOWS[i]
 
 
-def back_slice(text: str) -> u64:
-    return len(text[u64(box.say(1)) : u64(box.say(3))])
+def bound_is_read_once() -> u32:
+    n: u32 = 3
+    rounds: u32 = 0
+    for _ in bounded(n, 10):
+        n = 8
+        rounds += 1
+    return rounds
+
+
+other_tree: Final = Tree()
+
+
+def iterated_is_kept() -> u32:
+    plant()
+    for i in range(3):
+        other_tree.items[i] = 90
+    walked = tree
+    total: u32 = 0
+    for item in walked:
+        walked = other_tree
+        total += item
+    return total
+
+
+def first_digit(text: str) -> u32:
+    begin()
+    part = text[u64(box.say(1)) : u64(box.say(3))]
+    return u32(ord(part[0])) * 100 + u32(box.trace)
