@@ -190,6 +190,8 @@ class Declarations:
             return t.intern(t.Embedded(found))
         if isinstance(found, t.Constant) or found in (t.VOID, t.NEVER, t.MESSAGE):
             raise module.refuse(node, f"`{ast.unparse(node)}` cannot be stored")
+        if isinstance(found, t.ClassType) and found.instance.info.shape == "guard":
+            raise module.refuse(node, f"a {found.shown} belongs to a `with` statement: it is stored nowhere")
         return found
 
     def length_of(self, node: ast.expr, module: Module, env: Environment) -> int:
@@ -309,7 +311,25 @@ class Declarations:
             raise module.refuse(
                 node, f"`{declaration.name}` takes {len(info.parameters)} arguments between its brackets"
             )
-        return self.instance(info, tuple(self._argument(n, module, env) for n in nodes))
+        arguments = tuple(self._argument(n, module, env) for n in nodes)
+        for parameter, argument, source in zip(info.parameters, arguments, nodes, strict=True):
+            if not self._within_bound(parameter.bound, argument, info.module):
+                bound = "a type" if parameter.bound is None else ast.unparse(parameter.bound)
+                raise module.refuse(source, f"`{ast.unparse(source)}`: {parameter.name} stands for {bound}")
+        return self.instance(info, arguments)
+
+    def _within_bound(self, bound: ast.expr | None, argument: Any, module: Module) -> bool:
+        """Whether an argument is one of those that a TypeVar stands for."""
+        if bound is None:
+            return isinstance(argument, t.Type)
+        if isinstance(bound, ast.Name) and bound.id == "int":
+            return isinstance(argument, t.Constant) and isinstance(argument.value, int)
+        wanted = self.type_of(bound, module, {})
+        if isinstance(argument, t.Constant):
+            return argument.type is wanted
+        if isinstance(wanted, t.ProtocolType):
+            return isinstance(argument, t.ClassType) and wanted.instance in argument.instance.protocols
+        return argument is wanted or not isinstance(wanted, t.EnumType)
 
     def _argument(self, node: ast.expr, module: Module, env: Environment) -> Any:
         if isinstance(node, ast.Name) and node.id in env:

@@ -121,7 +121,7 @@ class Expressions(Lowering):
         name = node.id
         local = self.scope.names.get(name)
         if local is not None:
-            return Value(local.c, local.type, place=local.place, path=name)
+            return Value(local.c, local.type, place=local.place, path=name, stack=local.stack_object)
         if name in self.scope.environment:
             return self.environment_value(self.scope.environment[name], node)
         found = self.compiler.program.look_up(self.module, name)
@@ -264,8 +264,8 @@ class Expressions(Lowering):
         text = f"{owner.text}.{c_field(node.attr)}"
         cost = max(owner.cost, 0 if owner.type.by_value and not owner.place else 1)
         if isinstance(kind, t.Embedded):
-            return Value(text, kind.of, cost=cost, place=True, path=path)
-        return Value(text, kind, cost=cost, path=path)
+            return Value(text, kind.of, cost=cost, place=True, path=path, stack=owner.stack)
+        return Value(text, kind, cost=cost, path=path, stack=owner.stack and isinstance(kind, t.Array))
 
     def result_of(self, value: Value, path: str | None) -> Value:
         value.path = path
@@ -329,5 +329,5 @@ class Expressions(Lowering):
             at = f"cx_index(<u64>{index.text}, {kind.length})"
         text = f"{owner.text}[{at}]"
         if isinstance(element, t.Embedded):
-            return Value(text, element.of, cost=cost, place=True)
+            return Value(text, element.of, cost=cost, place=True, stack=owner.stack)
         return Value(text, element, cost=cost)

@@ -112,8 +112,8 @@ class Loops(Lowering):
             base = t.base_of(kind)
             if counted and not base.low <= counted[-1] + step <= base.high:  # type: ignore[union-attr]
                 raise self.refuse(node, f"the step after the last passes the range of {kind.shown}: use a wider type")
-        first = self.spill(self.coerce(start, t.base_of(kind), node))
-        last = self.spill(self.coerce(stop, t.base_of(kind), node))
+        first = self.kept(self.coerce(start, t.base_of(kind), node))
+        last = self.kept(self.coerce(stop, t.base_of(kind), node))
         if word == "bounded":
             count = last.text if start.const == 0 else f"({last.text} - {first.text})"
             check = f"{count} > {self.number(limit.const, t.base_of(kind))}"
@@ -225,7 +225,7 @@ class Loops(Lowering):
                 self.emit(f"{record} = ({me.text})[0]")
                 me = Value(record, me.type)
             else:
-                me = self.spill(me)
+                me = self.kept(me)
             inner.names["self"] = Local(me.text, me.type, place=me.place, frozen=True)
         for parameter, value in zip(function.parameters, arguments, strict=True):
             name = self.declare(inner.prefix + parameter.name, parameter.type)

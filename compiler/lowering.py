@@ -180,10 +180,16 @@ class Lowering:
         if isinstance(value.type, t.Atomic):
             return self.pin(value)
         if value.place:
-            value = Value("&" + value.text, value.type, cost=1, path=value.path)
+            value = Value("&" + value.text, value.type, cost=1, path=value.path, stack=value.stack)
+        return self.kept(value)
+
+    def kept(self, value: Value) -> Value:
+        """The value in a temporary of its own: an assignment to the local that it was read from does not change it."""
+        if value.const is not None:
+            return value
         name = self.temporary(value.type)
         self.emit(f"{name} = {value.text}")
-        return Value(name, value.type, path=value.path, node=value.node)
+        return Value(name, value.type, path=value.path, stack=value.stack, node=value.node)
 
     def pin(self, place: Value, text: str = "", element: str = "[0]") -> Value:
         """A place named by its address, so that later statements cannot change which place it is."""
@@ -337,6 +343,7 @@ class Lowering:
     coerce: Callable[..., Value]
     call: Callable[..., Value]
     invoke: Callable[..., Value]
+    class_or_module: Callable[[ast.expr], Any]
     lower_block: Callable[[list[ast.stmt]], bool]
     reference: Callable[[Value, ast.AST], Value]
 

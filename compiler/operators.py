@@ -263,7 +263,7 @@ class Operators(Lowering):
         with self.block("else:"):
             self.lines += b_lines
             self.emit(f"{result} = {self.coerce(b, kind, node).text}")
-        return Value(result, kind)
+        return Value(result, kind, stack=a.stack or b.stack)
 
     def joined_type(self, a: Value, b: Value, want: t.Type | None, node: ast.AST) -> t.Type:
         kinds = [v.type for v in (a, b) if v.type is not t.LITERAL]
@@ -319,7 +319,7 @@ class Operators(Lowering):
             if isinstance(x.type, (t.EnumType, t.BitsType)) or x.type is t.BOOL:
                 if x.type is not y.type:
                     raise self.refuse(node, f"{a.type.shown} is compared with {b.type.shown}")
-                if not equality and not isinstance(x.type, t.EnumType):
+                if not equality:
                     raise self.refuse(node, f"{x.type.shown} has no order")
                 if a.const is not None and b.const is not None:
                     return self.truth(compare_numbers(op, a.const, b.const))

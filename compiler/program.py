@@ -26,8 +26,8 @@ WORDS = frozenset(
     """.split()
 )
 PYTHON_WORDS = frozenset(
-    "u8 bool str len range enumerate ord min max property staticmethod int None object isinstance".split()
-) - {"u8", "int"}
+    "bool str len range enumerate ord min max property staticmethod int None object isinstance".split()
+)
 
 UNIKERNELS = "qemu-tests"  # where their package `guests` lies
 

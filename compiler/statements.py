@@ -44,9 +44,9 @@ class Statements(Lowering):
         if not isinstance(node.value, ast.Call):
             raise self.refuse(node, "an expression whose value nobody takes: assign it or leave it out")
         value = self.call(node.value, None, statement=True)
+        if isinstance(value.type, t.ClassType) and value.type.instance.info.shape == "guard":
+            raise self.refuse(node, f"the {value.type.shown} that this returns has to be used: `with … as name:`")
         if value.text and value.cost == 2:
-            if isinstance(value.type, t.ClassType) and value.type.instance.info.shape == "guard":
-                raise self.refuse(node, f"the {value.type.shown} that this returns has to be used: `with … as name:`")
             self.emit(value.text)
         return value.type is t.NEVER
 
@@ -147,6 +147,9 @@ class Statements(Lowering):
         return Value(f"&{storage}", found.type)
 
     def check_replaceable(self, place: Value, target: ast.expr) -> None:
+        owner = self.tried(target.value)[0].type if isinstance(target, ast.Attribute) else None
+        if isinstance(owner, t.ClassType) and owner.instance.info.shape == "value":
+            raise self.refuse(target, f"the fields of a {owner.shown} are never assigned: make a new {owner.shown}(…)")
         if place.place or isinstance(place.type, (t.Array, t.Atomic)):
             shown = ast.unparse(target)
             raise self.refuse(
@@ -199,7 +202,7 @@ class Statements(Lowering):
             raise self.refuse(node, f"`{target.id}` is a constant or an object and cannot be replaced")
 
     def is_stack_object(self, value: Value) -> bool:
-        return any(local.stack_object and local.c == value.text for local in self.scope.names.values())
+        return value.stack
 
     def setter(self, owner: t.ClassType, node: ast.AST) -> FunctionInstance:
         setter = owner.instance.method("__setitem__")
@@ -322,14 +325,14 @@ class Statements(Lowering):
         everything = False
         opened = 0
         for case in node.cases:
-            if everything:
-                raise self.refuse(case.pattern, "no case can follow `case _`")
             if case.guard is not None:
                 raise self.refuse(case.pattern, "a case with `if`: put the condition inside")
             numbers = self.case_numbers(case.pattern, subject)
             if numbers is not None and (twice := covered & set(numbers)):
                 raise self.refuse(case.pattern, f"{twice.pop()} is matched twice")
             everything = numbers is None
+            if everything and case is not node.cases[-1]:
+                raise self.refuse(node.cases[-1].pattern, "no case can follow `case _`")
             self.narrowed = set(before)
             self.at(case.pattern)
             if numbers is None:
@@ -364,7 +367,8 @@ class Statements(Lowering):
             case ast.MatchAs(pattern=None, name=None):
                 return None
             case ast.MatchOr(patterns=patterns):
-                return [n for p in patterns for n in self.case_numbers(p, subject) or []]
+                alternatives = [self.case_numbers(p, subject) for p in patterns]
+                return None if None in alternatives else [n for numbers in alternatives for n in numbers or []]
             case ast.MatchValue(value=value):
                 found = self.coerce(self.expression(value, subject.type), t.base_of(subject.type), pattern)
                 if found.const is None:
@@ -432,6 +436,9 @@ class Statements(Lowering):
                     self.raise_error(frame.error, node)
                     return True
             raise self.refuse(node, "`raise` alone belongs in an except block")
+        named = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        if isinstance(named, ast.Name) and named.id not in self.scope.names and self.class_or_module(named) is None:
+            raise self.refuse(node, f"only an Errno is raised, not {named.id}: `raise Errno.EINVAL`")
         value = self.expression(node.exc, t.ERRNO)
         if value.type is not t.ERRNO:
             raise self.refuse(node, "only an Errno is raised: `raise Errno.EINVAL`")
@@ -517,7 +524,7 @@ class Statements(Lowering):
             self.emit(f"{name} = {subject.text}")
             held = Value(name, subject.type, place=True)
         else:
-            held = self.spill(self.reference(subject, node))
+            held = self.kept(self.reference(subject, node))
         me = self.reference(held, node)
         result = self.invoke(enter, me, [], node)
         if item.optional_vars is None:

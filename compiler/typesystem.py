@@ -351,7 +351,7 @@ class Value:
     """An expression: its Cython text, its type, and what is known of it.
 
     cost: 0 a constant or local, 1 reads memory, 2 calls. place: the text names an object's storage, not a reference.
-    path: the dotted name that narrowing knows it by.
+    path: the dotted name that narrowing knows it by. stack: a reference to an object on the stack, or a part of one.
     """
 
     text: str
@@ -360,4 +360,5 @@ class Value:
     cost: int = 0
     place: bool = False
     path: str | None = None
+    stack: bool = False
     node: ast.AST | None = field(default=None, repr=False)

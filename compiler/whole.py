@@ -100,6 +100,9 @@ class Compiler:
 
     def compile(self) -> None:
         classes = self.describe_classes()
+        for instance in classes:
+            for interface in instance.protocols:
+                self.check_implementation(interface, instance)
         self.globals.collect_registries()
         for module in self.program.ordered:
             for declaration in module.declarations:
