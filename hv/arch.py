@@ -90,6 +90,11 @@ def zero_bytes(address: u64, length: u64) -> None:
     ...
 
 
+def zero_to_memory(address: u64, length: u64) -> None:
+    """Clears whole pages, for readers that do not snoop: `zero_bytes` and `clean_to_memory` in one."""
+    ...
+
+
 def copy_bytes(to: u64, source: u64, length: u64) -> None:
     """Copies between ranges of mapped memory that do not overlap."""
     ...

@@ -26,13 +26,15 @@ save_fpsimd:
     every_pair stp
     mrs     x1, fpcr
     mrs     x2, fpsr
-    stp     x1, x2, [x0, #FpSimd_control]
+    str     x1, [x0, #FpSimd_control]
+    str     x2, [x0, #FpSimd_control + 8]
     ret
 
     .global load_fpsimd
 load_fpsimd:
     every_pair ldp
-    ldp     x1, x2, [x0, #FpSimd_control]
+    ldr     x1, [x0, #FpSimd_control]
+    ldr     x2, [x0, #FpSimd_control + 8]
     msr     fpcr, x1
     msr     fpsr, x2
     ret

@@ -5,7 +5,39 @@
 
     .text
 
-/* void zero_bytes(void *to, u64 length): whole blocks by DC ZVA, whose size the CPU names. Changes x2 to x5. */
+/* Eight cache blocks, from x5 on; x3 is the size of one. */
+    .macro eight operation:vararg
+    .rept   8
+    \operation
+    add     x5, x5, x3
+    .endr
+    .endm
+
+    .macro zero_and_clean
+    dc      zva, x5
+    dc      cvac, x5
+    .endm
+
+/*
+ * The whole blocks of a range. In: x2 bytes, x3 the size of a block, x5 the first. Out: x2 bytes left, x5 moved on.
+ * The loops are unrolled, since guests' memory goes through them.
+ */
+    .macro blocks operation:vararg
+    subs    x2, x2, x3, lsl #3
+    b.lo    12f
+11: eight \operation
+    subs    x2, x2, x3, lsl #3
+    b.hs    11b
+12: add     x2, x2, x3, lsl #3
+    b       14f
+13: \operation
+    add     x5, x5, x3
+    sub     x2, x2, x3
+14: cmp     x2, x3
+    b.hs    13b
+    .endm
+
+/* void zero_bytes(void *to, u64 length): whole blocks by DC ZVA, whose size the CPU names. Changes x0 to x5. */
     .global zero_bytes
 zero_bytes:
     mrs     x2, dczid_el0
@@ -25,11 +57,7 @@ zero_bytes:
     subs    x1, x1, #1
     b.ne    1b
 2:  sub     x2, x2, x5                  // what is left
-3:  dc      zva, x5
-    add     x5, x5, x3
-    sub     x2, x2, x3
-    cmp     x2, x3
-    b.hs    3b
+    blocks  dc zva, x5
     mov     x0, x5
     mov     x1, x2
 zero_words:
@@ -45,22 +73,42 @@ zero_words:
     b.ne    3b
 4:  ret
 
-/* void *memcpy(void *to, const void *from, u64 length): the ranges do not overlap. Changes x2 to x11. */
+/*
+ * void clean_blocks(u64 start, u64 length, u64 block), void zero_and_clean_blocks(…): whole cache lines or DC ZVA's
+ * blocks of `block` bytes. The caller completes them with a barrier. Changes x2 to x5.
+ */
+    .global clean_blocks
+clean_blocks:
+    mov     x5, x0
+    mov     x3, x2
+    mov     x2, x1
+    blocks  dc cvac, x5
+    ret
+
+    .global zero_and_clean_blocks
+zero_and_clean_blocks:
+    mov     x5, x0
+    mov     x3, x2
+    mov     x2, x1
+    blocks  zero_and_clean
+    ret
+
+/* void *memcpy(void *to, const void *from, u64 length): the ranges do not overlap. Changes x1 to x11. */
     .global memcpy
+    .global copy_memory                 // its name in Python (hv/arm64/cpu.py)
 memcpy:
+copy_memory:
     mov     x3, x0
     subs    x2, x2, #64
     b.lo    2f
-1:  ldp     x4, x5, [x1]
-    ldp     x6, x7, [x1, #16]
-    ldp     x8, x9, [x1, #32]
-    ldp     x10, x11, [x1, #48]
-    add     x1, x1, #64
-    stp     x4, x5, [x3]
-    stp     x6, x7, [x3, #16]
-    stp     x8, x9, [x3, #32]
-    stp     x10, x11, [x3, #48]
-    add     x3, x3, #64
+1:  ldp     x4, x5, [x1, #16]
+    ldp     x6, x7, [x1, #32]
+    ldp     x8, x9, [x1, #48]
+    ldp     x10, x11, [x1], #64
+    stp     x4, x5, [x3, #16]
+    stp     x6, x7, [x3, #32]
+    stp     x8, x9, [x3, #48]
+    stp     x10, x11, [x3], #64
     subs    x2, x2, #64
     b.hs    1b
 2:  tbz     x2, #5, 3f                  // of the length, the low six bits still count

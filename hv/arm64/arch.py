@@ -76,8 +76,12 @@ def zero_bytes(address: u64, length: u64) -> None:
     cpu.zero_bytes(address, length)
 
 
+def zero_to_memory(address: u64, length: u64) -> None:
+    maintenance.zero_to_memory(address, length)
+
+
 def copy_bytes(to: u64, source: u64, length: u64) -> None:
-    cpu.memcpy(to, source, length)
+    cpu.copy_memory(to, source, length)
 
 
 def clean_to_memory(address: u64, length: u64) -> None:

@@ -49,10 +49,6 @@ def order_table_stores() -> None: ...
 def complete_all() -> None: ...
 
 
-@asm("dc cvac, {address}")
-def clean_line(address: u64) -> None: ...
-
-
 @asm("dc cvau, {address}")
 def clean_line_for_fetch(address: u64) -> None: ...
 
@@ -154,7 +150,19 @@ def zero_bytes(address: u64, length: u64) -> None:
 
 
 @extern
-def memcpy(to: u64, source: u64, length: u64) -> u64:
+def clean_blocks(start: u64, length: u64, block: u64) -> None:
+    """Cleans whole cache lines, `block` bytes each, to the point of coherency (boot/arm64/memory.S)."""
+    ...
+
+
+@extern
+def zero_and_clean_blocks(start: u64, length: u64, block: u64) -> None:
+    """The same, and clears them before, where DC ZVA's block is as large as a line."""
+    ...
+
+
+@extern
+def copy_memory(to: u64, source: u64, length: u64) -> None:
     """boot/arm64/memory.S; the ranges do not overlap."""
     ...
 

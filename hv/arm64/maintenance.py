@@ -5,7 +5,7 @@ CTR_EL0 names.
 """
 
 from hv.arm64.cpu import (
-    clean_line,
+    clean_blocks,
     clean_line_for_fetch,
     complete_all,
     complete_stores,
@@ -16,8 +16,10 @@ from hv.arm64.cpu import (
     forget_instructions,
     instruction_barrier,
     order_table_stores,
+    zero_and_clean_blocks,
+    zero_bytes,
 )
-from hv.arm64.sysreg import CTR_EL0, VTTBR_EL2, CacheType
+from hv.arm64.sysreg import CTR_EL0, DCZID_EL0, VTTBR_EL2, CacheType, ZeroBlock
 from hv.common.mm.types import PAGE_SHIFT, Paddr
 from hv.lang import Final, u16, u64, unbounded
 
@@ -29,13 +31,22 @@ def data_line() -> u64:
     return u64(4) << CacheType(CTR_EL0.read()).data_line
 
 
-@unbounded("each step is a cache line of the range")
 def clean_to_memory(address: u64, length: u64) -> None:
     line = data_line()
-    at = address & ~(line - 1)
-    while at < address + length:
-        clean_line(at)
-        at += line
+    start = address & ~(line - 1)
+    clean_blocks(start, (address + length + line - 1 & ~(line - 1)) - start, line)
+    complete_all()
+
+
+def zero_to_memory(address: u64, length: u64) -> None:
+    """Whole pages."""
+    zeroing = ZeroBlock(DCZID_EL0.read())
+    line = data_line()
+    if zeroing.prohibited or u64(4) << zeroing.size != line:
+        zero_bytes(address, length)
+        clean_blocks(address, length, line)
+    else:
+        zero_and_clean_blocks(address, length, line)
     complete_all()
 
 

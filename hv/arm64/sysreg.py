@@ -12,6 +12,7 @@ CNTHP_CVAL_EL2: Final = SystemRegister("cnthp_cval_el2")
 CNTPCT_EL0: Final = SystemRegister("cntpct_el0")
 CTR_EL0: Final = SystemRegister("ctr_el0")
 DAIF: Final = SystemRegister("daif")
+DCZID_EL0: Final = SystemRegister("dczid_el0")
 ESR_EL2: Final = SystemRegister("esr_el2")
 FAR_EL2: Final = SystemRegister("far_el2")
 HCR_EL2: Final = SystemRegister("hcr_el2")
@@ -61,6 +62,13 @@ class CacheType(Bits[u64]):
     data_line = Field(19, 16)
     data_clean_unneeded = Field(28)  # IDC: instruction fetch sees what is in the data cache
     instruction_invalidate_unneeded = Field(29)  # DIC: instruction fetch sees stores
+
+
+class ZeroBlock(Bits[u64]):
+    """DCZID_EL0. The size is the binary logarithm of 4-byte words."""
+
+    size = Field(3, 0)
+    prohibited = Field(4)
 
 
 class TimerControl(Bits[u64]):

@@ -88,6 +88,11 @@ def copy_bytes(to: u64, source: u64, length: u64) -> None:
     _note(to, length)
 
 
+def zero_to_memory(address: u64, length: u64) -> None:
+    zero_bytes(address, length)
+    clean_to_memory(address, length)
+
+
 def clean_to_memory(address: u64, length: u64) -> None:
     if memory.in_ram(address):
         model.clean(address, length)

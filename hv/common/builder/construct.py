@@ -8,7 +8,7 @@ No step takes longer than clearing or copying `CHUNK` bytes. A step that raises 
 apart.
 """
 
-from hv.arch import clean_to_memory, copy_bytes, direct_address, sync_instructions, zero_bytes
+from hv.arch import clean_to_memory, copy_bytes, direct_address, sync_instructions, zero_to_memory
 from hv.common.builder.description import Description, Module
 from hv.common.builder.guest_tree import tree_room, write_tree
 from hv.common.builder.kernel import Placement, place
@@ -177,9 +177,7 @@ class Construction:
             return
         if covers(self.placement.ramdisk, self.description.ramdisk, at, end):
             return
-        address = direct_address(paddr_of(mfn))
-        zero_bytes(address, count << PAGE_SHIFT)
-        clean_to_memory(address, count << PAGE_SHIFT)
+        zero_to_memory(direct_address(paddr_of(mfn)), count << PAGE_SHIFT)
 
     @raises
     def _map_block(self) -> None:
