@@ -1,17 +1,18 @@
 """What the hostile unikernel does in its rounds. Nothing here expects an answer; all of it must come back."""
 
-from guests.lib import gicv3, uart
-from guests.lib.cpu import complete_all, cpu, instruction_barrier, interrupt_window, wait_for_interrupt
-from guests.lib.exceptions import TrapFrame, handlers
-from guests.lib.gicv3 import DISTRIBUTOR, DISTRIBUTOR_SIZE, PRIVATE_FRAME, REDISTRIBUTOR_SIZE, REDISTRIBUTORS
+from guests.lib import gicv3, timer, uart
+from guests.lib.cpu import complete_all, cpu, instruction_barrier, interrupt_window
+from guests.lib.exceptions import SYNCHRONOUS, Syndrome, TrapFrame, handlers
+from guests.lib.gicv3 import DISTRIBUTOR, DISTRIBUTOR_SIZE, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, gic, interrupts
 from guests.lib.hypercall import hvc, smc
 from guests.lib.mmio import write32
 from guests.lib.random import Random
-from guests.lib.timer import CNTV_CTL_EL0, CNTV_CVAL_EL0, ENABLE, INTID, counter
-from hv.lang import Embedded, Final, SystemRegister, address_of, array, asm, extern, symbol, truncate, u32, u64
+from hv.lang import Embedded, Final, SystemRegister, address_of, aligned, array, asm, extern, symbol, truncate, u32, u64
 
 ICC_ASGI1R_EL1: Final = SystemRegister("icc_asgi1r_el1")
 ICC_SGI0R_EL1: Final = SystemRegister("icc_sgi0r_el1")
+CNTP_CTL_EL0: Final = SystemRegister("cntp_ctl_el0")
+PHYSICAL_TIMER: Final = 30  # its interrupt
 
 MEMORY: Final[u64] = 0x4000_0000  # the guest's own, which it needs
 MEMORY_MASK: Final[u64] = 0xFFFF_FFFF_F800_0000  # 128 MiB from there are left alone
@@ -19,6 +20,8 @@ ATTACKED_REDISTRIBUTORS: Final[u64] = 0x8_0000  # bytes: two that are there, and
 
 RET: Final[u32] = 0xD65F_03C0
 STORM: Final = 64
+LONGEST_SLEEP: Final[u64] = 10_000  # ticks
+UNKNOWN_REASON: Final[u64] = 0  # exception class of an undefined instruction
 
 # Instructions that use memory at x0, with x1 and x2 (Arm DDI 0487, C4)
 ACCESSES: Final[array[u32, 32]] = array(
@@ -62,29 +65,36 @@ FOREIGN: Final[array[u32, 8]] = array(
 CALLS: Final[array[u32, 4]] = array(0xD400_0001, 0xD400_0002, 0xD400_0003, 0xD420_0000)  # svc, hvc, smc, brk
 READ_REGISTER: Final[u32] = 0xD530_0001  # mrs x1, ...
 WRITE_REGISTER: Final[u32] = 0xD510_0001  # msr ..., x1
-MAINTENANCE: Final[u32] = 0xD508_7000  # dc, ic, at, tlbi with x0
+MAINTENANCE: Final[array[u32, 4]] = array(0xD508_7000, 0xD508_8000, 0xD50C_7000, 0xD50C_8000)  # dc, ic, at, tlbi
+SUICIDES: Final[array[u64, 8]] = array(1, 2, 8, 9, 0xB, 0xC, 0xE, 0x12)  # PSCI: off, reset, suspend, of CPU or guest
+
+
+@aligned(4096)
+class Code:
+    """An instruction and the way back, alone in its page: an emulator translates a page anew when it is written to."""
+
+    words: array[u32, 1024]
 
 
 class Attacker:
     number: u64
     random: Embedded[Random]
-    rounds: u64
+    acts: u64
     exceptions: u64
     pattern: u64
     trying: bool
     leaked: bool
-    code: array[u32, 4]
 
     def init(self, number: u64, seed: u64) -> None:
         self.number = number
         self.random.init(seed)
         self.pattern = self.random.word()
 
-    def round(self) -> bool:
+    def act(self) -> bool:
         """One wild thing. False: the vector registers do not hold what they did before."""
-        if self.rounds == 0:
+        if self.acts == 0:
             fill_fp(self.pattern)
-        self.rounds += 1
+        self.acts += 1
         random = self.random
         match random.below(16):
             case 0 | 1 | 2:
@@ -102,7 +112,7 @@ class Attacker:
             case 8:
                 self._write_register()
             case 9:
-                self._run(MAINTENANCE | truncate(u32, random.below(0x80)) << 5)
+                self._run(MAINTENANCE[random.below(4)] | truncate(u32, random.below(0x80)) << 5)
             case 10 | 11:
                 self._controller()
             case 12:
@@ -129,15 +139,18 @@ class Attacker:
 
     def _device(self) -> u64:
         """An address in a page with emulated registers, or just beyond."""
-        random = self.random
-        offset = random.below(0x1_1000) & ~random.below(8)
-        match random.below(3):
-            case 0:
-                return DISTRIBUTOR + offset
-            case 1:
-                return REDISTRIBUTORS + offset * 8
-            case _:
-                return uart.BASE + 4 + offset % uart.SIZE
+        if self.random.chance(3):
+            return uart.BASE + 4 + self.random.below(uart.SIZE)
+        return self._controller_register() & ~self.random.below(8)
+
+    def _controller_register(self) -> u64:
+        """An address in the interrupt controller or just beyond. A CPU that waits for its timer's interrupt would not
+        come back from what another does to it: the distributor and the first redistributor are the first CPU's.
+        """
+        first = self.number * REDISTRIBUTOR_SIZE
+        if self.number == 0 and self.random.chance(2):
+            return DISTRIBUTOR + self.random.below(DISTRIBUTOR_SIZE + 0x1000)
+        return REDISTRIBUTORS + first + self.random.below(ATTACKED_REDISTRIBUTORS)
 
     def _access(self, address: u64) -> None:
         self._run_with(ACCESSES[self.random.below(32)], address)
@@ -146,13 +159,14 @@ class Attacker:
         self._run_with(instruction, self._anywhere())
 
     def _run_with(self, instruction: u32, x0: u64) -> None:
-        self.code[0] = instruction
-        self.code[1] = RET
+        code = codes[self.number]
+        code.words[0] = instruction
+        code.words[1] = RET
         complete_all()
         forget_instructions()
         complete_all()
         instruction_barrier()
-        self._attempt(address_of(self.code), x0)
+        self._attempt(address_of(code), x0)
 
     def _attempt(self, code: u64, x0: u64) -> None:
         self.trying = True
@@ -168,9 +182,9 @@ class Attacker:
         function = random.word() & 0xFFFF_FFFF
         if random.chance(2):
             function = 0x8400_0000 | random.below(2) << 30 | random.below(0x20)
-        low = function & 0x1F
-        if function & 0xBFFF_FFE0 == 0x8400_0000 and low in (1, 2, 8, 9):
-            return
+        for suicide in SUICIDES:
+            if function & 0xBFFF_FFFF == 0x8400_0000 | suicide:
+                return
         if random.chance(2):
             hvc(function, random.word(), random.word(), random.word())
         else:
@@ -190,14 +204,9 @@ class Attacker:
 
     def _controller(self) -> None:
         """Registers of the interrupt controller, all in a row from somewhere."""
-        random = self.random
-        start = (
-            DISTRIBUTOR + random.below(DISTRIBUTOR_SIZE)
-            if random.chance(2)
-            else REDISTRIBUTORS + random.below(ATTACKED_REDISTRIBUTORS)
-        )
+        start = self._controller_register() & ~u64(7)
         for i in range(STORM):
-            self._run_with(ACCESSES[random.below(8)], (start & ~u64(7)) + u64(i) * 8)
+            self._run_with(ACCESSES[self.random.below(8)], start + u64(i) * 8)
 
     def _uart(self) -> None:
         """Registers of the UART but for its data: what it prints is for people."""
@@ -224,43 +233,55 @@ class Attacker:
 
     def _rest(self) -> None:
         """Lets interrupts in, or sleeps, after which others have used this CPU's registers."""
-        match self.random.below(3):
-            case 0:
-                self._open_interface()
-                interrupt_window()
-            case 1:
-                wait_for_event()
-            case _:
-                self._sleep()
-
-    def _sleep(self) -> None:
-        """Until the timer interrupts, whatever the interrupt controller has been told before."""
-        frame = REDISTRIBUTORS + REDISTRIBUTOR_SIZE * self.number + PRIVATE_FRAME
-        write32(DISTRIBUTOR, gicv3.AFFINITY_ROUTING | gicv3.ENABLE_GROUP1)
-        write32(frame + gicv3.IGROUPR, gicv3.EVERY)
-        write32(frame + gicv3.IPRIORITYR + 24, 0)
-        self._open_interface()
-        CNTV_CVAL_EL0.write(counter() + self.random.below(10_000))
-        CNTV_CTL_EL0.write(ENABLE)
-        write32(frame + gicv3.ISENABLER, 1 << INTID)
-        wait_for_interrupt()
-
-    def _open_interface(self) -> None:
-        gicv3.ICC_PMR_EL1.write(0xFF)
-        gicv3.ICC_IGRPEN1_EL1.write(1)
-        instruction_barrier()
+        if self.number != 0:
+            gic.init_cpu()
+            interrupt_window()
+            wait_for_event()
+        elif self.random.chance(4):
+            recover_devices()
+            gic.init_cpu()
+            gic.enable(timer.INTID)
+            timer.sleep(self.random.below(LONGEST_SLEEP))
+        else:
+            interrupt_window()
+            wait_for_event()
 
 
+def recover_devices() -> None:
+    """What all CPUs share, from whatever was written to it."""
+    uart.uart.init()
+    gic.init()
+
+
+codes: Final[array[Code, 2]] = array()
 attackers: Final[array[Attacker, 2]] = array()
 
 
 @handlers.entry()
 def survive(frame: TrapFrame) -> bool:
-    """An exception in an attempt ends it. One that comes otherwise, such as to a call by SMC, ends the instruction."""
+    """An exception in an attempt ends it. A call that is undefined, or a register, is skipped."""
     me = attackers[cpu()]
+    if me.trying:
+        frame.pc = symbol("recover")
+    elif frame.vector == SYNCHRONOUS and Syndrome(frame.syndrome).kind == UNKNOWN_REASON:
+        frame.pc += 4
+    else:
+        return False
     me.exceptions += 1
-    frame.pc = symbol("recover") if me.trying else frame.pc + 4
     return True
+
+
+# Interrupts that stay until their device is told: wild writes enable them.
+
+
+@interrupts.entry(intid=PHYSICAL_TIMER)
+def stop_physical_timer() -> None:
+    CNTP_CTL_EL0.write(0)
+
+
+@interrupts.entry(intid=uart.INTID)
+def stop_uart() -> None:
+    write32(uart.INTERRUPT_MASK, 0)
 
 
 @asm("wfe")

@@ -1,5 +1,6 @@
 /*
- * What a hostile unikernel needs and Python cannot say: running wild code and surviving it, and looking at vector registers.
+ * What a hostile unikernel needs and Python cannot say: running wild code and surviving it, and looking at vector
+ * registers.
  *
  * u64 attempt(u64 code, u64 a, u64 b): calls code with x0 = a, x1 = b and wild values in the other registers. Whatever
  * comes of it, an exception's handler sets the PC to `recover`, which returns from here. No register can be trusted
@@ -46,20 +47,41 @@ recover:
     ldp     x29, x30, [sp], #96
     ret
 
-/* void fill_fp(u64 pattern): every vector register gets words made from it. */
+/* The bits of FPCR and FPSR that every CPU keeps: modes; cumulative flags. */
+#define FPCR_KEPT 0x07c00000
+#define FPSR_KEPT 0x0800009f
+
+/* void fill_fp(u64 pattern): every vector register gets words made from it, and so do FPCR and FPSR. */
     .global fill_fp
 fill_fp:
+    and     x1, x0, #FPCR_KEPT
+    msr     fpcr, x1
+    ldr     x1, =FPSR_KEPT
+    and     x1, x1, x0
+    msr     fpsr, x1
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     add     x1, x0, #\n
     dup     v\n\().2d, x1
     .endr
     ret
 
-/* u64 check_fp(u64 pattern): a bit for each register that holds anything else. */
+/* u64 check_fp(u64 pattern): a bit for each register that holds anything else; bits 32 and 33 for FPCR and FPSR. */
     .global check_fp
 check_fp:
     mov     x3, x0
     mov     x0, #0
+    and     x1, x3, #FPCR_KEPT
+    mrs     x2, fpcr
+    cmp     x1, x2
+    b.eq    1f
+    orr     x0, x0, #1 << 32
+1:  ldr     x1, =FPSR_KEPT
+    and     x1, x1, x3
+    mrs     x2, fpsr
+    cmp     x1, x2
+    b.eq    1f
+    orr     x0, x0, #1 << 33
+1:
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     add     x1, x3, #\n
     umov    x2, v\n\().d[0]
