@@ -18,7 +18,6 @@ from hv.common.kernel.cpus import online
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.fdt_writer import FdtWriter
 from hv.common.lib.span import Bytes
-from hv.common.model.memory import DomainMemory
 from hv.common.mm.frames import frames
 from hv.common.mm.guest_copy import copy_to_guest
 from hv.common.mm.heap import MAX_ORDER, heap, largest_block
@@ -26,6 +25,7 @@ from hv.common.mm.ownership import put_frames
 from hv.common.mm.p2m import GuestKind, P2m, leaf_rest
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Gaddr, Gfn, Mfn, gaddr_of, gfn_of, order_for, paddr_of
 from hv.common.model.domain import Domain, DomainConfig, DomainState, Privilege, domains
+from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import CPU_WORDS, Vcpus
 from hv.common.sched.core import add_vcpu, vcpu_up
 from hv.lang import Embedded, Errno, Final, U8Enum, bounded, raises, u32, u64

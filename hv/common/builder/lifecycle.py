@@ -10,9 +10,10 @@ from hv.common.builder.construct import Construction
 from hv.common.builder.description import Description, descriptions
 from hv.common.kernel.log import error, info
 from hv.common.kernel.work import Progress, Task, Work
-from hv.common.model.memory import DomainMemory
 from hv.common.model.domain import MAX_DOMAINS, Domain, DomainState, ShutdownReason, domains
+from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpus
+from hv.common.sched import dump  # noqa: F401 (registers its keys)
 from hv.common.sched.core import has_stopped, pause, remove_vcpu
 from hv.lang import Embedded, Errno, Final, Message, U8Enum, array, bounded, unbounded
 

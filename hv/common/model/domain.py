@@ -93,6 +93,10 @@ class Domain:
         """Tells its translations from others' in the TLBs. Not 0, which is no guest's."""
         return u16(self.slot) + 1
 
+    @property
+    def reference_count(self) -> u32:
+        return self.references.load_relaxed()
+
     def get(self) -> None:
         """Another reference, for who has one."""
         self.references.add(1)

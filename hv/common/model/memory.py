@@ -23,8 +23,8 @@ class DomainMemory(Extension[Domain]):
         """A map that holds memory has been emptied in steps before."""
         for _ in range(LAST_STEPS):
             if self.empty_step():
-                return
-        assert False, "a domain goes that still has memory"
+                break
+        assert self.emptied, "a domain goes that still has memory"
 
     def empty_step(self) -> bool:
         """Takes down some of the map of a domain that runs no more. True: nothing is left."""

@@ -119,11 +119,14 @@ def get_round_robin() -> Scheduler:
 
 def _allowed_from(vcpu: Vcpu, first: u32) -> u32:
     """The CPU `first`, or the next one that the vCPU may run on. Who sets an affinity has seen that there is one."""
+    found: u32 = CONFIG_NR_CPUS
     for step in range(CONFIG_NR_CPUS):
         cpu = (first + step) % CONFIG_NR_CPUS
         if vcpu.hard_affinity.test(cpu) and cpu in online:
-            return cpu
-    assert False, "no CPU may run this vCPU"
+            found = cpu
+            break
+    assert found < CONFIG_NR_CPUS, "no CPU may run this vCPU"
+    return found
 
 
 def _idle_for(vcpu: Vcpu, last: u32) -> u32:
