@@ -35,6 +35,7 @@ class Tables(TableSource):
 
     def free(self, mfn: Mfn, order: u32) -> None:
         self.used -= u32(1) << order
+        model.freed(mfn)
         heap.free(mfn, order)
 
 

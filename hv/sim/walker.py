@@ -141,6 +141,19 @@ class Model:
             self._know(number, top, u64(i) * WORDS_PER_TABLE * span(top), Mfn(root + u64(i)))
         return number
 
+    def unwatch(self, space: u32) -> None:
+        """Points the walker away from tables whose root is to be freed."""
+        for i in bounded(self.table_count, MAX_TABLES):
+            table = self.tables[i]
+            if table.used and table.linked and table.space == space and table.height == self.spaces[space].top:
+                table.used = False
+                self.table_of[table.frame] = 0
+
+    def freed(self, table: Mfn) -> None:
+        """The owner of a table frees it: whoever gets it writes to it."""
+        if self._known(table) != 0:
+            self.violate(Violation.REUSED, table)
+
     def owed(self, space: u32) -> u32:
         """What the walker has not been told: 1 for stores that it cannot see, 2 for old entries that it may remember,
         and their sum."""

@@ -149,6 +149,10 @@ class Tables:
         held = self.ffi.new(f"common_mm_flush_Flush_{place}_{self.kind.walker} *", token)
         self.machine.mm(f"flush.Flush[{self.kind.walker}].flush", held)
 
+    def destroy(self) -> None:
+        self.machine.call("hv.sim.walker.Model.unwatch", self.machine.model, self.space)
+        self.call("destroy")
+
     def map(self, at: int, mfn: int, frames: int, attributes: int) -> object:
         return self.call("map", at, mfn, frames, attributes)
 

@@ -136,7 +136,8 @@ class EngineAgainstModel(RuleBasedStateMachine):
                 error, done = self.tables.all_of("unmap", at, rest)
                 assert error == 0 and done == rest
                 at += rest
-        self.tables.call("destroy")
+        self.tables.destroy()
+        assert self.tables.machine.model.violation == 0
         assert self.tables.source.used == 0
 
 
@@ -169,6 +170,7 @@ RAM = attributes(R | W, NORMAL, 1)
         (0, 0x1000200, G1, {0: 9, G1 - 1: 9}),
         (G1 - 1, 0x103FFFF, G1 + 2, {G1 - 1: 0, G1: 18, 2 * G1: 0}),
         (M2 - 1, 0x10001FF, 2 * M2, {M2 - 1: 0, M2: 9, 2 * M2: 0}),
+        (511 * G1, 0x1000000, 3 * G1, {511 * G1: 18, 512 * G1: 18, 514 * G1 - 1: 18}),
     ],
 )
 def test_the_largest_leaves_that_fit(tables, at, mfn, frames, orders):
