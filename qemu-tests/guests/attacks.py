@@ -84,6 +84,8 @@ class Attacker:
     pattern: u64
     trying: bool
     leaked: bool
+    stopping: bool
+    stopped: bool
 
     def init(self, number: u64, seed: u64) -> None:
         self.number = number
