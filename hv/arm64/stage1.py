@@ -1,25 +1,22 @@
 """The format of the hypervisor's own stage 1 (EL2, no VHE): 48 bits of virtual address from level 0, 4 KiB granule.
 
-The engine's height 3 is Arm's level 0, where no block may stand; height 0 is level 3. Descriptors: Arm DDI 0487, D8.3.
-EL2 has one privilege level: bit 6 (AP[1]) is one, bit 7 (AP[2]) makes a page read-only, and every page is readable. No
-page is both writable and executable.
+The engine's height 3 is Arm's level 0, where no block may stand; height 0 is level 3. Descriptors: Arm DDI 0487,
+"VMSAv8-64 translation table format descriptors". EL2 has one privilege level: bit 6 (AP[1]) is one, bit 7 (AP[2])
+makes a page read-only, and every page is readable. No page is both writable and executable.
 """
 
 from hv.arm64.stage2 import ADDRESS, TABLE_OR_PAGE, VALID, Shareability
 from hv.common.mm.format import Access, Attributes, Format, Memory
 from hv.common.mm.types import Mfn, paddr_of
-from hv.lang import Bits, Field, Final, U8Enum, truncate, u16, u32, u64
+from hv.lang import Bits, Field, U8Enum, truncate, u16, u32, u64
 
 
 class MemoryIndex(U8Enum):
-    """Which byte of MAIR_EL2 describes the memory: `MAIR`."""
+    """Which byte of MAIR_EL2 describes the memory (boot/arm64/layout.h)."""
 
     NORMAL = 0
     DEVICE = 1
     UNCACHED = 2
-
-
-MAIR: Final[u64] = 0x44_04_FF  # 0: write-back, read and write allocate; 1: device nGnRE; 2: normal, not cached
 
 
 class Stage1Leaf(Bits[u64]):

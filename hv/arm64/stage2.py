@@ -1,9 +1,9 @@
 """The format of stage 2: guest-physical to physical, 4 KiB granule, 40 bits of guest-physical address from level 1.
 
-The root is two tables in a row, as 40 bits at a start level of 1 need (Arm DDI 0487, D8.2.8); it serves a smaller size
-too, for a CPU with fewer bits of physical address. The engine's height 2 is Arm's level 1, height 0 level 3. What the
-descriptors' bits mean: D8.3, "VMSAv8-64 translation table format descriptors"; without FEAT_S2FWB and FEAT_XNX, which
-later cores keep compatible. VTCR_EL2: D19.2.
+The root is two tables in a row, as 40 bits at a start level of 1 need (Arm DDI 0487, "Concatenated translation
+tables"); it serves a smaller size too, for a CPU with fewer bits of physical address. The engine's height 2 is Arm's
+level 1, height 0 level 3. Descriptors: "VMSAv8-64 translation table format descriptors", without FEAT_S2FWB and
+FEAT_XNX, so that they mean the same on every core.
 """
 
 from hv.common.mm.format import Access, Attributes, Format, Memory

@@ -1,8 +1,9 @@
 """What the tests of memory management work on: tables of each format, a source of tables that runs dry when told to,
 and a pool.
 
-`device` is walked by something that neither snoops nor forgets absent entries by itself, as an IOMMU may be. `breakless`
-never breaks before it makes: sound where the walker asks for no break, as on x86, and a mistake to be noticed elsewhere.
+`device` is walked by something that neither snoops nor forgets absent entries by itself, as an IOMMU may be.
+`breakless` never breaks before it makes: sound where the walker asks for no break, as on x86, and a mistake to be
+noticed elsewhere.
 """
 
 from hv.arm64.stage1 import Stage1

@@ -6,8 +6,8 @@
   do, it does.
 
 What must not happen is recorded, as a `Violation`; the tests look at it after each operation. The walker decodes
-entries by itself, from Arm DDI 0487 D8.3, so a format that encodes wrongly is found as well. Both stages have 4 KiB
-tables of 512 entries.
+entries by itself, from the Arm manual (DDI 0487), so a format that encodes wrongly is found as well. Both stages have 4
+KiB tables of 512 entries.
 """
 
 from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr

@@ -286,8 +286,8 @@ class PageTable(Generic[F, W]):
         self._store(slot, self.format.table(table))
 
     def _replace(self, slot: u64, entry: u64, start: u64, height: u32, order: u32) -> None:
-        """Puts a complete table for a block or the other way round. What stood there mapped nothing smaller than 2**order
-        frames."""
+        """Puts a complete table for a block or the other way round. What stood there mapped nothing smaller than
+        2**order frames."""
         if self.format.breaks_before_make():
             self._store(slot, 0)
             self.pending.forget(start, span(height), order)

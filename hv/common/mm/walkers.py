@@ -1,5 +1,5 @@
-"""The CPUs' own table walkers. They snoop the data caches, and they cache no absent entry: both formats of Arm (DDI
-0487, D8.2.12, D8.16) and of x86 promise it.
+"""The CPUs' own table walkers. They snoop the data caches, and they cache no entry that would fault for being absent
+(Arm DDI 0487, "Translation Lookaside Buffers"; Intel SDM, "Caching Translation Information").
 """
 
 from hv.arch import direct_address, flush_hypervisor, flush_stage2, flush_stage2_page
@@ -7,7 +7,7 @@ from hv.common.mm.format import Walker
 from hv.common.mm.types import PAGE_SHIFT, Mfn, paddr_of
 from hv.lang import Final, bounded, u16, u32, u64
 
-FEW: Final[u64] = 32  # single entries that are flushed one by one; more of a guest are flushed as a whole
+FEW: Final[u64] = 8  # single entries that are flushed one by one; more of a guest are flushed as a whole
 MANY: Final[u64] = 1 << 36  # pages of the hypervisor's address space
 
 

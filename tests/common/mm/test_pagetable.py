@@ -276,6 +276,16 @@ def test_what_is_mapped_anew_before_the_flush(tables):
     sound(tables, Segment(0, M2, 0x2000001, R | W, NORMAL, 1))
 
 
+@pytest.mark.parametrize("order", [(7, 9, 8), (9, 8, 7), (8, 7, 9)])
+def test_one_flush_pays_for_all(tables, order):
+    """Frames that are flushed one by one are few; they lie on both sides of the first that changed."""
+    tables.all_of("map", 0, 10, 0x1000001, RAM)
+    tokens = [tables.call("unmap", at, 1) for at in order]
+    for token in tokens:
+        tables.flush(token)
+    sound(tables, Segment(0, 7, 0x1000001, R | W, NORMAL, 1))
+
+
 def test_a_frame_may_be_used_again_only_behind_the_flush(tables):
     tables.all_of("map", 100, 4, BASE + 5000, RAM)
     reach = lambda: tables.machine.call("hv.sim.walker.Model.may_reach", tables.machine.model, BASE + 5001)  # noqa: E731
