@@ -7,7 +7,7 @@
 - Constructors of `Bits` take one integer, or the declared fields by name.
 - `@registry.entry(...)` takes the fields of the entry but for the one that the decorated function fills.
 
-Numbers between brackets in expressions are rewritten in the parsed file, which mypy's native parser reads too late
+Expressions with brackets are rewritten in the parsed file, which mypy's native parser reads too late
 for a plugin to see: pyproject.toml turns that parser off.
 """
 
@@ -30,6 +30,7 @@ from mypy.nodes import (
     NameExpr,
     Node,
     TupleExpr,
+    TypeAlias,
     TypeInfo,
     Var,
 )
@@ -68,6 +69,8 @@ def _rewrite(node: Node) -> None:
     """
     if isinstance(node, CallExpr):
         _rewrite_call(node)
+    elif isinstance(node, IndexExpr) and isinstance(node.index, TupleExpr) and _is_named(node.base, "array"):
+        node.index = node.index.items[0]
     for name in CHILDREN:
         value = getattr(node, name, None)
         if isinstance(value, Node):
@@ -87,15 +90,20 @@ def _flat(items: Iterable[object]) -> Iterator[Node]:
 
 def _rewrite_call(call: CallExpr) -> None:
     callee = call.callee
-    if isinstance(callee, IndexExpr) and isinstance(callee.base, NameExpr):
-        if callee.base.name == "array" and isinstance(callee.index, TupleExpr):
-            callee.index = callee.index.items[0]
-        elif callee.base.name[0].isupper():
-            _name_numbers(callee)
-    elif isinstance(callee, NameExpr) and callee.name == "size_of" and len(call.args) == 1:
+    if isinstance(callee, IndexExpr) and isinstance(callee.base, NameExpr) and _names_class(callee.base.name):
+        _name_numbers(callee)
+    elif _is_named(callee, "size_of") and len(call.args) == 1:
         application = IndexExpr(callee, call.args[0])
         application.set_line(call)
         call.callee, call.args, call.arg_kinds, call.arg_names = application, [], [], []
+
+
+def _is_named(node: Expression, name: str) -> bool:
+    return isinstance(node, NameExpr) and node.name == name
+
+
+def _names_class(name: str) -> bool:
+    return name[0].isupper() and not name.isupper()
 
 
 def _name_numbers(application: IndexExpr) -> None:
@@ -192,6 +200,8 @@ def _field_type(ctx: ClassDefContext, field: CallExpr) -> Type | None:
         if name == "of" and isinstance(argument, NameExpr):
             symbol = ctx.api.lookup_qualified(argument.name, argument, suppress_errors=True)
             node = None if symbol is None else symbol.node
+            if isinstance(node, TypeAlias):
+                return node.target
             return Instance(node, []) if isinstance(node, TypeInfo) else None
     return ctx.api.named_type("builtins.bool" if len(field.args) == 1 else "builtins.int")
 

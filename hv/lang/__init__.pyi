@@ -8,7 +8,6 @@ this package's modules.
 
 from collections.abc import Callable as Callable
 from collections.abc import Iterator as Iterator
-from enum import Enum
 from typing import (
     Annotated,
     Any,
@@ -40,7 +39,7 @@ _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
 _C = TypeVar("_C", bound=type[Any])
 _I = TypeVar("_I", bound=int)
-_E = TypeVar("_E", bound=Enum)
+_V = TypeVar("_V")
 _O = TypeVar("_O", contravariant=True)
 
 # Integers
@@ -74,9 +73,9 @@ class Field(Generic[_T]):
     @overload
     def __init__(self: Field[int], high: int, low: int, /) -> None: ...
     @overload
-    def __init__(self: Field[_E], bit: int, /, *, of: type[_E]) -> None: ...
+    def __init__(self: Field[_V], bit: int, /, *, of: type[_V]) -> None: ...
     @overload
-    def __init__(self: Field[_E], high: int, low: int, /, *, of: type[_E]) -> None: ...
+    def __init__(self: Field[_V], high: int, low: int, /, *, of: type[_V]) -> None: ...
     @overload
     def __get__(self, instance: None, owner: type[Any]) -> Self: ...
     @overload

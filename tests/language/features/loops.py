@@ -146,3 +146,11 @@ def trap_over_the_bound() -> u64:
     for _ in bounded(n, 20):
         total += 1
     return total
+
+
+def test_assigned_loop_variable_does_not_skip() -> u64:
+    total: u64 = 0
+    for i in range(4):
+        i += 2
+        total = total * 10 + u64(i)
+    return total

@@ -1,0 +1,3 @@
+# refuse: 2: at module level
+async def f() -> None:
+    pass

@@ -1,0 +1,9 @@
+# refuse: 8: a Bits class holds only
+from hv.lang import Bits, Field, u32
+
+
+class Register(Bits[u32]):
+    low = Field(7, 0)
+
+    def run(self) -> u32:
+        return 1

@@ -1,0 +1,9 @@
+# refuse: 7: is the constant maximum
+from hv.lang import bounded, u32
+
+
+def f(n: u32, m: u32) -> u32:
+    total: u32 = 0
+    for i in bounded(n, m):
+        total += i
+    return total

@@ -1,0 +1,6 @@
+# refuse: 6: at module level
+def f() -> None:
+    pass
+
+
+f()

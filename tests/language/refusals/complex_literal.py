@@ -1,0 +1,3 @@
+# refuse: 3: complex literals are not in the language
+def f() -> None:
+    x = 5j

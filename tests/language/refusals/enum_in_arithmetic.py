@@ -1,0 +1,10 @@
+# refuse: 10: write u8(state)
+from hv.lang import U8Enum, u8
+
+
+class State(U8Enum):
+    FREE = 0
+
+
+def f(state: State) -> u8:
+    return state + 1

@@ -1,0 +1,14 @@
+# refuse: 14: for its name
+from hv.lang import Message, U8Enum
+
+
+class State(U8Enum):
+    FREE = 0
+
+
+def g(message: Message) -> None:
+    pass
+
+
+def f(state: State) -> None:
+    g(f"{state}")

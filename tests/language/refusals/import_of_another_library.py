@@ -1,0 +1,2 @@
+# refuse: 2: cannot be imported
+from os import path

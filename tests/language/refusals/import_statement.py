@@ -1,0 +1,2 @@
+# refuse: 2: write `from package import module`
+import hv.lang

@@ -1,0 +1,8 @@
+# refuse: 6: write a comparison
+from hv.lang import u32
+
+
+def f(n: u32) -> u32:
+    if n:
+        return 1
+    return 2

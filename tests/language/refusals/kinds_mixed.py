@@ -1,0 +1,9 @@
+# refuse: 9: do not mix
+from hv.lang import NewType, u64
+
+Gfn = NewType("Gfn", u64)
+Mfn = NewType("Mfn", u64)
+
+
+def f(gfn: Gfn, mfn: Mfn) -> u64:
+    return gfn + mfn

@@ -1,0 +1,3 @@
+# refuse: 2: at module level
+for i in range(3):
+    pass

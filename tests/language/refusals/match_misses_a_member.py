@@ -1,0 +1,13 @@
+# refuse: 10: may end without returning
+from hv.lang import U8Enum, u32
+
+
+class State(U8Enum):
+    FREE = 0
+    BOUND = 1
+
+
+def f(state: State) -> u32:
+    match state:
+        case State.FREE:
+            return 1

@@ -1,0 +1,6 @@
+# refuse: 6: cannot be stored
+from hv.lang import Message
+
+
+class Log:
+    last: Message

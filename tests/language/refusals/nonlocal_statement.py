@@ -1,0 +1,3 @@
+# refuse: 3: nonlocal
+def f() -> None:
+    nonlocal x

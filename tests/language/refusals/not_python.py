@@ -1,0 +1,3 @@
+# refuse: 2: not Python
+def f( -> None:
+    pass

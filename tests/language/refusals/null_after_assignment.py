@@ -1,0 +1,14 @@
+# refuse: 14: may be None here
+from hv.lang import u32
+
+
+class Node:
+    id: u32
+    next: "Node | None"
+
+
+def f(node: Node) -> u32:
+    if node.next is None:
+        return 0
+    node.next = None
+    return node.next.id

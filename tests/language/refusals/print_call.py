@@ -1,0 +1,3 @@
+# refuse: 3: print
+def f() -> None:
+    print("x")

@@ -1,0 +1,6 @@
+# refuse: 5: recursion
+from hv.lang import u32
+
+
+def f(n: u32) -> u32:
+    return 1 if n == 0 else f(n - 1) * n

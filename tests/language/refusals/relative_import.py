@@ -1,0 +1,2 @@
+# refuse: 2: write the full name of the module
+from . import other

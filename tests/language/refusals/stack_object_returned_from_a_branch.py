@@ -1,0 +1,11 @@
+# refuse: 11: an object on the stack cannot be returned
+from hv.lang import u32
+
+
+class Node:
+    id: u32
+
+
+def f(other: Node, yes: bool) -> Node:
+    node = Node()
+    return node if yes else other

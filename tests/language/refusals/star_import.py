@@ -1,0 +1,2 @@
+# refuse: 2: hv.lang has no `*`
+from hv.lang import *

@@ -1,0 +1,3 @@
+# refuse: 3: text has no `upper`
+def f(a: str) -> str:
+    return a.upper()

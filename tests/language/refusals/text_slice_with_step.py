@@ -1,0 +1,3 @@
+# refuse: 3: has no step
+def f(a: str) -> str:
+    return a[::2]

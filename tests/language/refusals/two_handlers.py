@@ -1,0 +1,16 @@
+# refuse: 11: a try has one `except Errno as e:`
+from hv.lang import Errno, raises
+
+
+@raises
+def g() -> None:
+    raise Errno.EINVAL
+
+
+def f() -> None:
+    try:
+        g()
+    except Errno as e:
+        pass
+    except Errno:
+        pass

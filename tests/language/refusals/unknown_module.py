@@ -1,0 +1,2 @@
+# refuse: 2: no module
+from hv.common.nothing import thing

@@ -1,0 +1,2 @@
+# refuse: 2: hv.lang has no `Wide`
+from hv.lang import Wide

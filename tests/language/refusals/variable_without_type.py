@@ -1,0 +1,2 @@
+# refuse: 2: has no type
+online = 0

@@ -1,0 +1,11 @@
+# refuse: 10: has no `__enter__` and `__exit__`
+from hv.lang import u32
+
+
+class Node:
+    id: u32
+
+
+def f(node: Node) -> None:
+    with node:
+        pass
