@@ -150,3 +150,14 @@ def init_breakless(tag: u16) -> None:
 @raises
 def init_p2m(domain: u16, tag: u16, table_limit: u32) -> None:
     p2m.init(DomId(domain), tag, table_limit)
+
+
+@raises
+def borrow(order: u32, keep: bool, fail: bool) -> Mfn:
+    """A block that the heap's guard holds, until the end unless it is kept. EIO when asked to fail."""
+    with heap.allocated(order) as block:
+        if keep:
+            block.keep()
+        if fail:
+            raise Errno.EIO
+        return block.mfn

@@ -169,3 +169,37 @@ def test_blocks_of_a_gibibyte():
     assert machine.allocate(18) is None
     machine.free(small, 0)
     assert machine.allocate(18) == first
+
+
+@pytest.mark.parametrize("fail", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_guarded_block_goes_back_unless_it_is_kept(machine, keep, fail):
+    before = machine.heap.free_frames
+    error, mfn = machine.errno_or(machine.call, "hv.sim.fixtures.borrow", 3, keep, fail)
+    assert (error == 5) == fail
+    assert machine.heap.free_frames == before - 8 * keep
+    if keep and not fail:
+        machine.free(mfn, 3)
+        assert machine.heap.free_frames == before
+
+
+def test_a_guard_without_memory(machine):
+    assert machine.errno_or(machine.call, "hv.sim.fixtures.borrow", 18, False, False) == (ENOMEM, None)
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "frames", "order"),
+    [
+        (0, 0, 0),
+        (1, 1, 0),
+        (4096, 1, 0),
+        (4097, 2, 1),
+        (8193, 3, 2),
+        (1 << 30, 1 << 18, 18),
+        (1 << 30 | 1, 1 << 18 | 1, 19),
+    ],
+)
+def test_sizes_in_frames(bytes_, frames, order):
+    machine = Machine()
+    assert machine.mm("types.frames_in", bytes_) == frames
+    assert machine.mm("types.order_for", bytes_) == order
