@@ -84,7 +84,9 @@ class Header:
                 method = protocol.method(name)
                 assert method is not None
                 arguments = ", ".join(["void *", *(p.type.c for p in method.parameters)])
-                methods.append(f"{method.return_c} (*{name})({arguments});")
+                ends = method.result is t.NEVER and not method.raises
+                never = "__attribute__((noreturn)) " if attributes and ends else ""
+                methods.append(f"{never}{method.return_c} (*{name})({arguments});")
             lines.append(f"struct {protocol.c}_table {{ {' '.join(methods) or 'u8 cx_empty;'} }};")
         if compiler.per_cpu_classes:
             fields = " ".join(f"{c.c} {c.c};" for c in compiler.per_cpu_classes)

@@ -75,4 +75,5 @@ def resolver(scenario: Scenario, kernels: Iterable[str]) -> Callable[[str], Path
     config = CONFIGS[scenario.machine.arch]
     if any(kernel.startswith(guests.UNIKERNEL) for kernel in kernels):
         build.build(config)
-    return guests.resolver(scenario.machine.arch, scenario.partition.parent, build.folder(config) / "qemu-tests" / "guests")
+    unikernels = build.folder(config) / "qemu-tests" / "guests"
+    return guests.resolver(scenario.machine.arch, scenario.partition.parent, unikernels)

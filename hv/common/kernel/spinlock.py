@@ -1,7 +1,7 @@
 """Ranked ticket spinlocks, whose guard is the proof that they are held.
 
-`with lock as held:` takes the lock and yields `Held[R]`; a function that needs the lock asks for that value, so it cannot
-be called without it. Tickets are served in order, so a waiting CPU is overtaken by none.
+`with lock as held:` takes the lock and yields `Held[R]`; a function that needs the lock asks for that value, so it
+cannot be called without it. Tickets are served in order, so a waiting CPU is overtaken by none.
 
 Debug builds panic when a lock is taken out of the order of `Rank`, or is held where none may be (`assert_none_held`).
 """

@@ -8,6 +8,7 @@ from hv.lang import Generic, Iterator, TypeVar, embedded, i64, u32, unbounded
 
 T = TypeVar("T")
 
+
 @embedded
 class Link(Generic[T]):
     """An object's place in one queue."""
