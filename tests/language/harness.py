@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import fcntl
 import json
 import subprocess
 import sys
@@ -84,7 +85,12 @@ def interpreted(case: Case, *given: int) -> Answer:
 
 @cache
 def library(program: str) -> hostbuild.Library:
-    return hostbuild.compile_program(FEATURES / f"{program}.py", CONFIG)
+    """A feature program, compiled once also when tests run in several processes."""
+    directory = hostbuild.ROOT / "build" / "programs"
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / f"{program}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return hostbuild.compile_program(FEATURES / f"{program}.py", CONFIG)
 
 
 def compiled(case: Case, *given: int) -> Answer:
