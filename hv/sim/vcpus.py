@@ -8,8 +8,8 @@ from hv.common.lib.span import Bytes
 from hv.common.mm.types import DomId, Paddr
 from hv.common.model.domain import Domain, DomainConfig, Privilege, domains
 from hv.common.model.vcpu import CPU_WORDS, Vcpu, VcpuMachine, Vcpus, architecture
-from hv.common.sched.core import add_vcpu, wake
-from hv.lang import Errno, Extension, Final, Never, PerCpu, raises, u16, u32, u64
+from hv.common.sched.core import add_vcpu, block, pause, settle, unpause, wake, yield_
+from hv.lang import Errno, Extension, Final, Never, PerCpu, raises, u16, u32, u64, unbounded
 from hv.sim import machine
 
 
@@ -113,3 +113,33 @@ def vcpu_of(domain: Domain, id: u32) -> Vcpu | None:
 
 def crash(domain: Domain) -> None:
     domain_crash(domain, f"d{domain.id} {domain.name}: crashes in a test")
+
+
+@unbounded("ends after so many rounds")
+def churn(domain: Domain, seed: u32, rounds: u32) -> None:
+    """What a CPU and its guests may do, at random, many times over: for several CPUs at once, on a domain's vCPUs."""
+    random = seed
+    done: u32 = 0
+    while done < rounds:
+        done += 1
+        random = random * 1664525 + 1013904223
+        machine.poll()
+        running = settle()
+        other = Vcpus.of(domain).find((random >> 8) % Vcpus.of(domain).count)
+        assert other is not None, "a domain without vCPUs"
+        match random >> 28:
+            case 0 | 1 | 2 | 3 | 4:
+                interrupt(other)
+            case 5 | 6 | 7 | 8 | 9:
+                if running is not None:
+                    block()
+            case 10 | 11:
+                if running is not None:
+                    take_interrupt(running)
+            case 12 | 13:
+                if running is not None:
+                    yield_()
+            case _:
+                pause(other)
+                settle()
+                unpause(other)

@@ -5,12 +5,16 @@ After each step: who runs where, who waits where. When everything is settled: no
 could work, everybody who can run gets its turn, and the time that is accounted adds up.
 """
 
+from threading import Thread
+
+import cffi
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from compiler.hostbuild import Raised
 from tests.common.guests import CPUS, RUNNING, VCPUS, Machine
+from tests.common.host import host
 
 SLICE = 10_000_000
 EBUSY = 16
@@ -243,3 +247,43 @@ def test_a_vcpu_returns_to_the_cpu_that_it_was_on_and_spreads_when_that_is_busy(
     machine.call(f"{VCPUS}interrupt", vcpus[2])
     machine.settle_all()
     assert vcpus[2].running and vcpus[2].at == before
+
+
+def yielding(kind):
+    """Lets a CPU that spins give its turn to the thread that holds the lock."""
+    system = cffi.FFI()
+    system.cdef("int sched_yield(void);")
+    address = system.cast("uintptr_t", system.addressof(system.dlopen(None), "sched_yield"))
+    return host().ffi.cast(kind, int(address))
+
+
+def test_cpus_at_once():
+    """Threads are CPUs that do all of it at the same time, on vCPUs that some may not run. Nobody is lost, and
+    nobody runs twice: the simulated registers would say so.
+    """
+    machine = Machine(4).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 7)
+    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, cpus) for cpus in (0, 0, 0b11, 0b1100, 0b0110, 0b1, 0)]
+    machine.enter(0)
+    for vcpu in vcpus:
+        machine.core("vcpu_up", vcpu, 0, 0)
+    machine.machine.spin_handler = yielding(machine.ffi.typeof(machine.machine.spin_handler))
+
+    def cpu(number):
+        machine.call("hv.sim.machine.enter_cpu", number)
+        machine.call(f"{VCPUS}churn", domain, number * 7919 + 1, 5_000)
+
+    threads = [Thread(target=cpu, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for vcpu in vcpus:
+        machine.call(f"{VCPUS}interrupt", vcpu)
+    seen = set()
+    for _ in range(10):
+        machine.settle_all(rounds=3)
+        seen |= {machine.processor(c).current for c in range(4)}
+        machine.advance(SLICE)
+    assert seen == set(vcpus)
+    assert sum(len(machine.queue(c)) for c in range(4)) == 3
