@@ -157,6 +157,28 @@ def put_string(text: str) -> None:
     trees.writer.put_text(f"{text}")
 
 
+@raises
+def write_small_tree(base: u64) -> u64:
+    """With scopes, into the writer's buffer. Returns its size."""
+    tree = trees.writer
+    with tree.node(""):
+        tree.cell("#address-cells", 2)
+        tree.empty("dma-coherent")
+        with tree.node(f"memory@{base:x}"):
+            tree.text("device_type", "memory")
+            tree.wide("base", base)
+            with tree.property("reg"):
+                tree.put_wide(base)
+                tree.put_wide(4096)
+        if base == 0:
+            return 0
+        with tree.node("chosen"):
+            with tree.property("compatible"):
+                tree.put_text("a")
+                tree.put_text(f"b{base}")
+    return tree.finish()
+
+
 def dump_tree() -> str:
     """Every node with its path's names above it, its properties, and where each entry of its `reg` lies."""
     texts.text.clear()

@@ -14,9 +14,8 @@ Before the first row address, file and line are 0. An empty table, as in an imag
 nothing, and a damaged one is read without harm.
 """
 
-from hv.common.lib.format import Sink, render
 from hv.common.lib.span import Bytes
-from hv.lang import Final, Message, bounded, symbol, u8, u32, u64, unbounded, value
+from hv.lang import Final, bounded, symbol, u8, u32, u64, unbounded, value
 
 MAX_FILES: Final = 4096
 MAX_ROWS: Final = 1 << 24
@@ -101,15 +100,6 @@ def place_of(address: u64) -> Place:
     return look_up(Bytes(lines, symbol("__lines_end") - lines), address - start)
 
 
-def symbolise(address: u64, sink: Sink) -> None:
-    """Writes `file:line`, or ? for an address that no Python line made."""
-    place = place_of(address)
-    if place.line == 0:
-        sink.put("?")
-    else:
-        _write(sink, f"{place.file}:{place.line}")
-
-
 def _skip_names(cursor: Cursor) -> None:
     for _ in bounded(min(cursor.number(), MAX_FILES), MAX_FILES):
         cursor.name()
@@ -124,7 +114,3 @@ def _name(cursor: Cursor, file: u64) -> str:
     for _ in bounded(min(file, MAX_FILES), MAX_FILES):
         text = cursor.name()
     return text
-
-
-def _write(sink: Sink, message: Message) -> None:
-    render(sink, message)

@@ -191,3 +191,28 @@ def test_online_cpus(machine):
         False,
         False,
     ]
+
+
+def test_the_other_cpus_are_stopped(machine):
+    """Here both halt as soon as they are told."""
+    for cpu in range(3):
+        host().enter(cpu)
+        host().call(f"{KERNEL}cpus.mark_online")
+        host().per_cpu(cpu, f"{KERNEL}cpus.Cpu").stopped = cpu != 0
+    host().enter(0)
+    stopping = host().variable(f"{KERNEL}cpus.stopping")
+    try:
+        host().call(f"{KERNEL}cpus.stop_others")
+        assert (stopping[0], [kicks(cpu) for cpu in range(4)]) == (1, [0, 1, 1, 0])
+    finally:
+        stopping[0] = 0
+
+
+def test_a_cpu_that_does_not_stop_is_not_waited_for_long(machine):
+    for cpu in range(2):
+        host().enter(cpu)
+        host().call(f"{KERNEL}cpus.mark_online")
+    host().enter(0)
+    host().call(f"{KERNEL}cpus.stop_others")
+    host().variable(f"{KERNEL}cpus.stopping")[0] = 0
+    assert kicks(1) == 1

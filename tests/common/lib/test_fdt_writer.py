@@ -114,6 +114,28 @@ def test_whole_properties():
     assert bytes(fdt.getprop(0, "none")) == b""
 
 
+def test_scopes_end_what_they_begin():
+    host().cleared(f"{SAMPLES}trees")
+    view = host().bytes(bytes(1024))
+    host().call(f"{WRITER}init", writer(), view[0])
+    size = host().call(f"{SAMPLES}write_small_tree", 0x4000_0000)
+    reg = bytes.fromhex("0000000040000000 0000000000001000")
+    expected = {
+        "#address-cells": bytes([0, 0, 0, 2]),
+        "dma-coherent": b"",
+        "memory@40000000": {"device_type": b"memory\0", "base": reg[:8], "reg": reg},
+        "chosen": {"compatible": b"a\0b1073741824\0"},
+    }
+    assert dump(host().contents(view)[:size]) == dump(built(expected))
+
+
+def test_a_scope_that_is_left_early_ends_as_well():
+    host().cleared(f"{SAMPLES}trees")
+    host().call(f"{WRITER}init", writer(), host().bytes(bytes(1024))[0])
+    assert host().call(f"{SAMPLES}write_small_tree", 0) == 0
+    assert (writer().depth, writer().open_property) == (0, 0)
+
+
 def test_an_open_node_is_a_mistake_of_the_program():
     def unfinished():
         host().cleared(f"{SAMPLES}trees")
