@@ -8,6 +8,7 @@ could work, everybody who can run gets its turn, and the time that is accounted 
 from threading import Thread
 
 import cffi
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -257,6 +258,7 @@ def yielding(kind):
     return host().ffi.cast(kind, int(address))
 
 
+@pytest.mark.long  # as slow as the host machine's neighbours make it: the CPUs wait for each other's turns
 def test_cpus_at_once():
     """Threads are CPUs that do all of it at the same time, on vCPUs that some may not run. Nobody is lost, and
     nobody runs twice: the simulated registers would say so.
