@@ -199,3 +199,11 @@ def test_a_forgotten_flush_ends_in_a_panic():
     physmap = PhysMap()
     physmap.call("add", 0, BASE, 0, DEVICE)
     assert death_of(physmap.tear_down).panicked
+
+
+def test_no_reference_is_dropped_on_a_devices_registers():
+    physmap = PhysMap()
+    assert physmap.change("add", 512, DEVICE_FRAMES, 9, DEVICE) == (0, 512)
+    assert physmap.change("remove", 512, 512) == (0, 512)
+    assert physmap.lookup(512)[0] == NOTHING
+    physmap.sound()
