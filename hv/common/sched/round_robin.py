@@ -106,7 +106,7 @@ class RoundRobin(Scheduler):
 
     def dump_cpu_state(self, held: Held[Rank.SCHEDULER], cpu: u32) -> None:
         for vcpu in RunQueue.on(cpu).queue:
-            console.print(f"  waiting: d{vcpu.domain.id} {vcpu.domain.name} vcpu {vcpu.id}")
+            console.print(f"  waiting: d{vcpu.domain.id} {vcpu.domain.name} vCPU {vcpu.id}")
 
 
 round_robin: Final = RoundRobin()

@@ -217,6 +217,16 @@ def test_a_mistake_refuses_its_domain_in_one_line(said):
     assert machine.domain(1).state == UP and machine.domain(3).state == UP
 
 
+def test_nothing_of_a_refused_domain_is_left():
+    bad = with_child(kernel(bootargs=strings("bad")), ramdisk(), vcpu(id=u32(0), hard_affinity=strings("3")), cpus=2)
+    bad.children.append(vcpu("w", id=u32(5)))
+    machine = boot(bad, good("after"))
+    assert len(machine.printed) == 1
+    description = machine.host.variable("hv.common.builder.description.descriptions").table[0]
+    assert description.bootargs.length == 0 and description.ramdisk.bytes == 0
+    assert machine.vcpus(machine.domain(2))[0].hard_affinity.words[0] == 0xFF
+
+
 def test_the_memory_of_a_refused_domains_module_is_free():
     big = 0x100_0000
     bad = domain_node("bad", [module("ramdisk", MODULES + 0x10_0000, big)])

@@ -259,6 +259,34 @@ def test_a_domain_that_finds_too_little_memory_after_a_reset_says_so():
     assert machine.host.variable("hv.common.model.domain.pool").used == 1
 
 
+@pytest.mark.parametrize("spare", range(0, 40, 3))
+def test_what_a_failed_build_had_taken_goes_back(spare):
+    """The heap has what the domain's memory takes, and a few frames more or less for all the rest."""
+    machine = Machine(1)
+    machine.put(MODULES, KERNEL)
+    tree = flat(machine_tree([domain_node("a", [module("kernel", MODULES, len(KERNEL))], 8192)], 1))
+    machine.put(0x4010_0000, tree)
+    machine.call(f"{VCPUS}load_tree", 0x4010_0000, len(tree))
+    machine.call("hv.common.drivers.devicetree.add_memory")
+    early = machine.host.variable("hv.common.mm.early.early")
+    machine.call("hv.common.mm.early.EarlyMemory.reserve", early, RAM_BASE, MODULES)
+    machine.call(f"{BUILDER}dom0less.read_domains")
+    machine.call("hv.common.mm.early.start_heap")
+    machine.start_scheduling()
+    while machine.heap.free_frames > 2048 + spare:
+        order = min((machine.heap.free_frames - 2048 - spare).bit_length() - 1, 9)
+        machine.call("hv.common.mm.heap.Heap.allocate", machine.heap, order)
+    machine.call(f"{BUILDER}lifecycle.build_domains")
+    lines = machine.lines()
+    if machine.domain(1):
+        assert lines == [] and spare > 5
+        return
+    assert len(lines) == 1 and lines[0].startswith("(hv) a: ") and lines[0].endswith(": the domain is not built")
+    assert machine.heap.free_frames == 2048 + spare
+    for pool in ("domain", "vcpu"):
+        assert machine.host.variable(f"hv.common.model.{pool}.pool").used == 0
+
+
 def test_blocks_as_large_as_a_scattered_heap_has_them():
     """Every other block of 64 KiB is in use: single frames and small blocks make up the memory."""
     machine = Machine(1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from compiler.hostbuild import Raised
-from tests.common.guests import CPUS, RUNNING, VCPUS, Machine
+from tests.common.guests import CPUS, KERNEL, RUNNING, SCHED, VCPUS, Machine
 from tests.common.host import host
 
 SLICE = 10_000_000
@@ -40,12 +40,13 @@ class Vcpu:
 
 class Scheduling(RuleBasedStateMachine):
     @initialize(
-        cpus=st.integers(1, CPUS),
+        cpus=st.sampled_from([1, 1, 2, 2, 3, 4, CPUS]),
         domains=st.lists(st.lists(st.integers(0, ALL), min_size=1, max_size=5), min_size=1, max_size=4),
     )
     def power_on(self, cpus, domains):
         self.machine = Machine(cpus).with_heap().start_scheduling()
         self.now = 0
+        self.time_passes(12345)
         self.vcpus = []
         online = (1 << cpus) - 1
         for number, affinities in enumerate(domains):
@@ -81,8 +82,15 @@ class Scheduling(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def start(self, data):
-        vcpu = self.any_vcpu(data)
-        self.on(data)
+        self.start_one(self.any_vcpu(data), self.on(data))
+
+    @rule(data=st.data())
+    def start_all(self, data):
+        for vcpu in self.vcpus:
+            self.start_one(vcpu, self.on(data))
+
+    def start_one(self, vcpu, cpu):
+        self.machine.enter(cpu)
         running = vcpu.real.running
         try:
             self.machine.core("vcpu_up", vcpu.real, 0x4000, 7)
@@ -193,6 +201,10 @@ class Scheduling(RuleBasedStateMachine):
             gained = self.time(vcpu, RUNNING) - before[vcpu]
             assert (gained >= SLICE) if vcpu.runnable else (gained == 0)
 
+    def teardown(self):
+        if hasattr(self, "machine"):
+            self.everybody_gets_a_turn()
+
     def time(self, vcpu, runstate):
         return self.machine.call("hv.common.model.vcpu.Vcpu.time_in", vcpu.real, runstate, self.now)
 
@@ -228,6 +240,75 @@ def test_turns_are_of_ten_milliseconds():
         seen.append(vcpus.index(machine.settle(0)))
         machine.advance(1_000_000)
     assert seen == [turn % 3 for turn in range(9) for _ in range(10)]
+
+
+def test_who_yields_goes_behind_the_others():
+    machine = Machine(1).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 2)
+    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0) for _ in range(2)]
+    for vcpu in vcpus:
+        machine.core("vcpu_up", vcpu, 0, 0)
+    for turn in range(6):
+        assert machine.settle(0) == vcpus[turn % 2]
+        machine.core("yield_")
+
+
+def test_a_vcpu_that_is_not_off_yet_is_not_started():
+    machine = Machine(2).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 1)
+    vcpu = machine.call(f"{VCPUS}make_vcpu", domain, 0b10)
+    machine.core("vcpu_up", vcpu, 0, 0)
+    machine.settle_all()
+    machine.core("vcpu_down", vcpu)
+    assert vcpu.down and not machine.core("is_off", vcpu)
+    machine.enter(0)
+    assert machine.host.errno(f"{SCHED}vcpu_up", vcpu, 0, 0) == EBUSY
+    machine.settle_all()
+    assert machine.core("is_off", vcpu)
+    machine.core("vcpu_up", vcpu, 0, 0)
+    machine.settle_all()
+    assert vcpu.running
+
+
+def test_a_slice_that_ends_offers_what_waits_to_an_idle_cpu():
+    """It came into the queue in the moment in which the other CPU looked there and found nothing."""
+    machine = Machine(2).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 2)
+    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0b01) for _ in range(2)]
+    for vcpu in vcpus:
+        machine.core("vcpu_up", vcpu, 0, 0)
+    machine.settle_all()
+    for vcpu in vcpus:
+        vcpu.hard_affinity.words[0] = 0b11
+    machine.settle_all()
+    assert sum(vcpu.running for vcpu in vcpus) == 1
+    machine.advance(SLICE)
+    machine.settle_all()
+    assert all(vcpu.running for vcpu in vcpus)
+
+
+def test_keys_show_who_runs_and_waits():
+    machine = Machine(2).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 3)
+    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0b01) for _ in range(3)]
+    for vcpu in vcpus[:2]:
+        machine.core("vcpu_up", vcpu, 0, 0)
+    machine.settle_all()
+    machine.advance(2_000_000)
+    machine.lines()
+    machine.call(f"{KERNEL}keys.press", ord("r"))
+    assert machine.lines() == [
+        "(hv) CPU 0: d1 test vCPU 0",
+        "(hv)   waiting: d1 test vCPU 1",
+        "(hv) CPU 1: idle",
+    ]
+    machine.call(f"{KERNEL}keys.press", ord("q"))
+    assert machine.lines() == [
+        "(hv) d1 test: BUILDING, 0 MiB, 1 refs",
+        "(hv)   vCPU 0: RUNNING on CPU 0, ran 2000 us, 0 pauses",
+        "(hv)   vCPU 1: RUNNABLE on CPU 0, ran 0 us, 0 pauses",
+        "(hv)   vCPU 2: OFFLINE on CPU 0, ran 0 us, 0 pauses",
+    ]
 
 
 def test_a_vcpu_returns_to_the_cpu_that_it_was_on_and_spreads_when_that_is_busy():
