@@ -4,6 +4,7 @@
 
 from hv.arm64 import guest_nodes
 from hv.common.builder import dom0less, lifecycle
+from hv.common.drivers import pl011
 from hv.common.kernel import cmdline, console_input, crosscall, keys, log, panic, softirq, spinlock, symbols, timer
 from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, walkers

@@ -236,8 +236,10 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
 
-def flat(root: Node) -> bytes:
+def flat(root: Node, reserved: Iterable[tuple[int, int]] = ()) -> bytes:
     writer = libfdt.FdtSw(size_hint=1 << 16)
+    for start, size in reserved:
+        writer.add_reservemap_entry(start, size)
     writer.finish_reservemap()
     _write(writer, root)
     made = writer.as_fdt()
