@@ -146,7 +146,7 @@ def check_program(path: Path, config: dict[str, Any] | None = None) -> None:
 SANITIZERS = {
     "plain": (),
     "asan": ("-fsanitize=address", "-shared-libasan"),
-    "coverage": ("-fprofile-instr-generate", "-fcoverage-mapping"),
+    "coverage": ("--coverage",),
 }
 
 

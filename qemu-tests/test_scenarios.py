@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from console import ask_hello, ask_shell, focus
+from console import ANSWER_SECONDS, ask_hello, ask_shell, focus
 
 from devtools.boot import Options
 from devtools.machine import Machine
@@ -45,6 +45,7 @@ def test_guests_answer_and_end_alone(booted, scenario: str) -> None:
     focus(machine, "linux1")
     machine.send("poweroff -f\r")
     machine.expect(LINUX_OFF, BOOT_SECONDS)
+    machine.expect("(hv) input to hypervisor", ANSWER_SECONDS)  # its console goes when its memory has been released
     focus(machine, "linux2")
     ask_shell(machine, "linux2")
     focus(machine, "hello")
