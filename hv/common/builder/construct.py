@@ -4,8 +4,8 @@ Memory comes in the largest blocks that the guest's map and the heap allow, and 
 Each byte of it is written once: cleared, or copied from a module. A guest begins with its caches off, so all of it is
 cleaned to memory.
 
-No step takes longer than clearing or copying `CHUNK` bytes. A step that raises leaves a domain that can be taken
-apart.
+No step takes more than 100,000 instructions, but the first that writes the device tree, which a reset finds ready. A
+step that raises leaves a domain that can be taken apart.
 """
 
 from hv.arch import clean_to_memory, copy_bytes, direct_address, sync_instructions, zero_to_memory
@@ -30,8 +30,8 @@ from hv.common.model.vcpu import CPU_WORDS, Vcpus
 from hv.common.sched.core import add_vcpu, vcpu_up
 from hv.lang import Embedded, Errno, Final, U8Enum, bounded, raises, u32, u64
 
-CHUNK: Final[u64] = 0x8_0000  # bytes
-CHUNK_FRAMES: Final[u64] = CHUNK >> PAGE_SHIFT
+CLEARED_PER_STEP: Final[u64] = 128  # frames
+COPIED_PER_STEP: Final[u64] = 0x4_0000  # bytes
 VCPUS_PER_STEP: Final = 4
 
 
@@ -62,6 +62,7 @@ class Construction:
     phase: Phase
     done: u64  # frames of memory that are mapped, or bytes of a module that are copied
     block: Embedded[Block]
+    tree: Module  # the guest's device tree, once it has been written
 
     @raises
     def begin(self, description: Description) -> None:
@@ -104,7 +105,7 @@ class Construction:
             case Phase.RAMDISK:
                 self._copy(self.description.ramdisk, self.placement.ramdisk, Phase.TREE)
             case Phase.TREE:
-                self._write_tree()
+                self._put_tree()
                 self._start()
             case Phase.BUILT:
                 return True
@@ -141,11 +142,11 @@ class Construction:
                 self._next(Phase.KERNEL)
                 return
             self._begin_block()
-        count = min(block.frames - block.ready, CHUNK_FRAMES)
+        count = min(block.frames - block.ready, CLEARED_PER_STEP)
         self._clear(Gfn(block.gfn + block.ready), Mfn(block.mfn + block.ready), count)
         bank = frames.bank_of(block.mfn)
         first = bank.offset_of(block.mfn) + u32(block.ready)
-        for i in bounded(u32(count), CHUNK_FRAMES):
+        for i in bounded(u32(count), CLEARED_PER_STEP):
             bank.record(first + i).own(self.domain.id)
         block.ready += count
         if block.ready == block.frames:
@@ -202,7 +203,7 @@ class Construction:
         found = self._p2m().lookup(gfn_of(at))
         assert found.kind == GuestKind.RAM, "a module has a place outside the domain's memory"
         mapped = (leaf_rest(gfn_of(at), found.order) << PAGE_SHIFT) - at % PAGE_SIZE
-        count = min(module.bytes - self.done, min(mapped, CHUNK))
+        count = min(module.bytes - self.done, min(mapped, COPIED_PER_STEP))
         target = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
         copy_bytes(target, module.contents.address + self.done, count)
         clean_to_memory(target, count)
@@ -213,18 +214,25 @@ class Construction:
         self.done += count
 
     @raises
-    def _write_tree(self) -> None:
-        room = tree_room(self.description)
+    def _put_tree(self) -> None:
         try:
-            order = order_for(room)
-            with heap.allocated(order) as buffer:
-                tree = FdtWriter()
-                tree.init(Bytes(direct_address(paddr_of(buffer.mfn)), u64(PAGE_SIZE) << order))
-                size = write_tree(tree, self.description, self.placement)
-                copy_to_guest(self._p2m(), self.placement.tree, tree.buffer.address, size)
+            if self.tree.bytes == 0:
+                self._write_tree()
+            copy_to_guest(self._p2m(), self.placement.tree, self.tree.contents.address, self.tree.bytes)
         except Errno as e:
             self.mistake.tell(f"its device tree cannot be written ({e.name})")
             raise
+
+    @raises
+    def _write_tree(self) -> None:
+        """Into memory that stays: the tree is the same after each reset."""
+        order = order_for(tree_room(self.description))
+        with heap.allocated(order) as buffer:
+            start = paddr_of(buffer.mfn)
+            tree = FdtWriter()
+            tree.init(Bytes(direct_address(start), u64(PAGE_SIZE) << order))
+            self.tree = Module(start, write_tree(tree, self.description, self.placement))
+            buffer.keep()
 
     @raises
     def _start(self) -> None:
