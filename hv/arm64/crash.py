@@ -6,7 +6,7 @@ They show what a panic looks like, and let tests see that each kind of fault is 
 from hv.arm64.layout import DIRECT_MAP, IMAGE, STACK_SIZE
 from hv.common.kernel.options import options
 from hv.common.kernel.panic import panic
-from hv.lang import Callable, Final, array, ptr, u8, u64
+from hv.lang import Callable, Final, address_of, array, ptr, u8, u64
 
 UNMAPPED: Final[u64] = DIRECT_MAP - 8
 
@@ -27,7 +27,14 @@ class Indirect:
     call: Callable[[], None]
 
 
+class Word:
+    """Laid out as `Indirect` is."""
+
+    target: u64
+
+
 table: Final = Table()
+data: Final = Word()
 deep: Final = Indirect()
 
 
@@ -36,7 +43,8 @@ def crash(text: str) -> bool:
     global asked
     asked = text
     deep.call = fill_stack
-    return text in ("assert", "index", "null", "read", "write", "overflow", "range", "panic")
+    data.target = address_of(table)
+    return text in ("assert", "index", "null", "read", "write", "execute", "overflow", "range", "panic")
 
 
 def crash_if_asked() -> None:
@@ -50,6 +58,8 @@ def crash_if_asked() -> None:
         table.entries[0] = ptr[u64](UNMAPPED)[0]
     if asked == "write":
         ptr[u64](IMAGE)[0] = 0
+    if asked == "execute":
+        ptr[Indirect](address_of(data)).ref().call()
     if asked == "overflow":
         deep.call()
     if asked == "range":

@@ -4,8 +4,16 @@ The stubs are in boot/arm64/vectors.S. Checks that the C compiler puts in (-fsan
 the number of the check; its __builtin_trap, which our own compiler uses for values that do not fit, is BRK 1.
 """
 
-from hv.arm64.layout import STACK_SIZE, STACK_SLOT, STACKS
-from hv.arm64.syndrome import BREAKPOINT_INSTRUCTION, Syndrome, fault_in_words, is_abort, is_write, kind_in_words
+from hv.arm64.layout import STACK_SIZE, STACK_SLOT, STACKS, in_text
+from hv.arm64.syndrome import (
+    BREAKPOINT_INSTRUCTION,
+    INSTRUCTION_ABORT,
+    Syndrome,
+    fault_in_words,
+    is_abort,
+    is_write,
+    kind_in_words,
+)
 from hv.common.kernel.panic import MachineState, line, trapped
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Embedded, Final, Message, Never, PerCpu, aligned, array, assembly_layout, export, u8, u32, u64
@@ -28,7 +36,8 @@ class FaultFrame(MachineState):
     vector: u64  # the entry's number in the table
 
     def end(self, message: Message) -> Never:
-        trapped(message, self, self.pc, self.x[29])
+        """When the code went astray, the backtrace begins with where it came from: the link register."""
+        trapped(message, self, self.pc if in_text(self.pc) else self.x[30] - 4, self.x[29])
 
     def print(self) -> None:
         line(f"  pc {self.pc:016x} sp {self.sp:016x} pstate {self.pstate:08x}")
@@ -70,6 +79,8 @@ def synchronous(frame: FaultFrame, syndrome: Syndrome) -> Never:
     if is_abort(syndrome):
         if overflowed(frame.sp):
             frame.end("stack overflow")
+        if syndrome.kind == INSTRUCTION_ABORT:
+            frame.end(f"{kind}: {fault_in_words(syndrome)} at {frame.address:#x}")
         access = "write" if is_write(syndrome) else "read"
         frame.end(f"{kind}: {fault_in_words(syndrome)}, {access} at {frame.address:#x}")
     if syndrome.kind == BREAKPOINT_INSTRUCTION:

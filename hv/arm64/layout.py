@@ -34,6 +34,11 @@ def image_bytes() -> u64:
     return symbol("__end") - IMAGE
 
 
+def in_text(address: u64) -> bool:
+    """Whether the hypervisor's code is there."""
+    return symbol("__text_start") <= address < symbol("__text_end")
+
+
 def direct_address(paddr: Paddr) -> u64:
     assert paddr < ADDRESS_LIMIT - DIRECT_MAP, "physical address beyond the direct map"
     return DIRECT_MAP + paddr

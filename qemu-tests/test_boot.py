@@ -1,0 +1,104 @@
+"""The hypervisor alone on emulated machines: it finds what there is, takes keys, and its own faults end in a panic that
+says what and where. The faults come from `crash=`, which debug builds understand (hv/arm64/crash.py).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Protocol
+
+import pytest
+
+from devtools import build, qemu
+from devtools.machine import Machine
+from devtools.paths import BUILD
+from devtools.scenario import Machine as Hardware
+
+pytestmark = pytest.mark.arm64
+
+SECONDS = 60
+PLACE = r"  0x[0-9a-f]+ hv/arm64/crash\.py:\d+"
+
+
+class Boot(Protocol):
+    def __call__(self, bootargs: str = ..., **hardware: object) -> Machine: ...
+
+
+@pytest.fixture
+def hypervisor(request: pytest.FixtureRequest) -> Iterator[Boot]:
+    """Boots the hypervisor without domains; arguments are those of a scenario's [machine]."""
+    with ExitStack() as running:
+
+        def start(bootargs: str = "", **hardware: object) -> Machine:
+            name = re.sub(r"[^\w-]+", "-", request.node.name)
+            serial = BUILD / "serial" / f"{name}.log"
+            serial.parent.mkdir(parents=True, exist_ok=True)
+            payload = qemu.Payload(build.build(), bootargs=bootargs)
+            machine = Hardware(**{"cpus": 2, "memory": 512} | hardware)  # type: ignore[arg-type]
+            return running.enter_context(Machine(qemu.command(machine, payload), serial))
+
+        yield start
+
+
+@pytest.mark.parametrize(
+    ("cpu", "cpus", "memory"),
+    [("cortex-a57", 4, 1024), ("cortex-a53", 1, 128), ("cortex-a72", 8, 4096), ("max", 2, 1024), ("max", 1, 128)],
+)
+def test_finds_the_machine(hypervisor, cpu, cpus, memory) -> None:
+    machine = hypervisor(cpu=cpu, cpus=cpus, memory=memory)
+    assert machine.expect(re.compile(r"\(hv\) [^\r\n]+"), SECONDS).startswith("(hv) Constrictor")
+    free = machine.expect(re.compile(r"\d+ MiB of memory are free"), SECONDS)
+    assert memory - memory / 64 - 4 < int(free.split()[0]) < memory  # MiB: the frame table; image and tree
+    machine.expect(f"{cpus} of {cpus} CPUs run", SECONDS)
+    machine.expect_silence_of("PANIC", 1)
+
+
+def test_more_cpus_than_there_is_room_for(hypervisor) -> None:
+    machine = hypervisor(cpus=10)
+    machine.expect("2 CPUs stay off: this build has room for 8", SECONDS)
+    machine.expect("8 of 8 CPUs run", SECONDS)
+
+
+def test_keys_reach_the_hypervisor(hypervisor) -> None:
+    machine = hypervisor()
+    machine.expect("CPUs run", SECONDS)
+    machine.send("h")
+    machine.expect("h: lists the keys", SECONDS)
+
+
+def test_unknown_options_are_told(hypervisor) -> None:
+    machine = hypervisor("nonsense=1 loglvl=no-such-level")
+    machine.expect('(hv) unknown option "nonsense"', SECONDS)
+    machine.expect('(hv) option "loglvl=no-such-level" has a value that it cannot take', SECONDS)
+    machine.expect("CPUs run", SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("assert", r"hv/arm64/crash\.py:\d+: an assertion on purpose"),
+        ("panic", "on purpose"),
+        ("index", "array index out of bounds"),
+        ("range", "value out of range"),
+        ("null", "null reference or misaligned object"),
+        ("read", "data abort: translation fault at level [0-3], read at 0xfffffffff8"),
+        ("write", "data abort: permission fault, write at 0x8000000000"),
+        ("execute", "instruction abort: permission fault"),
+        ("overflow", "stack overflow"),
+    ],
+)
+def test_faults_panic(hypervisor, kind, said) -> None:
+    machine = hypervisor(f"crash={kind} noreboot")
+    machine.expect("(hv) PANIC on CPU 0", SECONDS)
+    machine.expect(re.compile(rf"\(hv\) {said}"), SECONDS)
+    machine.expect(re.compile(PLACE), SECONDS)
+    machine.expect(re.compile(r"  0x[0-9a-f]+ hv/arm64/main\.py:\d+"), SECONDS)
+    machine.expect("(hv) halted", SECONDS)
+    assert machine.output.count("PANIC") == 1
+
+
+def test_a_panic_restarts_the_machine(hypervisor) -> None:
+    machine = hypervisor("crash=assert")
+    machine.expect("(hv) restarting", SECONDS)
+    while machine.running:
+        assert machine.read(SECONDS) or not machine.running, "the machine did not restart"
