@@ -13,6 +13,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from compiler import driver
+from compiler.config import ROOT
 
 LLD = "ld.lld-19"
 OBJCOPY = "llvm-objcopy-19"
@@ -51,7 +52,9 @@ def assemble(sources: list[Path], output: driver.Output, includes: list[Path]) -
     objects = []
     for source in sources:
         made = output.directory / f"{source.stem}.S.o"
-        run(driver.CLANG, *ASSEMBLER, *(f"-I{i}" for i in (output.directory, *includes)), "-c", source, "-o", made)
+        named = f"-ffile-prefix-map={ROOT}/="  # the same image wherever the checkout lies
+        paths = [f"-I{i}" for i in (output.directory, *includes)]
+        run(driver.CLANG, *ASSEMBLER, named, *paths, "-c", source, "-o", made)
         objects.append(made)
     return objects
 
