@@ -259,12 +259,11 @@ def test_a_domain_that_finds_too_little_memory_after_a_reset_says_so():
     assert machine.host.variable("hv.common.model.domain.pool").used == 1
 
 
-@pytest.mark.parametrize("spare", range(20))
-def test_what_a_failed_build_had_taken_goes_back(spare):
-    """The heap has one block for the domain's memory, and a few frames more or less for all the rest."""
+def machine_short_of_memory(kernel, kib, keep, vcpus=1):
+    """All that is to be done before domains are built, with a heap of the frames that `keep` chooses."""
     machine = Machine(1)
-    machine.put(MODULES, KERNEL)
-    tree = flat(machine_tree([domain_node("a", [module("kernel", MODULES, len(KERNEL))], 8192)], 1))
+    machine.put(MODULES, kernel)
+    tree = flat(machine_tree([domain_node("a", [module("kernel", MODULES, len(kernel))], kib, vcpus)], 1))
     machine.put(0x4010_0000, tree)
     machine.call(f"{VCPUS}load_tree", 0x4010_0000, len(tree))
     machine.call("hv.common.drivers.devicetree.add_memory")
@@ -277,18 +276,65 @@ def test_what_a_failed_build_had_taken_goes_back(spare):
     single = []
     while machine.heap.free_frames:
         single.append(machine.call("hv.common.mm.heap.Heap.allocate", machine.heap, 0))
-    machine.call("hv.common.mm.heap.Heap.free", machine.heap, block, 11)
-    for mfn in single[:spare]:
-        machine.call("hv.common.mm.heap.Heap.free", machine.heap, mfn, 0)
-    machine.call(f"{BUILDER}lifecycle.build_domains")
+    keep(machine, block, single)
+    return machine
+
+
+def outcome(machine, free):
+    """What was wrong; None: the domain is built. Nothing is left of one that is not."""
     lines = machine.lines()
     if machine.domain(1):
-        assert lines == [] and spare > 5
-        return
+        assert lines == []
+        return None
     assert len(lines) == 1 and lines[0].startswith("(hv) a: ") and lines[0].endswith(": the domain is not built")
-    assert machine.heap.free_frames == 2048 + spare
+    assert machine.heap.free_frames == free
     for pool in ("domain", "vcpu"):
         assert machine.host.variable(f"hv.common.model.{pool}.pool").used == 0
+    return lines[0]
+
+
+def give_back(machine, mfn, order=0):
+    machine.call("hv.common.mm.heap.Heap.free", machine.heap, mfn, order)
+
+
+def test_a_failed_build_gives_back_what_it_had():
+    """The heap has one block for the domain's memory, and a few frames more or less for all the rest."""
+    failed = []
+    for spare in range(20):
+
+        def keep(machine, block, single, spare=spare):
+            give_back(machine, block, 11)
+            for mfn in single[:spare]:
+                give_back(machine, mfn)
+
+        machine = machine_short_of_memory(KERNEL, 8192, keep)
+        machine.call(f"{BUILDER}lifecycle.build_domains")
+        failed.append(outcome(machine, 2048 + spare) is not None)
+    assert failed == sorted(failed, reverse=True) and set(failed) == {True, False}
+
+
+def build_with(frames, apart):
+    """What comes of a domain of 8 frames with 128 vCPUs, when the heap has so many frames, this far from each other."""
+
+    def keep(machine, block, single):
+        for mfn in sorted(single)[::apart][:frames]:
+            give_back(machine, mfn)
+
+    machine = machine_short_of_memory(kernel_image(0x1000), 32, keep, vcpus=128)
+    machine.call(f"{BUILDER}lifecycle.build_domains")
+    return outcome(machine, frames)
+
+
+def test_every_step_of_a_build_may_find_no_memory():
+    enough = next(frames for frames in range(40, 2000, 40) if build_with(frames, 1) is None)
+    seen = [build_with(frames, 1) for frames in [7, 8, *range(9, enough - 40, 10), *range(enough - 40, enough)]]
+    assert "KiB are free" in seen[0]
+    for kind in ("cannot be made", "could be given", "tree cannot be written"):
+        assert any(said and kind in said for said in seen), kind
+
+
+def test_frames_that_make_no_block():
+    assert "it cannot be set up (ENOMEM)" in build_with(100, 2)
 
 
 def test_blocks_as_large_as_a_scattered_heap_has_them():

@@ -15,10 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from compiler.hostbuild import Raised
 from tests.common.guests import CPUS, KERNEL, RUNNING, SCHED, VCPUS, Machine
-from tests.common.host import host
+from tests.common.host import ending, host
 
 SLICE = 10_000_000
 EBUSY = 16
+ENTERED = 67  # how the simulated machine ends when a guest is entered
 ALL = (1 << CPUS) - 1
 
 
@@ -226,7 +227,7 @@ class Scheduling(RuleBasedStateMachine):
 
 
 TestScheduling = Scheduling.TestCase
-TestScheduling.settings = settings(max_examples=60, stateful_step_count=60)
+TestScheduling.settings = settings(max_examples=150, stateful_step_count=60)
 
 
 def test_turns_are_of_ten_milliseconds():
@@ -285,6 +286,36 @@ def test_a_slice_that_ends_offers_what_waits_to_an_idle_cpu():
     machine.advance(SLICE)
     machine.settle_all()
     assert all(vcpu.running for vcpu in vcpus)
+
+
+def test_an_idle_cpu_waits_and_enters_what_wakes():
+    """Interrupts come while the CPU waits: the third makes its vCPU runnable, which is entered then."""
+    machine = Machine(1).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 1)
+    vcpu = machine.call(f"{VCPUS}make_vcpu", domain, 0)
+    waits = []
+
+    @machine.ffi.callback(machine.ffi.typeof(machine.machine.spin_handler))
+    def something_happens(cpu):
+        waits.append(cpu)
+        if len(waits) == 3:
+            machine.core("vcpu_up", vcpu, 0, 0)
+
+    machine.machine.spin_handler = something_happens
+    assert machine.core("leave") == vcpu and vcpu.running and waits == [0, 0, 0]
+    machine.core("vcpu_down", vcpu)
+    assert not machine.core("settle")
+    waits.clear()
+    assert ending(lambda: machine.core("idle"))[0] == ENTERED
+
+
+def test_the_command_line_chooses_the_scheduler():
+    machine = Machine(1)
+    scheduling = machine.host.variable(f"{SCHED}scheduling")
+    machine.call("kernel.cmdline.read_command_line", "sched=credit9 sched=rr")
+    assert machine.lines() == ['(hv) option "sched=credit9" has a value that it cannot take']
+    assert scheduling.chosen
+    machine.core("start_scheduler")
 
 
 def test_keys_show_who_runs_and_waits():
