@@ -125,6 +125,7 @@ secondary_entry:
  * Sets EL2 up and goes to the link address in x19 through switch_on. Keeps x19 and above.
  */
 prepare:
+    msr     spsel, #1
     mov     x0, #SCTLR_OFF & 0xffff
     movk    x0, #SCTLR_OFF >> 16, lsl #16
     msr     sctlr_el2, x0

@@ -27,6 +27,14 @@ def interrupt_window() -> None:
     ...
 
 
+@asm("msr daifclr, #4")
+def serrors_on() -> None:
+    """A failed access of the hypervisor's is a panic at once. The first exit of a guest turns them off again: from
+    then on they come while a guest runs, whoever caused them.
+    """
+    ...
+
+
 @asm("dsb sy\n\twfi")
 def wait_for_interrupt() -> None: ...
 

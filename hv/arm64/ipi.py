@@ -4,7 +4,7 @@
 There is one kind. What the receiver has to do stands in memory that it looks at after any interrupt.
 """
 
-from hv.arm64.cpu import complete_stores
+from hv.arm64.cpu import complete_stores, instruction_barrier
 from hv.arm64.sysreg import Affinity
 from hv.lang import Bits, Field, Final, PerCpu, SystemRegister, u32, u64
 
@@ -47,3 +47,4 @@ def set_place(cpu: u32, affinity: u64) -> None:
 def send_ipi(cpu: u32) -> None:
     complete_stores()
     ICC_SGI1R_EL1.write(CpuPlace.on(cpu).sgi)
+    instruction_barrier()  # it goes out now, whatever this CPU waits for next

@@ -6,7 +6,7 @@ CPU comes to `boot_secondary`.
 
 from hv.arch import halt
 from hv.arm64 import context, exceptions, mmu, smp, timer  # noqa: F401 (the assembly needs the first two)
-from hv.arm64.cpu import ThisCpu
+from hv.arm64.cpu import ThisCpu, serrors_on
 from hv.arm64.cpustart import start_this_cpu
 from hv.arm64.gicv3 import gic
 from hv.arm64.guests import start_guests
@@ -70,6 +70,7 @@ def initialise() -> None:
     read_tree()
     start_console()
     info(f"Constrictor {VERSION} on arm64, image at {loaded.paddr:#x}, device tree at {machine.tree:#x}")
+    serrors_on()
     read_options()
     start_heap()
     start_interrupts()
@@ -90,6 +91,7 @@ def initialise() -> None:
 def boot_secondary(cpu: u32) -> None:
     attach_percpu(cpu)
     ThisCpu.this().id = cpu
+    serrors_on()
     interrupts.start_cpu()
     start_this_cpu()
     mark_online()

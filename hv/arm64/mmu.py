@@ -16,7 +16,6 @@ from hv.common.mm.flush import TableSource
 from hv.common.mm.format import Access, Attributes, Memory, Walker
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Mfn, Paddr, mfn_of, paddr_of
-from hv.config import CONFIG_NR_CPUS
 from hv.lang import Errno, Final, address_of, aligned, array, ptr, raises, symbol, u8, u16, u32, u64, unbounded
 
 ENTRIES: Final = 512
@@ -85,7 +84,7 @@ class Windows:
     next: u64
 
 
-stacks: Final[array[Stack, CONFIG_NR_CPUS]] = array()
+boot_stack: Final = Stack()
 source: Final = StaticTables()
 space: Final = PageTable[Stage1, ImageWalker]()
 windows: Final = Windows()
@@ -93,8 +92,8 @@ windows: Final = Windows()
 
 @raises
 def build(image: Paddr) -> None:
-    """Makes the address space with image and stacks, and enters it; the other CPUs will find it in `hypervisor_root`.
-    EEXIST, ENOMEM."""
+    """Makes the address space with the image and this CPU's stack, and enters it. The other CPUs will find it in
+    `hypervisor_root`. EEXIST, ENOMEM."""
     loaded.paddr = image
     windows.next = DEVICES
     space.init(source, 0)
@@ -103,9 +102,7 @@ def build(image: Paddr) -> None:
     map_image(symbol("__data_start"), symbol("__boot_tables_start"), DATA)
     map_image(symbol("__boot_tables_start"), symbol("__boot_tables_end"), CONSTANTS)
     map_image(symbol("__bss_start"), symbol("__end"), DATA)
-    for cpu in range(CONFIG_NR_CPUS):
-        stack = stacks[cpu]
-        map_range(stack_top(u32(cpu)) - STACK_SIZE, physical_address(address_of(stack)), STACK_SIZE, DATA)
+    map_stack(0, physical_address(address_of(boot_stack)))
     root = paddr_of(space.root)
     ptr[u64](symbol("hypervisor_root"))[0] = root
     TTBR0_EL2.write(root)
@@ -133,6 +130,12 @@ def map_range(address: u64, paddr: Paddr, length: u64, attributes: Attributes) -
         at += flush.done
         mfn = Mfn(mfn + flush.done)
         left -= flush.done
+
+
+@raises
+def map_stack(cpu: u32, stack: Paddr) -> None:
+    """Gives a CPU its stack of STACK_SIZE bytes, above a hole. EEXIST: it has one. ENOMEM."""
+    map_range(stack_top(cpu) - STACK_SIZE, stack, STACK_SIZE, DATA)
 
 
 @raises

@@ -7,14 +7,19 @@ number and stays offline.
 from hv.arch import now, relax
 from hv.arm64.ipi import CpuPlace, set_place
 from hv.arm64.layout import secondary_entry
+from hv.arm64.mmu import map_stack
 from hv.arm64.psci import SUCCESS, cpu_on
 from hv.arm64.sysreg import AFFINITY_MASK, MPIDR_EL1
 from hv.common.drivers.devicetree import is_cpu, tree
 from hv.common.kernel.cpus import online
 from hv.common.kernel.log import info, warning
 from hv.common.kernel.time import SECOND
+from hv.common.mm.heap import heap
+from hv.common.mm.types import paddr_of
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Final, bounded, raises, u32, u64, unbounded
+from hv.lang import Errno, Final, bounded, raises, u32, u64, unbounded
+
+STACK_ORDER: Final[u32] = 2  # STACK_SIZE, in frames
 
 
 class Cpus:
@@ -48,6 +53,11 @@ def number_cpus() -> None:
 
 def start_other_cpus() -> None:
     for cpu in bounded(1, cpus.count, CONFIG_NR_CPUS):
+        try:
+            map_stack(cpu, paddr_of(heap.allocate(STACK_ORDER)))
+        except Errno as e:
+            warning(f"CPU {cpu}: there is no memory for its stack ({e.name})")
+            continue
         result = cpu_on(CpuPlace.on(cpu).affinity, secondary_entry(), u64(cpu))
         if result != SUCCESS:
             warning(f"CPU {cpu}: the firmware refuses to start it, error {result}")
