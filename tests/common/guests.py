@@ -60,7 +60,8 @@ class Machine:
         for name, value in Machine.at_power_on.items():
             self.ffi.memmove(self.host.variable(name), value, len(value))
         area = self.lib.cx_per_cpu
-        self.ffi.memmove(area, bytes(self.ffi.sizeof(area)), self.ffi.sizeof(area))
+        size = len(area) * self.host.per_cpu_size
+        self.ffi.memmove(self.ffi.cast("char *", area), bytes(size), size)
         self.enter(0)
 
     def _initial(self) -> dict[str, bytes]:
@@ -187,8 +188,9 @@ class Machine:
         return [table.table[i] for i in range(table.count)]
 
     def lines(self) -> list[str]:
-        """What the hypervisor has printed since the last call."""
-        return self.host.printed().replace("\r", "").splitlines()
+        """What the hypervisor has printed since the last call, but for who has the keyboard."""
+        printed = self.host.printed().replace("\r", "").splitlines()
+        return [line for line in printed if not line.startswith("(hv) input to ")]
 
     def boot(self, tree: bytes) -> list[str]:
         """As arm64's boot does it: memory, domains, heap, CPUs, building. Returns what was printed."""

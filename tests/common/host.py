@@ -60,11 +60,15 @@ class Host:
     def enter(self, cpu: int) -> None:
         self.call(f"{MACHINE}enter_cpu", cpu)
 
+    @property
+    def per_cpu_size(self) -> int:
+        """Bytes of each CPU's area, which takes whole cache lines."""
+        return (self.ffi.sizeof("per_cpu") + 63) & ~63
+
     def per_cpu(self, cpu: int, name: str) -> Any:
-        """A per-CPU object, such as hv.common.kernel.timer.Timers. Each CPU's area takes whole cache lines."""
-        stride = (self.ffi.sizeof("per_cpu") + 63) & ~63
+        """A per-CPU object, such as hv.common.kernel.timer.Timers."""
         start = self.ffi.cast("char *", self.library.lib.cx_per_cpu)
-        area = self.ffi.cast("per_cpu *", start + cpu * stride)
+        area = self.ffi.cast("per_cpu *", start + cpu * self.per_cpu_size)
         return self.ffi.addressof(area, name.removeprefix("hv.").replace(".", "_"))
 
     def cleared_per_cpu(self, name: str) -> None:
