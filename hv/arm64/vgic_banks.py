@@ -70,7 +70,9 @@ def write_bank(
         _write_bits(bank, BitRegister(u8(offset // 0x80)), truncate(u32, value), notices)
     elif offset >= CONFIGURATION and not own:
         first = _first_of(offset)
-        bank.edge = bank.edge & ~(SGIS << first) | _gather(truncate(u32, value)) << first
+        before = bank.edge
+        bank.edge = before & ~(SGIS << first) | _gather(truncate(u32, value)) << first
+        _note(bank, before ^ bank.edge, notices)
 
 
 def _read_bits(bank: Bank, register: BitRegister) -> u32:

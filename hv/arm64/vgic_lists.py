@@ -175,7 +175,7 @@ def fill(held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
         if n == 0 and key & NOT_PENDING == 0:
             cpu.best = key >> PRIORITY_SHIFT
         intid = key & NUMBER
-        write_list(n, _list(bank_of(vgic, cpu, intid), intid, me))
+        write_list(n, _list(bank_of(vgic, cpu, intid), intid, me, vgic.groups))
     cpu.used = (u32(1) << choices.count) - 1
     control = InterfaceControl(
         enable=True,
@@ -210,7 +210,7 @@ def deliverable(bank: Bank, groups: u32) -> u32:
     return bank.pending & bank.enabled & forwarded
 
 
-def _list(bank: Bank, intid: u32, me: u16) -> ListRegister:
+def _list(bank: Bank, intid: u32, me: u16, groups: u32) -> ListRegister:
     """Moves an interrupt into a list register."""
     i = intid % BANK
     bit = u32(1) << i
@@ -229,7 +229,7 @@ def _list(bank: Bank, intid: u32, me: u16) -> ListRegister:
         list.notify_end = True
     if not active:
         list.state = ListState.PENDING
-    elif level or physical != 0 or bank.latched & bank.enabled & bit == 0:
+    elif level or physical != 0 or deliverable(bank, groups) & bit == 0:
         list.state = ListState.ACTIVE
     else:
         list.state = ListState.BOTH

@@ -10,6 +10,7 @@ The physical timer is the guest's emulated one: its registers trap. Its counter 
 `Vgic.lock` protects what both timers keep; `fired` belongs to the CPU that has the vCPU loaded.
 """
 
+from hv.arch import now
 from hv.arm64 import timer as clock
 from hv.arm64.guest_map import PHYSICAL_TIMER, VIRTUAL_TIMER
 from hv.arm64.interrupts import Trigger, interrupts
@@ -139,7 +140,7 @@ class Vtimer(Extension[Vcpu]):
 def set_stand_in(timer: Timer, ticks: u64) -> None:
     """Lets a hypervisor timer expire so many ticks from now, or a moment before: its owner looks again."""
     if ticks < FARTHEST * clock.counter.frequency:
-        timer.set(Ns(clock.now() + clock.to_ns(Ticks(ticks))))
+        timer.set(Ns(now() + clock.to_ns(Ticks(ticks))))
     else:
         timer.cancel()
 

@@ -2,11 +2,11 @@
 
 # ruff: noqa: F401
 
-from hv.arm64 import guest_nodes
+from hv.arm64 import control, exits, guest_nodes, guests
 from hv.common.builder import dom0less, lifecycle
 from hv.common.drivers import pl011
 from hv.common.kernel import cmdline, console_input, crosscall, keys, log, panic, softirq, spinlock, symbols, timer
 from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, walkers
 from hv.common.sched import core
-from hv.sim import arch, console, fixtures, interrupts, machine, samples, vcpus, walker
+from hv.sim import arch, console, controller, fixtures, interrupts, machine, samples, vcpus, walker

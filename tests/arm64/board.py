@@ -1,0 +1,222 @@
+"""The simulated machine as arm64's guest side sees it: system registers of each CPU, and the part of the hardware that
+a guest uses without the hypervisor (virtual CPU interface, virtual timer).
+
+The library keeps one set of system registers, since all CPUs are one thread's: entering a CPU exchanges them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from tests.common.guests import Machine
+
+ARM = "hv.arm64."
+FREQUENCY = 62_500_000
+TICK = 16  # ns
+GICD = 0x0300_1000
+GICR = 0x0302_0000
+FRAMES = 0x2_0000
+UART = 0x2200_0000
+VIRTUAL_TIMER = 27
+PHYSICAL_TIMER = 30
+PRIORITY_BITS = 5
+
+ENABLE, EOI_NOTICE, NONE_PENDING = 1 << 0, 1 << 2, 1 << 3
+TRAP_DIR = 1 << 14
+
+
+class Board(Machine):
+    def __init__(self, cpus: int = 2, lists: int = 4) -> None:
+        self.registers: dict[int, dict[str, int]] = {}
+        self.here = 0
+        super().__init__(cpus)
+        self.lists = lists
+        names = self.host.library.symbols["registers"]
+        self.numbers: dict[str, int] = names
+        self.words = (ctypes.c_uint64 * len(names)).in_dll(ctypes.CDLL(str(self.host.library.path)), "cx_registers")
+        for cpu in range(cpus):
+            self.registers[cpu] = dict.fromkeys(names, 0)
+        for i in range(len(names)):
+            self.words[i] = 0
+        self.clock = 0
+        self.with_heap().start_scheduling()
+        self.call("hv.sim.controller.use_arm64_guests", FREQUENCY)
+        for cpu in reversed(range(cpus)):
+            self.enter(cpu)
+            self["ich_vtr_el2"] = (lists - 1) | (PRIORITY_BITS - 1) << 26
+            self.call(f"{ARM}vgic_registers.probe_interface")
+        self.callback = self.ffi.callback("void(u8)", self._spin)
+        self.machine.spin_handler = self.callback
+
+    def _spin(self, waiting: int) -> None:
+        """A CPU waits for others: they take their interrupts meanwhile."""
+        for cpu in range(self.cpus):
+            if cpu != waiting:
+                self.enter(cpu)
+                self.call("hv.sim.machine.poll")
+        self.enter(waiting)
+
+    # System registers
+
+    def __getitem__(self, name: str) -> int:
+        return self.words[self.numbers[name]]
+
+    def __setitem__(self, name: str, value: int) -> None:
+        self.words[self.numbers[name]] = value
+
+    def enter(self, cpu: int) -> None:
+        super().enter(cpu)
+        if self.registers and cpu != self.here:
+            kept = self.registers[self.here]
+            for name, i in self.numbers.items():
+                kept[name] = self.words[i]
+                self.words[i] = self.registers[cpu][name]
+            self.here = cpu
+            self.update_time()
+
+    def advance(self, ns: int) -> None:
+        super().advance(ns)
+        self.clock += ns
+        self.update_time()
+
+    @property
+    def ticks(self) -> int:
+        return self.clock // TICK
+
+    def update_time(self) -> None:
+        """The counter, and whether the virtual timer's condition holds."""
+        self["cntpct_el0"] = self.ticks
+        control = self["cntv_ctl_el0"] & 3
+        due = (self.ticks - self["cntvoff_el2"]) % (1 << 64) >= self["cntv_cval_el0"]
+        self["cntv_ctl_el0"] = control | (4 if control & 1 and due else 0)
+
+    def timer_rings(self) -> bool:
+        """The virtual timer's physical interrupt comes, when its condition holds and it is not active."""
+        self.update_time()
+        physical = self.host.per_cpu(self.here, "hv.sim.controller.PhysicalTimer")
+        if self["cntv_ctl_el0"] & 7 != 5 or physical.active:
+            return False
+        physical.active = True
+        self.call(f"{ARM}vtimer.fired", VIRTUAL_TIMER)
+        return True
+
+    @property
+    def timer_active(self) -> bool:
+        return bool(self.host.per_cpu(self.here, "hv.sim.controller.PhysicalTimer").active)
+
+    # Domains
+
+    def make_guest(self, vcpus: int, uart: bool = False) -> list[Any]:
+        """The vCPUs of a new domain."""
+        self.enter(0)
+        domain = self.call("hv.sim.vcpus.make_domain", 1, vcpus)
+        self.guest = domain
+        domain.config.uart = uart
+        every = (1 << self.cpus) - 1
+        return [self.call("hv.sim.vcpus.make_vcpu", domain, every) for _ in range(vcpus)]
+
+    def extension(self, owner: Any, name: str) -> Any:
+        return self.ffi.addressof(owner, f"arm64_{name}")
+
+    def context(self, vcpu: Any) -> Any:
+        return self.ffi.addressof(self.extension(vcpu, "vcpu_ArchVcpu"), "context")
+
+    def load(self, vcpu: Any) -> None:
+        """Interrupts and timers, as Arm64Vcpus.load does it: the rest needs assembly."""
+        assert not self.loaded()
+        self.call(f"{ARM}virq.load", vcpu)
+        self.call(f"{ARM}loaded.set_loaded", vcpu)
+
+    def save(self, vcpu: Any) -> None:
+        assert self.loaded() == vcpu
+        self.update_time()
+        self.call(f"{ARM}virq.save", vcpu)
+        self.call(f"{ARM}loaded.set_loaded", self.ffi.NULL)
+
+    def loaded(self) -> Any:
+        return self.host.per_cpu(self.here, f"{ARM}loaded.Loaded").vcpu
+
+    def way_in(self) -> None:
+        """As the guest that is loaded here is entered: what is dirty is refreshed."""
+        vcpu = self.loaded()
+        if vcpu and self.extension(vcpu, "vgic_state_VgicCpu").dirty:
+            self.call(f"{ARM}virq.refresh", vcpu)
+
+    def device(self, vcpu: Any, address: int, size: int = 4, value: int | None = None) -> int:
+        """A read, or with a value a write, of an emulated register."""
+        kind = self.call(f"{ARM}mmio.device_at", vcpu, address)
+        assert kind != 0, hex(address)
+        if value is None:
+            return self.call(f"{ARM}mmio.read", vcpu, kind, address, size)
+        self.call(f"{ARM}mmio.write", vcpu, kind, address, size, value)
+        return 0
+
+
+class Interface:
+    """The virtual CPU interface of the CPU that the board is on, as the guest uses it (Arm IHI 0069, 4.8)."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+
+    def lists(self) -> list[tuple[str, int]]:
+        return [(f"ich_lr{n}_el2", self.board[f"ich_lr{n}_el2"]) for n in range(self.board.lists)]
+
+    def pending(self, running: int) -> tuple[int, int] | None:
+        """The interrupt that is signalled above a running priority: priority and number."""
+        if not self.board["ich_hcr_el2"] & ENABLE:
+            return None
+        found = [(lr >> 48 & 0xFF, lr & 0xFFFF_FFFF) for _, lr in self.lists() if lr >> 62 == 1]
+        best = min(found, default=None)
+        return best if best is not None and best[0] < running else None
+
+    def acknowledge(self, running: int) -> tuple[int, int] | None:
+        best = self.pending(running)
+        if best is not None:
+            name = next(n for n, lr in self.lists() if lr >> 62 == 1 and (lr >> 48 & 0xFF, lr & 0xFFFF_FFFF) == best)
+            self.board[name] = self.board[name] & ~(3 << 62) | 2 << 62
+        return best
+
+    def end(self, intid: int) -> None:
+        """EOIR with EOImode 0, after the priority has dropped."""
+        for name, lr in self.lists():
+            if lr >> 62 >= 2 and lr & 0xFFFF_FFFF == intid:
+                self._deactivate(name, lr)
+                return
+        self.board["ich_hcr_el2"] += 1 << 27
+
+    def deactivate(self, vcpu: Any, intid: int) -> None:
+        """DIR with EOImode 1."""
+        if self.board["ich_hcr_el2"] & TRAP_DIR:
+            self.board.call(f"{ARM}virq.end_by_register", vcpu, intid)
+            return
+        for name, lr in self.lists():
+            if lr >> 62 >= 2 and lr & 0xFFFF_FFFF == intid:
+                self._deactivate(name, lr)
+
+    def _deactivate(self, name: str, lr: int) -> None:
+        self.board[name] = lr & ~(1 << 63)
+        if lr >> 61 & 1:
+            physical = self.board.host.per_cpu(self.board.here, "hv.sim.controller.PhysicalTimer")
+            assert lr >> 32 & 0x1FFF == VIRTUAL_TIMER
+            physical.active = False
+
+    def wants_maintenance(self) -> bool:
+        control = self.board["ich_hcr_el2"]
+        if not control & ENABLE:
+            return False
+        lists = [lr for _, lr in self.lists()]
+        ended = any(lr >> 62 == 0 and lr >> 41 & 1 and not lr >> 61 & 1 for lr in lists)
+        unlisted = bool(control & EOI_NOTICE) and control >> 27 != 0
+        starved = bool(control & NONE_PENDING) and not any(lr >> 62 & 1 for lr in lists)
+        return ended or unlisted or starved
+
+    def check(self) -> None:
+        """What the architecture forbids in list registers (12.4.9)."""
+        seen = set()
+        for _, lr in self.lists():
+            if lr >> 62:
+                assert lr & 0xFFFF_FFFF not in seen, "one interrupt in two list registers"
+                seen.add(lr & 0xFFFF_FFFF)
+                if lr >> 61 & 1:
+                    assert lr >> 62 != 3, "linked to a physical interrupt, and both pending and active"
