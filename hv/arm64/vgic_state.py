@@ -50,7 +50,7 @@ class Bank:
     edge: u32  # edge-triggered; the others are level-sensitive
     latched: u32
     line: u32  # asserted inputs
-    forwarded: u32  # the physical interrupt behind it is active until the guest ends this one: an asserted input, too
+    forwarded: u32  # the physical interrupt behind it is active: an input that is asserted until the guest takes it
     active: u32
     listed: u32
     moved: u32  # the latch went into the list register
@@ -62,7 +62,7 @@ class Bank:
     @property
     def pending(self) -> u32:
         """As far as no list register holds it."""
-        return self.latched | (self.line | self.forwarded) & ~self.edge
+        return self.latched | (self.line | self.forwarded & ~self.active) & ~self.edge
 
     def init(self, target: u16) -> None:
         """As after a reset: all are disabled and of group 1."""
