@@ -5,7 +5,7 @@ CPU comes to `boot_secondary`.
 """
 
 from hv.arch import halt
-from hv.arm64 import context, exceptions, mmu, smp, timer  # noqa: F401 (the assembly needs the first two)
+from hv.arm64 import context, exceptions, mmu, psci, smp, timer  # noqa: F401 (the assembly needs the first two)
 from hv.arm64.cpu import ThisCpu, serrors_on
 from hv.arm64.cpustart import start_this_cpu
 from hv.arm64.gicv3 import gic
@@ -21,7 +21,7 @@ from hv.common.drivers.uart import Uart, uart_drivers
 from hv.common.kernel.cmdline import read_command_line
 from hv.common.kernel.cpus import mark_online
 from hv.common.kernel.crosscall import ipi_received
-from hv.common.kernel.log import info, warning
+from hv.common.kernel.log import debug, info, warning
 from hv.common.kernel.panic import panic
 from hv.common.kernel.timer import alarm_rang
 from hv.common.lib.fdt import Node
@@ -71,6 +71,7 @@ def initialise() -> None:
     start_console()
     info(f"Constrictor {VERSION} on arm64, image at {loaded.paddr:#x}, device tree at {machine.tree:#x}")
     serrors_on()
+    find_firmware()
     read_options()
     start_heap()
     start_interrupts()
@@ -112,6 +113,16 @@ def read_tree() -> None:
         tree.init(blob)
     except Errno:
         halt()
+
+
+def find_firmware() -> None:
+    """The tree says whether PSCI, since version 0.2, answers to SMC. Without it no other CPU runs, nor can the machine
+    be restarted.
+    """
+    for node in tree.nodes():
+        known = node.is_compatible("arm,psci-0.2") or node.is_compatible("arm,psci-1.0")
+        if known and node.property("method").lists("smc"):
+            psci.firmware.present = True
 
 
 def start_console() -> None:
@@ -207,6 +218,9 @@ def start_virtualisation() -> None:
 
 
 def start_cpus() -> None:
+    if psci.firmware.present:
+        version = psci.version()
+        debug(f"firmware: PSCI {version >> 16}.{version & 0xFFFF}")
     try:
         smp.number_cpus()
     except Errno as e:

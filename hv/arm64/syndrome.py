@@ -12,22 +12,10 @@ class Syndrome(Bits[u64]):
 
 
 UNKNOWN: Final[u64] = 0x00
-WFX: Final[u64] = 0x01
-FP_ACCESS: Final[u64] = 0x07
-ILLEGAL_STATE: Final[u64] = 0x0E
-HVC32: Final[u64] = 0x12
-SMC32: Final[u64] = 0x13
-HVC64: Final[u64] = 0x16
-SMC64: Final[u64] = 0x17
-SYSTEM_REGISTER: Final[u64] = 0x18
-SVE_ACCESS: Final[u64] = 0x19
 GUEST_INSTRUCTION_ABORT: Final[u64] = 0x20
 INSTRUCTION_ABORT: Final[u64] = 0x21
-PC_ALIGNMENT: Final[u64] = 0x22
 GUEST_DATA_ABORT: Final[u64] = 0x24
 DATA_ABORT: Final[u64] = 0x25
-SP_ALIGNMENT: Final[u64] = 0x26
-SERROR: Final[u64] = 0x2F
 BREAKPOINT_INSTRUCTION: Final[u64] = 0x3C
 
 

@@ -45,16 +45,6 @@ class Affinity(Bits[u64]):
 AFFINITY_MASK: Final[u64] = 0xFF_00FF_FFFF
 
 
-class MainId(Bits[u64]):
-    """MIDR_EL1."""
-
-    revision = Field(3, 0)
-    part = Field(15, 4)
-    architecture = Field(19, 16)
-    variant = Field(23, 20)
-    implementer = Field(31, 24)
-
-
 class CacheType(Bits[u64]):
     """CTR_EL0. Line sizes are the binary logarithm of 4-byte words."""
 
