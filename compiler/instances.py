@@ -75,6 +75,15 @@ class FunctionInstance:
         own = [] if self.static else [(self.owner.self_c, "self")]  # type: ignore[union-attr]
         return own + [(p.type.c, p.name) for p in self.parameters]
 
+    def is_defined_by(self, other: FunctionInstance) -> bool:
+        """Whether this is a declared stub, and the other a function that stands for it, as on the simulated machine."""
+        return (
+            "extern" in self.decorators
+            and "export" in other.decorators
+            and self.return_c == other.return_c
+            and [c for c, _ in self.arguments] == [c for c, _ in other.arguments]
+        )
+
 
 def result_key(result: t.Type) -> str:
     return result.c.replace("*", "_p").replace(" ", "_")

@@ -193,10 +193,11 @@ class Compiler:
         )
 
     def want(self, function: FunctionInstance) -> None:
-        if function.c not in self.lowered:
+        known = self.lowered.get(function.c)
+        if known is None or known.is_defined_by(function):
             self.lowered[function.c] = function
             self.wanted.append(function)
-        elif self.lowered[function.c] is not function:
+        elif known is not function and not function.is_defined_by(known):
             raise function.module.refuse(
                 function.node, f"`{function.qualified}` and `{self.lowered[function.c].qualified}` have one C name"
             )
@@ -363,7 +364,7 @@ class Compiler:
                     method = instance.method(name)
                     if method is not None:
                         found.add(method)
-        return found
+        return {self.lowered.get(f.c, f) for f in found}  # of a stub, the function that stands for it
 
     def refuse_recursion(self) -> None:
         """Walks the call graph depth first; a call back into what is being walked is recursion."""
