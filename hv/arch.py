@@ -11,7 +11,7 @@ The hypervisor runs with interrupts masked. They are taken only by `poll_interru
 from hv.common.kernel.time import Ns
 from hv.common.mm.format import Attributes, Format
 from hv.common.mm.types import Mfn, Paddr
-from hv.lang import Final, Never, u16, u32, u64
+from hv.lang import Final, Never, u8, u16, u32, u64
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 
@@ -122,6 +122,32 @@ def read_device32(address: u64) -> u32:
 
 
 def write_device32(address: u64, value: u32) -> None: ...
+
+
+def read_device8(address: u64) -> u8: ...
+
+
+def write_device8(address: u64, value: u8) -> None: ...
+
+
+def read_port8(port: u16) -> u8:
+    """The I/O ports of a machine. One that has none answers all ones and forgets what is written."""
+    ...
+
+
+def read_port16(port: u16) -> u16: ...
+
+
+def read_port32(port: u16) -> u32: ...
+
+
+def write_port8(port: u16, value: u8) -> None: ...
+
+
+def write_port16(port: u16, value: u16) -> None: ...
+
+
+def write_port32(port: u16, value: u32) -> None: ...
 
 
 def publish_table() -> None:

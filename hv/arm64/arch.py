@@ -5,7 +5,7 @@ from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the con
 from hv.arm64.sysreg import DAIF
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Paddr
-from hv.lang import Final, Never, u16, u32, u64, unbounded
+from hv.lang import Final, Never, u8, u16, u32, u64, unbounded
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 
@@ -102,6 +102,39 @@ def read_device32(address: u64) -> u32:
 
 def write_device32(address: u64, value: u32) -> None:
     cpu.write_device32(address, value)
+
+
+def read_device8(address: u64) -> u8:
+    return cpu.read_device8(address)
+
+
+def write_device8(address: u64, value: u8) -> None:
+    cpu.write_device8(address, value)
+
+
+def read_port8(port: u16) -> u8:
+    """There are no ports here."""
+    return 0xFF
+
+
+def read_port16(port: u16) -> u16:
+    return 0xFFFF
+
+
+def read_port32(port: u16) -> u32:
+    return 0xFFFF_FFFF
+
+
+def write_port8(port: u16, value: u8) -> None:
+    return
+
+
+def write_port16(port: u16, value: u16) -> None:
+    return
+
+
+def write_port32(port: u16, value: u32) -> None:
+    return
 
 
 def publish_table() -> None:

@@ -115,6 +115,10 @@ def translate_guest_read(address: u64) -> None:
 def frame_pointer() -> u64: ...
 
 
+@asm("ldrb {result:w}, [{address}]")
+def read_device8(address: u64) -> u8: ...
+
+
 @asm("ldr {result:w}, [{address}]")
 def read_device32(address: u64) -> u32: ...
 

@@ -7,7 +7,7 @@ Turning the machine off, restarting it and halting a CPU end the process, with a
 from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr, mfn_of
-from hv.lang import Final, Never, ptr, u8, u16, u32, u64
+from hv.lang import Final, Never, ptr, truncate, u8, u16, u32, u64
 from hv.sim import machine, memory
 from hv.sim.walker import Stage, model
 
@@ -113,6 +113,38 @@ def read_device32(address: u64) -> u32:
 
 def write_device32(address: u64, value: u32) -> None:
     machine.write_register(address, value)
+
+
+def read_device8(address: u64) -> u8:
+    return truncate(u8, machine.read_register(address))
+
+
+def write_device8(address: u64, value: u8) -> None:
+    machine.write_register(address, u32(value))
+
+
+def read_port8(port: u16) -> u8:
+    return truncate(u8, machine.read_port(port, 1))
+
+
+def read_port16(port: u16) -> u16:
+    return truncate(u16, machine.read_port(port, 2))
+
+
+def read_port32(port: u16) -> u32:
+    return machine.read_port(port, 4)
+
+
+def write_port8(port: u16, value: u8) -> None:
+    machine.write_port(port, 1, u32(value))
+
+
+def write_port16(port: u16, value: u16) -> None:
+    machine.write_port(port, 2, u32(value))
+
+
+def write_port32(port: u16, value: u32) -> None:
+    machine.write_port(port, 4, value)
 
 
 def publish_table() -> None:

@@ -20,6 +20,7 @@ from hv.lang import (
     i32,
     i64,
     u8,
+    u16,
     u32,
     u64,
 )
@@ -52,6 +53,8 @@ class Machine:
     registers: array[u32, DEVICE_REGISTERS]  # of the one device that there is; they keep what is written
     register_read: Callable[[u64], u32] | None  # instead, when a test plays the device
     register_written: Callable[[u64, u32], None] | None
+    port_read: Callable[[u16, u8], u32] | None  # the port and the width in bytes; without: no device answers
+    port_written: Callable[[u16, u8, u32], None] | None
     console: array[u8, CONSOLE_BYTES]
     console_length: u32
     last_words: array[u64, 2]  # the console's address and length, as writev wants them
@@ -122,6 +125,17 @@ def write_register(address: u64, value: u32) -> None:
     handler = machine.register_written
     if handler is not None:
         handler(address, value)
+
+
+def read_port(port: u16, width: u8) -> u32:
+    handler = machine.port_read
+    return 0xFFFF_FFFF if handler is None else handler(port, width)
+
+
+def write_port(port: u16, width: u8, value: u32) -> None:
+    handler = machine.port_written
+    if handler is not None:
+        handler(port, width, value)
 
 
 def put(byte: u8) -> None:

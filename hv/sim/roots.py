@@ -10,3 +10,4 @@ from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, walkers
 from hv.common.sched import core
 from hv.sim import arch, console, controller, fixtures, fpsimd, interrupts, machine, samples, vcpus, walker
+from hv.sim.firmware import firmware
