@@ -29,7 +29,7 @@ from compiler.program import (
 ENUM_BASES = {f"U{bits}Enum": (t.INTS[f"u{bits}"], False) for bits in (8, 16, 32, 64)} | {
     f"U{bits}Flag": (t.INTS[f"u{bits}"], True) for bits in (8, 16, 32, 64)
 }
-CLASS_DECORATORS = {"value", "guard", "embedded", "aligned", "extensible", "assembly_layout"}
+CLASS_DECORATORS = {"value", "guard", "embedded", "aligned", "extensible", "assembly_layout", "must_use"}
 FUNCTION_DECORATORS = {"raises", "unbounded", "asm", "export", "extern", "property", "staticmethod", "test_only"}
 
 
@@ -228,6 +228,8 @@ class Declarations:
                 info.assembly = True
             elif name == "extensible":
                 info.extensible = True
+            elif name == "must_use":
+                info.must_use = True
             elif name in ("value", "guard", "embedded"):
                 info.shape = name
             elif not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):

@@ -70,7 +70,7 @@ class Expressions(Lowering):
             not storing
             and isinstance(value.type, t.Nullable)
             and value.path is not None
-            and (id(self.scope), value.path) in self.narrowed
+            and self.is_narrowed(value.path)
         ):
             value.type = value.type.of
         return value
@@ -120,6 +120,8 @@ class Expressions(Lowering):
     def x_Name(self, node: ast.Name, want: t.Type | None) -> Value:
         name = node.id
         local = self.scope.names.get(name)
+        if name in self.scope.stored:
+            self.mark_used(name, node)
         if local is not None:
             return Value(local.c, local.type, place=local.place, path=name, stack=local.stack_object)
         if name in self.scope.environment:
@@ -231,7 +233,7 @@ class Expressions(Lowering):
     def class_or_module(self, node: ast.expr) -> Any:
         """What a name or `module.name` stands for when it is no local value."""
         if isinstance(node, ast.Name):
-            if node.id in self.scope.names or node.id in self.scope.environment:
+            if node.id in self.scope.stored or node.id in self.scope.environment:
                 return None
             found = self.compiler.program.look_up(self.module, node.id)
             if isinstance(found, VariableDeclaration):

@@ -104,6 +104,7 @@ class ClassInfo:
     extensible: bool = False
     alignment: ast.expr | None = None
     assembly: bool = False
+    must_use: bool = False
 
     @property
     def module(self) -> Module:

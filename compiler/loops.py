@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from compiler import typesystem as t
+from compiler.facts import SET, Fact, parts_of
 from compiler.instances import FunctionInstance
 from compiler.lowering import Frame, Local, Lowering, Scope
 from compiler.program import Builtin
@@ -33,8 +34,9 @@ class Loops(Lowering):
         if node.orelse:
             raise self.refuse(node, "a loop has no `else`")
         self.forget_assigned(node.body)
-        before = set(self.narrowed)
+        before = set(self.known)
         frame = Frame(self.scope, "loop", label=self.label(), again=self.label())
+        passed = frame.passed
         yes, no = self.narrowings(node.test)
         endless = False
         with self.block("while True:"):
@@ -46,11 +48,12 @@ class Loops(Lowering):
                     self.emit("break")
             self.narrow(yes)
             self.frames.append(frame)
-            self.lower_block(node.body)
+            if not self.lower_block(node.body):
+                self.end_round(node.body[-1], before, passed)
             self.frames.pop()
             if "continue" in frame.used:
                 self.put_label(frame.again)
-        self.narrowed = before
+        self.after_loop(before, passed, certain=False, endless=endless)
         if "break" in frame.used:
             self.put_label(frame.label)
         elif not endless:
@@ -61,25 +64,21 @@ class Loops(Lowering):
         if node.orelse:
             raise self.refuse(node, "a loop has no `else`")
         self.forget_assigned([node])
-        before = set(self.narrowed)
         subject = node.iter
         if isinstance(subject, ast.Call) and isinstance(subject.func, ast.Name):
             found = self.compiler.program.look_up(self.module, subject.func.id)
             word = found.name if isinstance(found, Builtin) else None
             if word in ("range", "bounded"):
                 self.counted(node, subject, word)
-                self.narrowed = before
                 return False
             if word == "enumerate" and len(subject.args) == 1:
                 self.over(node, self.expression(subject.args[0], None), numbered=True)
-                self.narrowed = before
                 return False
         generator = self.generator_called(subject)
         if generator is not None:
             self.expand(node, *generator)
         else:
             self.over(node, self.expression(subject, None), numbered=False)
-        self.narrowed = before
         return False
 
     def counted(self, node: ast.For, call: ast.Call, word: str) -> None:
@@ -129,9 +128,10 @@ class Loops(Lowering):
         counter = self.temporary(kind)
         self.emit(f"{counter} = {first.text}")
         target = self.loop_name(node.target.id, kind, node)
+        certain = word == "range" and len(range(start.const, stop.const, step)) > 0
         with self.block(f"while {counter} {'<' if step > 0 else '>'} {last.text}:"):
             self.emit(f"{target} = {counter}")
-            frame = self.body(node)
+            frame = self.body(node, certain)
             if "continue" in frame.used:
                 self.put_label(frame.again)
             sign = "+" if step > 0 else "-"
@@ -147,12 +147,22 @@ class Loops(Lowering):
             local = self.new_local(name, kind, node)
         return local.c
 
-    def body(self, node: ast.For) -> Frame:
+    def body(self, node: ast.For, certain: bool) -> Frame:
+        """A loop's body. `certain`: it runs once at least."""
         frame = Frame(self.scope, "loop", label=self.label(), again=self.label())
+        before = set(self.known)
         self.frames.append(frame)
-        self.lower_block(node.body)
+        self.set_targets(node)
+        if not self.lower_block(node.body):
+            self.end_round(node.body[-1], before, frame.passed)
         self.frames.pop()
+        self.after_loop(before, frame.passed, certain)
         return frame
+
+    def set_targets(self, node: ast.For) -> None:
+        for target in parts_of(node.target):
+            if isinstance(target, ast.Name) and target.id != "_":
+                self.mark_set(target.id, self.scope.names[target.id].type, node)
 
     def over(self, node: ast.For, subject: Value, numbered: bool) -> None:
         """Over an array's elements, a registry's entries, or what a class's `__iter__` yields."""
@@ -181,7 +191,7 @@ class Loops(Lowering):
             self.emit(f"{target} = {take}{subject.text}[{counter}]")
             if numbered:
                 self.emit(f"{index} = {counter}")
-            frame = self.body(node)
+            frame = self.body(node, certain=subject.type.length > 0)
             if "continue" in frame.used:
                 self.put_label(frame.again)
             self.emit(f"{counter} = {counter} + 1")
@@ -216,6 +226,7 @@ class Loops(Lowering):
             raise function.module.refuse(function.node, "an iterator has exactly one `yield`")
         target = self.loop_name(node.target.id, function.element, node)
         caller = self.scope
+        before = set(self.known)
         outer_frame = Frame(caller, "loop", label=self.label(), again=self.label())
         self.frames.append(outer_frame)
         inner = Scope(function, caller, self.fresh("x") + "_")
@@ -231,8 +242,10 @@ class Loops(Lowering):
             name = self.declare(inner.prefix + parameter.name, parameter.type)
             self.emit(f"{name} = {value.text}")
             inner.names[parameter.name] = Local(name, parameter.type)
+        self.begin_scope(inner)
+        self.known |= {(inner.number, SET, name) for name in inner.names}
         expansion = Frame(inner, "expansion", label=self.label())
-        inner.yielded = self.at_yield(node, caller, target, outer_frame)
+        inner.yielded = self.at_yield(node, caller, target, outer_frame, before)
         self.frames.append(expansion)
         self.scope = inner
         self.compiler.note_call(self.function, function)
@@ -240,12 +253,15 @@ class Loops(Lowering):
         self.scope = caller
         self.frames.pop()
         self.frames.pop()
+        self.after_loop(before, outer_frame.passed, certain=False)
         self.at(node)
         self.put_label(expansion.label)
         if "break" in outer_frame.used:
             self.put_label(outer_frame.label)
 
-    def at_yield(self, node: ast.For, caller: Scope, target: str, frame: Frame) -> Callable[[Value], None]:
+    def at_yield(
+        self, node: ast.For, caller: Scope, target: str, frame: Frame, before: set[Fact]
+    ) -> Callable[[Value], None]:
         def run(value: Value) -> None:
             here, self.scope = self.scope, caller
             position = self.position
@@ -254,7 +270,9 @@ class Loops(Lowering):
             again = frame.again
             frame.used.discard("continue")
             frame.within = self.frames[-1]
-            self.lower_block(node.body)
+            self.set_targets(node)
+            if not self.lower_block(node.body):
+                self.end_round(node.body[-1], before, frame.passed)
             if "continue" in frame.used:
                 self.put_label(again)
             self.scope = here

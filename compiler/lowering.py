@@ -6,10 +6,13 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from compiler import typesystem as t
 from compiler.errors import CompileError
+from compiler.facts import Fact, Facts, Passed, assigned_targets, must_use, path_of, stored_names
 from compiler.instances import Environment, FunctionInstance
 from compiler.program import Module
 from compiler.typesystem import Value
@@ -50,9 +53,15 @@ class Scope:
     function: FunctionInstance
     outer: Scope | None
     prefix: str
+    number: int = field(default_factory=count().__next__)
     names: dict[str, Local] = field(default_factory=dict)
     global_names: set[str] = field(default_factory=set)
     yielded: Callable[[Value], None] | None = None
+
+    @cached_property
+    def stored(self) -> frozenset[str]:
+        """The names that are locals here, from the first line to the last."""
+        return stored_names(self.function.node)
 
     @property
     def module(self) -> Module:
@@ -93,9 +102,10 @@ class Frame:
     release: Callable[[], None] | None = None
     within: Frame | None = None  # of a loop over an iterator: the innermost frame at its `yield`, where continue stays
     used: set[str] = field(default_factory=set)
+    passed: Passed = field(default_factory=Passed)
 
 
-class Lowering:
+class Lowering(Facts):
     """State shared by the mixins of expressions, calls, words and statements."""
 
     def __init__(self, compiler: Compiler, unit: Unit, function: FunctionInstance) -> None:
@@ -106,7 +116,8 @@ class Lowering:
         self.lines: list[tuple[str, tuple[str, int]]] = []
         self.locals: dict[str, str] = {}
         self.frames: list[Frame] = []
-        self.narrowed: set[tuple[int, str]] = set()
+        self.known: set[Fact] = set()
+        self.begin_scope(self.scope)
         self.depth = 1
         self.counter = 0
         self.position: tuple[str, int] = (function.module.shown, function.node.lineno)
@@ -249,45 +260,6 @@ class Lowering:
     def c_arguments(self) -> list[tuple[str, str]]:
         return [(c, c_field(name)) for c, name in self.function.arguments]
 
-    # Narrowing
-
-    def narrowings(self, node: ast.expr) -> tuple[set[str], set[str]]:
-        """The dotted paths known not to be null when the condition holds, and when it does not."""
-        match node:
-            case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=None)]):
-                path = path_of(left)
-                if path is not None:
-                    if isinstance(op, ast.IsNot):
-                        return {path}, set()
-                    if isinstance(op, ast.Is):
-                        return set(), {path}
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                yes, no = self.narrowings(operand)
-                return no, yes
-            case ast.BoolOp(op=ast.And(), values=values):
-                return set().union(*(self.narrowings(v)[0] for v in values)), set()
-            case ast.BoolOp(op=ast.Or(), values=values):
-                return set(), set().union(*(self.narrowings(v)[1] for v in values))
-        return set(), set()
-
-    def narrow(self, paths: set[str]) -> None:
-        self.narrowed |= {(id(self.scope), p) for p in paths}
-
-    def forget(self, path: str | None) -> None:
-        """An assignment to a path ends what was known of it and of what hangs below it."""
-        if path is not None:
-            scope = id(self.scope)
-            self.narrowed = {
-                (s, p) for s, p in self.narrowed if s != scope or not (p == path or p.startswith(path + "."))
-            }
-
-    def forget_assigned(self, body: list[ast.stmt]) -> None:
-        """Before a loop: what its body assigns is not known at its start."""
-        for outer in body:
-            for node in ast.walk(outer):
-                for target in assigned_targets(node):
-                    self.forget(path_of(target))
-
     # Ways out
 
     def unwind(self, until: Frame | None) -> None:
@@ -306,6 +278,7 @@ class Lowering:
         """Leaves with an error, for the nearest try or to the caller."""
         for frame in reversed(self.frames):
             if frame.shape == "try" and self.scope.within(frame.scope):
+                frame.passed.raises.append(set(self.known))
                 self.emit(f"{frame.error} = {error}")
                 self.unwind(frame)
                 self.goto(frame.label)
@@ -314,6 +287,7 @@ class Lowering:
             raise self.refuse(
                 node, f"this may raise: mark `{self.function.node.name}` @raises, or handle it with try/except Errno"
             )
+        self.check_all_done(node, "dropped by an error")
         self.unwind(None)
         self.emit(f"return {self.failure(error)}")
 
@@ -348,26 +322,4 @@ class Lowering:
     reference: Callable[[Value, ast.AST], Value]
 
 
-def path_of(node: ast.AST) -> str | None:
-    """`self.queue.head` as text, for names and attributes only."""
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=value, attr=attr):
-            inner = path_of(value)
-            return None if inner is None else f"{inner}.{attr}"
-    return None
-
-
-def assigned_targets(node: ast.AST) -> list[ast.expr]:
-    match node:
-        case ast.Assign(targets=targets):
-            return list(targets)
-        case ast.AnnAssign(target=target) | ast.AugAssign(target=target) | ast.For(target=target):
-            return [*target.elts] if isinstance(target, ast.Tuple) else [target]
-        case ast.withitem(optional_vars=target) if target is not None:
-            return [target]
-    return []
-
-
-__all__ = ["RESERVED", "Any", "Frame", "Local", "Lowering", "Scope", "assigned_targets", "path_of"]
+__all__ = ["RESERVED", "Any", "Frame", "Local", "Lowering", "Scope", "assigned_targets", "must_use", "path_of"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 
 from compiler import typesystem as t
+from compiler.facts import DONE
 from compiler.lowering import Lowering
 from compiler.typesystem import Value
 
@@ -190,7 +191,7 @@ class Operators(Lowering):
 
     def x_BoolOp(self, node: ast.BoolOp, want: t.Type | None) -> Value:
         conjunction = isinstance(node.op, ast.And)
-        saved = set(self.narrowed)
+        saved = set(self.known)
         parts: list[Part] = []
         for operand in node.values:
             start = len(self.lines)
@@ -199,15 +200,17 @@ class Operators(Lowering):
             del self.lines[start:]
             decided = value.const is not None and bool(value.const) is not conjunction
             if decided and not parts:
-                self.narrowed = saved
+                self.known = saved
                 return value
             if value.const is None or decided:
                 parts.append((lines, value))
             if decided:
                 break
+            if operand is node.values[0]:
+                saved |= {fact for fact in self.known if fact[1] == DONE}
             yes, no = self.narrowings(operand)
             self.narrow(yes if conjunction else no)
-        self.narrowed = saved
+        self.known = saved
         return self.joined(parts, conjunction)
 
     def joined(self, parts: list[Part], conjunction: bool) -> Value:
@@ -239,21 +242,22 @@ class Operators(Lowering):
         yes, no = self.narrowings(node.test)
         if condition.const is not None:
             return self.expression(node.body if condition.const else node.orelse, want)
-        saved = set(self.narrowed)
+        saved = set(self.known)
         start = len(self.lines)
         self.narrow(yes)
         self.depth += 1
         a = self.expression(node.body, want)
         a_lines = self.lines[start:]
         del self.lines[start:]
-        self.narrowed = set(saved)
+        after_a = self.known
+        self.known = set(saved)
         self.narrow(no)
         b = self.expression(
             node.orelse, want if want is not None else a.type if a.type not in (t.LITERAL, t.NULL) else None
         )
         b_lines = self.lines[start:]
         del self.lines[start:]
-        self.narrowed = saved
+        self.known = saved | {fact for fact in after_a & self.known if fact[1] == DONE}
         self.depth -= 1
         kind = self.joined_type(a, b, want, node)
         result = self.temporary(kind)

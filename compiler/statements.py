@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from compiler import typesystem as t
 from compiler.expressions import Evaluated
+from compiler.facts import DONE, NOT_NULL, SET, Fact, must_use
 from compiler.instances import FunctionInstance
 from compiler.lowering import Frame, Local, Lowering, path_of
 from compiler.program import VariableDeclaration
@@ -46,6 +47,10 @@ class Statements(Lowering):
         value = self.call(node.value, None, statement=True)
         if isinstance(value.type, t.ClassType) and value.type.instance.info.shape == "guard":
             raise self.refuse(node, f"the {value.type.shown} that this returns has to be used: `with … as name:`")
+        if must_use(value.type):
+            raise self.refuse(
+                node, f"the {value.type.shown} that this returns is dropped: call a method of it, keep it or return it"
+            )
         if value.text and value.cost == 2:
             self.emit(value.text)
         return value.type is t.NEVER
@@ -94,6 +99,7 @@ class Statements(Lowering):
                 local = self.new_local(name, stack.type, node)
             local.stack_object = True
             self.emit(f"{local.c} = {stack.text}")
+            self.mark_set(name, local.type, node)
             return
         value = self.expression(source, want)
         made = value.type
@@ -106,6 +112,7 @@ class Statements(Lowering):
             raise self.refuse(node, f"`{name}` is the loop's or the with statement's own: use another name")
         local.stack_object = local.stack_object or self.is_stack_object(value)
         self.forget(name)
+        self.mark_set(name, want, node)
         self.emit(f"{local.c} = {value.text}")
         self.known_after_store(name, want, made)
 
@@ -299,12 +306,12 @@ class Statements(Lowering):
         if condition.const is not None:
             self.narrow(yes if condition.const else no)
             return self.lower_block(node.body if condition.const else node.orelse)
-        before = set(self.narrowed)
+        before = set(self.known)
         with self.block(f"if {condition.text}:"):
             self.narrow(yes)
             body_exits = self.lower_block(node.body)
-        after_body = self.narrowed
-        self.narrowed = set(before)
+        after_body = self.known
+        self.known = set(before)
         self.narrow(no)
         else_exits = False
         if node.orelse:
@@ -312,15 +319,15 @@ class Statements(Lowering):
                 else_exits = self.lower_block(node.orelse)
         if body_exits:
             return else_exits
-        self.narrowed = after_body if else_exits else after_body & self.narrowed
+        self.known = after_body if else_exits else after_body & self.known
         return False
 
     def on_Match(self, node: ast.Match) -> bool:
         subject = self.spill(self.expression(node.subject, None))
         if subject.type is t.LITERAL or not isinstance(subject.type, (t.Int, t.Kind, t.EnumType)):
             raise self.refuse(node, "`match` takes an integer or an enum member")
-        before = set(self.narrowed)
-        results: list[set[tuple[int, str]]] = []
+        before = set(self.known)
+        results: list[set[Fact]] = []
         covered: set[int] = set()
         everything = False
         opened = 0
@@ -333,17 +340,17 @@ class Statements(Lowering):
             everything = numbers is None
             if everything and case is not node.cases[-1]:
                 raise self.refuse(node.cases[-1].pattern, "no case can follow `case _`")
-            self.narrowed = set(before)
+            self.known = set(before)
             self.at(case.pattern)
             if numbers is None:
                 if not self.lower_block(case.body):
-                    results.append(self.narrowed)
+                    results.append(self.known)
                 break
             covered |= set(numbers)
             test = " or ".join(f"{subject.text} == {self.number(n, subject.type)}" for n in numbers)
             with self.block(f"if {test}:"):
                 if not self.lower_block(case.body):
-                    results.append(self.narrowed)
+                    results.append(self.known)
             self.emit("else:")
             self.depth += 1
             opened += 1
@@ -358,7 +365,7 @@ class Statements(Lowering):
         self.depth -= opened
         if not everything:
             results.append(before)
-        self.narrowed = set.intersection(*results) if results else before
+        self.known = set.intersection(*results) if results else before
         return not results
 
     def case_numbers(self, pattern: ast.pattern, subject: Value) -> list[int] | None:
@@ -392,6 +399,7 @@ class Statements(Lowering):
                 raise self.refuse(node, "this function returns nothing")
             if result is not t.VOID:
                 raise self.refuse(node, f"this function returns {result.shown}")
+            self.check_all_done(node, "left")
             self.unwind(None)
             self.emit(self.success(None))
             return True
@@ -401,6 +409,7 @@ class Statements(Lowering):
         value = self.coerce(made, result, node)
         if self.is_stack_object(made):
             raise self.refuse(node, "an object on the stack cannot be returned")
+        self.check_all_done(node, "left")
         if any(frame.release for frame in self.frames) and value.const is None:
             name = self.temporary(result)
             self.emit(f"{name} = {value.text}")
@@ -411,6 +420,7 @@ class Statements(Lowering):
 
     def on_Break(self, node: ast.Break) -> bool:
         frame = self.loop(node)
+        frame.passed.breaks.append(set(self.known))
         self.unwind(frame)
         frame.used.add("break")
         self.goto(frame.label)
@@ -418,6 +428,7 @@ class Statements(Lowering):
 
     def on_Continue(self, node: ast.Continue) -> bool:
         frame = self.loop(node)
+        frame.passed.rounds.append(set(self.known))
         self.unwind(frame.within or frame)
         frame.used.add("continue")
         self.goto(frame.again)
@@ -457,25 +468,31 @@ class Statements(Lowering):
         frame = Frame(self.scope, "try", label=self.label(), error=error)
         end = self.label()
         self.forget_assigned(node.body)
-        before = set(self.narrowed)
+        before = set(self.known)
         self.frames.append(frame)
         body_exits = self.lower_block(node.body)
         self.frames.pop()
-        after_body = self.narrowed
+        after_body = self.known
         if not body_exits:
             self.goto(end)
         self.put_label(frame.label)
-        self.narrowed = before & after_body if not body_exits else set(before)
+        raised = frame.passed.raises
+        self.known = {f for f in before if f[1] != DONE or all(f in other for other in raised)}
+        if not body_exits:
+            self.known = {f for f in self.known if f[1] != NOT_NULL or f in after_body}
         if handler.name is not None:
             self.scope.names[handler.name] = Local(error, t.ERRNO, frozen=True)
+            self.mark_set(handler.name, t.ERRNO, handler)
         self.frames.append(Frame(self.scope, "handler", error=error))
         handler_exits = self.lower_block(handler.body)
         self.frames.pop()
         self.put_label(end)
+        if handler.name is not None:
+            self.known.discard((self.scope.number, SET, handler.name))
         if handler_exits:
-            self.narrowed = after_body
+            self.known = after_body
         elif not body_exits:
-            self.narrowed = self.narrowed & after_body
+            self.known = self.known & after_body
         return body_exits and handler_exits
 
     def on_Assert(self, node: ast.Assert) -> bool:
@@ -549,12 +566,14 @@ class Statements(Lowering):
             if result.cost == 2:
                 self.emit(result.text)
             self.scope.names[name] = Local(held.text, held.type, place=True, frozen=True)
+            self.mark_set(name, held.type, node)
             return
         self.forget(name)
         local = self.scope.names.get(name)
         if local is None or local.type is not result.type:
             local = self.new_local(name, result.type, node)
         self.emit(f"{local.c} = {result.text}")
+        self.mark_set(name, result.type, node)
 
 
 def is_steady(node: ast.expr) -> bool:

@@ -13,6 +13,7 @@ from compiler import typesystem as t
 from compiler.calls import Calls
 from compiler.declare import Declarations
 from compiler.expressions import Expressions
+from compiler.facts import SET
 from compiler.globals import Globals
 from compiler.instances import ClassInstance, Environment, FunctionInstance
 from compiler.loops import Loops
@@ -45,9 +46,11 @@ class FunctionLowering(Expressions, Operators, Calls, Words, Loops, Statements):
         names = [name for _, name in self.c_arguments][0 if function.static else 1 :]
         for parameter, c in zip(function.parameters, names, strict=True):
             self.scope.names[parameter.name] = Local(c, parameter.type)
+        self.known |= {(self.scope.number, SET, name) for name in self.scope.names}
         exits = self.lower_block(function.node.body)
         self.at(function.node)
         if not exits:
+            self.check_all_done(function.node.body[-1], "left")
             if function.result is t.VOID:
                 if function.raises:
                     self.emit("return 0")

@@ -21,6 +21,7 @@ from hv.lang.classes import (
     extensible,
     guard,
     init_extensions,
+    must_use,
     teardown_extensions,
     value,
 )
@@ -66,6 +67,6 @@ __all__ = [
     "TypeAlias", "TypeVar", "U8Enum", "U8Flag", "U16Enum", "U16Flag", "U32Enum", "U32Flag", "U64Enum", "U64Flag",
     "address_of", "aligned", "array", "asm", "assembly_layout", "attach_percpu", "bounded", "byteswap", "embedded",
     "export", "extensible", "extern", "guard", "i8", "i16", "i32", "i64", "init_extensions", "leading_zeros",
-    "override", "popcount", "ptr", "raises", "size_of", "str_at", "symbol", "teardown_extensions", "test_only",
-    "trailing_zeros", "truncate", "u8", "u16", "u32", "u64", "unbounded", "usize", "value",
+    "must_use", "override", "popcount", "ptr", "raises", "size_of", "str_at", "symbol", "teardown_extensions",
+    "test_only", "trailing_zeros", "truncate", "u8", "u16", "u32", "u64", "unbounded", "usize", "value",
 ]  # fmt: skip

@@ -128,6 +128,10 @@ def embedded(cls: type[Object]) -> type[Object]:
     return cls
 
 
+def must_use(cls: type[Object]) -> type[Object]:
+    return cls
+
+
 def extensible(cls: type[Object]) -> type[Object]:
     cls.__extensible__ = True
     return cls

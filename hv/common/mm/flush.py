@@ -3,13 +3,14 @@
 A change of tables is done only when its stores are published and what the walker may have cached of the old state is
 forgotten; only then may frames that were unmapped, and tables that were taken out, be used for something else.
 `Pending` collects that debt. Each operation on tables returns a `Flush`; its owner calls `flush()`, which pays all that
-is owed so far. A `Flush` that is dropped trips the assertion in `settled`.
+is owed so far. A `Flush` that is dropped where it was made is refused by the compiler; one that is kept and never
+flushed trips the assertion in `settled`.
 """
 
 from hv.arch import publish_table
 from hv.common.mm.format import Walker
 from hv.common.mm.types import Mfn
-from hv.lang import Const, Final, Generic, Protocol, TypeVar, array, bounded, raises, u16, u32, u64, value
+from hv.lang import Const, Final, Generic, Protocol, TypeVar, array, bounded, must_use, raises, u16, u32, u64, value
 
 W = TypeVar("W", bound=Walker)
 
@@ -108,6 +109,7 @@ class Pending(Generic[W]):
         return Flush[W](self, done)
 
 
+@must_use
 @value
 class Flush(Generic[W]):
     """The duty to flush. `done` frames have been worked on, from the first."""

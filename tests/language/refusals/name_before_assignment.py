@@ -1,4 +1,4 @@
-# refuse: 6: is not known here
+# refuse: 6: `y` may be unset here
 from hv.lang import u32
 
 

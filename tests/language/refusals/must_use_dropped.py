@@ -1,0 +1,24 @@
+# refuse: 24: the Duty that this returns is dropped
+from hv.lang import Errno, bounded, must_use, raises, u32, value
+
+
+@must_use
+@value
+class Duty:
+    n: u32
+
+    def do(self) -> u32:
+        return self.n
+
+
+def made() -> Duty:
+    return Duty(1)
+
+
+@raises
+def failing() -> None:
+    raise Errno.EINVAL
+
+
+def f() -> None:
+    made()

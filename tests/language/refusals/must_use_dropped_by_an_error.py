@@ -1,0 +1,27 @@
+# refuse: 26: the Duty in `duty` is dropped by an error unused
+from hv.lang import Errno, bounded, must_use, raises, u32, value
+
+
+@must_use
+@value
+class Duty:
+    n: u32
+
+    def do(self) -> u32:
+        return self.n
+
+
+def made() -> Duty:
+    return Duty(1)
+
+
+@raises
+def failing() -> None:
+    raise Errno.EINVAL
+
+
+@raises
+def f() -> u32:
+    duty = made()
+    failing()
+    return duty.do()

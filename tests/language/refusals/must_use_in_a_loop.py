@@ -1,0 +1,25 @@
+# refuse: 25: left when the loop goes round unused
+from hv.lang import Errno, bounded, must_use, raises, u32, value
+
+
+@must_use
+@value
+class Duty:
+    n: u32
+
+    def do(self) -> u32:
+        return self.n
+
+
+def made() -> Duty:
+    return Duty(1)
+
+
+@raises
+def failing() -> None:
+    raise Errno.EINVAL
+
+
+def f(n: u32) -> None:
+    for _ in bounded(n, 8):
+        duty = made()

@@ -1,0 +1,29 @@
+# refuse: 28: the Duty in `duty` is left unused
+from hv.lang import Errno, bounded, must_use, raises, u32, value
+
+
+@must_use
+@value
+class Duty:
+    n: u32
+
+    def do(self) -> u32:
+        return self.n
+
+
+def made() -> Duty:
+    return Duty(1)
+
+
+@raises
+def failing() -> None:
+    raise Errno.EINVAL
+
+
+def f() -> u32:
+    duty = made()
+    try:
+        failing()
+    except Errno:
+        return 0
+    return duty.do()
