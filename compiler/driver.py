@@ -128,6 +128,8 @@ def emit(compiler: Compiler, directory: Path, jobs: int | None = None) -> Output
     output.declarations += "\n" + "\n".join(f"extern {header.declarator(g.type, g.c)};" for g in header.variables())
     if compiler.per_cpu_classes:
         output.declarations += f"\nextern per_cpu cx_per_cpu[{compiler.program.config.get('CONFIG_NR_CPUS', 4)}];"
+    if header.hosted:
+        output.declarations += "\nextern void (*cx_turn)(void);"
     output.symbols = symbols(compiler, header)
     write(directory / "symbols.json", json.dumps(output.symbols, indent=1))
     write(directory / "declarations.h", output.declarations)

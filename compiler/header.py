@@ -132,7 +132,7 @@ class Header:
 
     def text(self) -> str:
         compiler = self.compiler
-        lines = ["#pragma once", TYPES + helpers(), *self.declarations(attributes=True)]
+        lines = ["#pragma once", TYPES + helpers(self.hosted), *self.declarations(attributes=True)]
         for g in self.variables():
             lines.append(f"extern {'const ' if g.read_only else ''}{self.declarator(g.type, g.c)};")
         lines += [self.per_cpu_text()] if compiler.per_cpu_classes else []
@@ -261,6 +261,7 @@ class Header:
                 lines.append("__thread per_cpu *cx_current = &cx_per_cpu[0];")
         if self.hosted:
             lines.append(f"__thread u64 cx_registers[{len(compiler.registers) or 1}];")
+            lines.append("void (*cx_turn)(void);")
         for _, (interface, instance) in sorted(compiler.casts.items()):
             rows = []
             for name in interface.info.methods:

@@ -65,22 +65,32 @@ CX_INLINE text cx_message_text(message m, u32 i) {
 }
 """
 
+TURNS = """\
+#define CX_TURN() do { if (__builtin_expect(cx_turn != 0, 0)) cx_turn(); } while (0)
+extern void (*cx_turn)(void);
+"""
+"""On a host, what runs before each atomic operation: there the simulated machine lets another CPU go on."""
+
+NO_TURNS = """\
+#define CX_TURN() (void)0
+"""
+
 ATOMICS = """\
 #define CX_ATOMIC(T) \\
-CX_INLINE T cx_atomic_load_##T(T *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \\
-CX_INLINE T cx_atomic_load_acquire_##T(T *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); } \\
-CX_INLINE T cx_atomic_load_relaxed_##T(T *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); } \\
-CX_INLINE void cx_atomic_store_##T(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); } \\
-CX_INLINE void cx_atomic_store_release_##T(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); } \\
-CX_INLINE void cx_atomic_store_relaxed_##T(T *p, T v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); } \\
-CX_INLINE T cx_atomic_exchange_##T(T *p, T v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_load_##T(T *p) { CX_TURN(); return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_load_acquire_##T(T *p) { CX_TURN(); return __atomic_load_n(p, __ATOMIC_ACQUIRE); } \\
+CX_INLINE T cx_atomic_load_relaxed_##T(T *p) { CX_TURN(); return __atomic_load_n(p, __ATOMIC_RELAXED); } \\
+CX_INLINE void cx_atomic_store_##T(T *p, T v) { CX_TURN(); __atomic_store_n(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE void cx_atomic_store_release_##T(T *p, T v) { CX_TURN(); __atomic_store_n(p, v, __ATOMIC_RELEASE); } \\
+CX_INLINE void cx_atomic_store_relaxed_##T(T *p, T v) { CX_TURN(); __atomic_store_n(p, v, __ATOMIC_RELAXED); } \\
+CX_INLINE T cx_atomic_exchange_##T(T *p, T v) { CX_TURN(); return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); } \\
 CX_INLINE boolean cx_atomic_compare_exchange_##T(T *p, T old, T new) { \\
-    return __atomic_compare_exchange_n(p, &old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); }
+    CX_TURN(); return __atomic_compare_exchange_n(p, &old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); }
 #define CX_ATOMIC_INTEGER(T) CX_ATOMIC(T) \\
-CX_INLINE T cx_atomic_add_##T(T *p, T v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); } \\
-CX_INLINE T cx_atomic_sub_##T(T *p, T v) { return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST); } \\
-CX_INLINE T cx_atomic_or_##T(T *p, T v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); } \\
-CX_INLINE T cx_atomic_and_##T(T *p, T v) { return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }
+CX_INLINE T cx_atomic_add_##T(T *p, T v) { CX_TURN(); return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_sub_##T(T *p, T v) { CX_TURN(); return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_or_##T(T *p, T v) { CX_TURN(); return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); } \\
+CX_INLINE T cx_atomic_and_##T(T *p, T v) { CX_TURN(); return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }
 CX_ATOMIC(boolean)
 """
 
@@ -130,6 +140,7 @@ def bit_words() -> list[str]:
     return lines
 
 
-def helpers() -> str:
+def helpers(hosted: bool) -> str:
+    turns = TURNS if hosted else NO_TURNS
     atomics = [f"CX_ATOMIC_INTEGER({kind.key})" for kind in DISTINCT]
-    return HELPERS + "\n".join([*conversions(), *bit_words()]) + "\n" + ATOMICS + "\n".join(atomics) + "\n"
+    return HELPERS + "\n".join([*conversions(), *bit_words()]) + "\n" + turns + ATOMICS + "\n".join(atomics) + "\n"

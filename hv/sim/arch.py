@@ -1,6 +1,7 @@
 """`hv.arch` of the simulated machine: the contract is hv/arch.py, what its functions mean stands there.
 
-Memory is an arena (memory.py), the walkers are models (walker.py), CPUs and time belong to the test (machine.py).
+Memory is an arena (memory.py), the walkers are models (walker.py), CPUs and time belong to the test (machine.py,
+turns.py).
 Turning the machine off, restarting it and halting a CPU end the process, with an exit status of their own.
 """
 
@@ -8,7 +9,7 @@ from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the con
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr, mfn_of
 from hv.lang import Final, Never, ptr, truncate, u8, u16, u32, u64
-from hv.sim import machine, memory
+from hv.sim import machine, memory, turns
 from hv.sim.walker import Stage, model
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
@@ -16,6 +17,7 @@ NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 
 def relax() -> None:
     machine.spin()
+    turns.spins()
 
 
 def cpu_id() -> u32:
@@ -28,7 +30,7 @@ def interrupts_off() -> None:
 
 def interrupts_on() -> None:
     machine.SimulatedCpu.this().interrupts = True
-    machine.poll()
+    poll_interrupts()
 
 
 def interrupts_enabled() -> bool:
@@ -36,12 +38,14 @@ def interrupts_enabled() -> bool:
 
 
 def poll_interrupts() -> None:
+    turns.passing()
     machine.poll()
 
 
 def wait_for_interrupt() -> None:
-    if not machine.pending():
+    if not machine.pending_on(cpu_id()):
         machine.spin()
+        turns.waits()
 
 
 def halt() -> Never:

@@ -4,12 +4,12 @@
 
 from hv.common.kernel.crosscall import ipi_received
 from hv.common.kernel.timer import alarm_rang
-from hv.lang import u8
+from hv.lang import u32
 
 
-def kicked(cpu: u8) -> None:
+def kicked(cpu: u32) -> None:
     ipi_received()
 
 
-def rang(cpu: u8) -> None:
+def rang(cpu: u32) -> None:
     alarm_rang()

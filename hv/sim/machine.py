@@ -16,6 +16,7 @@ from hv.lang import (
     address_of,
     array,
     attach_percpu,
+    bounded,
     extern,
     i32,
     i64,
@@ -47,9 +48,10 @@ class CpuNumber(PerCpu):
 
 class Machine:
     clock: Atomic[u64]  # ns
-    kick_handler: Callable[[u8], None] | None  # of an interrupt from another CPU; the argument is this CPU's number
-    alarm_handler: Callable[[u8], None] | None
-    spin_handler: Callable[[u8], None] | None  # lets something else happen while this CPU spins
+    kick_handler: Callable[[u32], None] | None  # of an interrupt from another CPU; the argument is this CPU's number
+    alarm_handler: Callable[[u32], None] | None
+    spin_handler: Callable[[u32], None] | None  # lets something else happen while this CPU spins
+    crowded: bool  # CPUs are threads that may have to share a processor: who spins lets the others go on
     registers: array[u32, DEVICE_REGISTERS]  # of the one device that there is; they keep what is written
     register_read: Callable[[u64], u32] | None  # instead, when a test plays the device
     register_written: Callable[[u64, u32], None] | None
@@ -81,7 +83,7 @@ def time() -> Ns:
 def poll() -> None:
     """Delivers what is pending for this CPU."""
     cpu = SimulatedCpu.this()
-    number = u8(CpuNumber.this().number)
+    number = CpuNumber.this().number
     if cpu.kicked.exchange(0) != 0:
         handler = machine.kick_handler
         if handler is not None:
@@ -98,9 +100,10 @@ def alarm_due() -> bool:
     return cpu.alarm_set and machine.clock.load() >= cpu.alarm
 
 
-def pending() -> bool:
-    """Whether an interrupt waits for this CPU."""
-    return SimulatedCpu.this().kicked.load() != 0 or alarm_due()
+def pending_on(cpu: u32) -> bool:
+    """Whether an interrupt waits for a CPU: this one, or one that does nothing just now."""
+    state = SimulatedCpu.on(cpu)
+    return state.kicked.load() != 0 or (state.alarm_set and machine.clock.load() >= state.alarm)
 
 
 def kick(cpu: u32) -> None:
@@ -112,7 +115,9 @@ def kick(cpu: u32) -> None:
 def spin() -> None:
     handler = machine.spin_handler
     if handler is not None:
-        handler(u8(CpuNumber.this().number))
+        handler(CpuNumber.this().number)
+    if machine.crowded:
+        sched_yield()
 
 
 def read_register(address: u64) -> u32:
@@ -145,6 +150,20 @@ def put(byte: u8) -> None:
         machine.console_length += 1
 
 
+def say(text: str) -> None:
+    for i in bounded(len(text), CONSOLE_BYTES):
+        put(ord(text[i]))
+
+
+def say_number(number: u64) -> None:
+    """In decimal. The log's way of writing numbers may end here itself."""
+    divisor: u64 = 10_000_000_000_000_000_000
+    for _ in range(20):
+        if number >= divisor or divisor == 1:
+            put(u8(number // divisor % 10) + ord("0"))
+        divisor = max(divisor // 10, 1)
+
+
 def end(status: i32) -> Never:
     """Ends the process; unless it was powered off, with the console's text on standard error, since it may tell of a
     panic."""
@@ -153,6 +172,12 @@ def end(status: i32) -> Never:
         machine.last_words[1] = u64(machine.console_length)
         writev(2, address_of(machine.last_words), 1)
     _exit(status)
+
+
+@extern
+def sched_yield() -> i32:
+    """The C library's."""
+    ...
 
 
 @extern

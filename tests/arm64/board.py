@@ -46,7 +46,7 @@ class Board(Machine):
             self.enter(cpu)
             self["ich_vtr_el2"] = (lists - 1) | (PRIORITY_BITS - 1) << 26
             self.call(f"{ARM}vgic_registers.probe_interface")
-        self.callback = self.ffi.callback("void(u8)", self._spin)
+        self.callback = self.ffi.callback("void(u32)", self._spin)
         self.machine.spin_handler = self.callback
 
     def _spin(self, waiting: int) -> None:

@@ -1,9 +1,8 @@
 """What CPUs do to each other: softirqs, calls, locks. Each CPU is a thread."""
 
-import threading
-
 import pytest
 
+from tests.common.cpus import at_once, nothing, team
 from tests.common.host import KERNEL, MACHINE, SAMPLES, ending, host
 
 TIMER, CONSOLE, WORK, SCHEDULE = range(4)
@@ -56,64 +55,8 @@ def test_raising_a_softirq_here_interrupts_nobody(machine):
     assert not pending(0)
 
 
-class Cpu(threading.Thread):
-    """A CPU that does its work, then takes interrupts until all have done theirs."""
-
-    def __init__(self, number, busy, work=lambda: None):
-        super().__init__()
-        self.number, self.busy, self.work = number, busy, work
-        self.failure = None
-
-    def run(self):
-        try:
-            host().enter(self.number)
-            host().call(f"{KERNEL}cpus.mark_online")
-            self.busy.wait()  # all are online
-            self.work()
-            self.busy.leave()
-            while not self.busy.over():
-                host().call(f"{MACHINE}poll")
-        except BaseException as failure:  # noqa: BLE001  shown by the thread that waits
-            self.failure = failure
-
-
-class Busy:
-    """Lets CPUs start together, and knows when none has work any more."""
-
-    def __init__(self, count):
-        self.start = threading.Barrier(count)
-        self.left = count
-        self.lock = threading.Lock()
-
-    def wait(self):
-        self.start.wait(timeout=20)
-
-    def leave(self):
-        with self.lock:
-            self.left -= 1
-
-    def over(self):
-        return self.left == 0
-
-
-def run(*works):
-    busy = Busy(len(works))
-    cpus = [Cpu(number, busy, work) for number, work in enumerate(works)]
-    for cpu in cpus:
-        cpu.start()
-    for cpu in cpus:
-        cpu.join(timeout=60)
-        assert not cpu.is_alive(), "a CPU waits for ever"
-        assert cpu.failure is None, cpu.failure
-    host().enter(0)
-
-
 def calls(cpu):
     return host().per_cpu(cpu, f"{SAMPLES}Calls")
-
-
-def idle():
-    pass
 
 
 def test_a_call_on_another_cpu_has_run_when_it_returns(machine):
@@ -124,7 +67,7 @@ def test_a_call_on_another_cpu_has_run_when_it_returns(machine):
             host().call(f"{SAMPLES}call_sample_on", 1, i)
             seen.append((calls(1).count, calls(1).last) == (i, i))
 
-    run(work, idle)
+    at_once(*team(work, nothing))
     assert all(seen)
     assert calls(0).count == 0
 
@@ -140,7 +83,7 @@ def test_a_call_on_all_others(machine):
             host().call(f"{SAMPLES}call_sample_on_others", i)
             assert [calls(cpu).last for cpu in (1, 2)] == [i, i]
 
-    run(work, idle, idle)
+    at_once(*team(work, nothing, nothing))
     assert [calls(cpu).count for cpu in range(3)] == [0, 100, 100]
 
 
@@ -149,7 +92,7 @@ def test_cpus_may_call_each_other_at_once(machine):
         for i in range(300):
             host().call(f"{SAMPLES}call_sample_on_others", i)
 
-    run(work, work, work)
+    at_once(*team(work, work, work))
     assert [calls(cpu).count for cpu in range(3)] == [600, 600, 600]
 
 
@@ -160,7 +103,7 @@ def test_a_lock_lets_one_in(machine):
         for _ in range(3000):
             host().call(f"{SAMPLES}take_in_order")
 
-    run(work, work, work)
+    at_once(work, work, work)
     assert host().variable(f"{SAMPLES}locks").count == 9000
 
 

@@ -5,17 +5,14 @@ After each step: who runs where, who waits where. When everything is settled: no
 could work, everybody who can run gets its turn, and the time that is accounted adds up.
 """
 
-from threading import Thread
-
-import cffi
-import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from compiler.hostbuild import Raised
+from tests.common.cpus import at_once, in_turns
 from tests.common.guests import CPUS, KERNEL, RUNNING, SCHED, VCPUS, Machine
-from tests.common.host import ending, host
+from tests.common.host import ending
 
 SLICE = 10_000_000
 EBUSY = 16
@@ -362,36 +359,26 @@ def test_a_vcpu_returns_to_the_cpu_that_it_was_on_and_spreads_when_that_is_busy(
     assert vcpus[2].running and vcpus[2].at == before
 
 
-def yielding(kind):
-    """Lets a CPU that spins give its turn to the thread that holds the lock."""
-    system = cffi.FFI()
-    system.cdef("int sched_yield(void);")
-    address = system.cast("uintptr_t", system.addressof(system.dlopen(None), "sched_yield"))
-    return host().ffi.cast(kind, int(address))
-
-
-@pytest.mark.long  # as slow as the host machine's neighbours make it: the CPUs wait for each other's turns
-def test_cpus_at_once():
-    """Threads are CPUs that do all of it at the same time, on vCPUs that some may not run. Nobody is lost, and
-    nobody runs twice: the simulated registers would say so.
-    """
+def crowd():
+    """Four CPUs that schedule, and seven vCPUs of which some may not run everywhere."""
     machine = Machine(4).with_heap().start_scheduling()
     domain = machine.call(f"{VCPUS}make_domain", 1, 7)
     vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, cpus) for cpus in (0, 0, 0b11, 0b1100, 0b0110, 0b1, 0)]
     machine.enter(0)
     for vcpu in vcpus:
         machine.core("vcpu_up", vcpu, 0, 0)
-    machine.machine.spin_handler = yielding(machine.ffi.typeof(machine.machine.spin_handler))
+    return machine, domain, vcpus
 
-    def cpu(number):
-        machine.call("hv.sim.machine.enter_cpu", number)
-        machine.call(f"{VCPUS}churn", domain, number * 7919 + 1, 5_000)
 
-    threads = [Thread(target=cpu, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def churning(machine, domain, seed, rounds):
+    """What each CPU does: all of it at the same time as the others, so that a vCPU that is lost or runs twice shows."""
+    return [
+        lambda number=number: machine.call(f"{VCPUS}churn", domain, seed + number * 7919 & 0xFFFF_FFFF, rounds)
+        for number in range(4)
+    ]
+
+
+def all_get_their_turn(machine, vcpus):
     for vcpu in vcpus:
         machine.call(f"{VCPUS}interrupt", vcpu)
     seen = set()
@@ -401,3 +388,18 @@ def test_cpus_at_once():
         machine.advance(SLICE)
     assert seen == set(vcpus)
     assert sum(len(machine.queue(c)) for c in range(4)) == 3
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_cpus_at_once(seed):
+    """In turns: nobody is lost, and nobody runs twice: the simulated registers would say so."""
+    machine, domain, vcpus = crowd()
+    in_turns(seed, *churning(machine, domain, seed, 30))
+    all_get_their_turn(machine, vcpus)
+
+
+def test_cpus_really_at_once():
+    """As threads that the host runs as it likes."""
+    machine, domain, vcpus = crowd()
+    at_once(*churning(machine, domain, 1, 500))
+    all_get_their_turn(machine, vcpus)
