@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from compiler import typesystem as t
+from compiler.escape import NOTHING
 from compiler.instances import ClassInstance, FunctionInstance
 from compiler.lowering import Lowering, c_field
 from compiler.program import Builtin, ClassDeclaration, FunctionDeclaration, ModuleReference, VariableDeclaration
@@ -205,12 +206,15 @@ class Calls(Lowering):
             self.unit.use_function(function)
             self.compiler.note_call(self.function, function)
             text = f"{function.c}({', '.join(([me.text] if me is not None else []) + texts)})"
+        target = (function.owner, function.node.name) if protocol else function
+        given = [*([me] if me is not None else []), *arguments]
+        origin = self.flow.call(target, [self.origin_of(a) for a in given], self.where(node))
         if not function.raises:
-            value = Value(text, function.result, cost=2)
+            value = Value(text, function.result, cost=2, origin=origin)
             if function.result not in (t.VOID, t.NEVER) and is_struct(function.result):
                 name = self.temporary(function.result)
                 self.emit(f"{name} = {text}")
-                return Value(name, function.result)
+                return Value(name, function.result, origin=origin)
             return value
         self.unit.helper("CX_FAILED", "boolean CX_FAILED(i32)")
         if function.result in (t.VOID, t.NEVER):
@@ -226,7 +230,7 @@ class Calls(Lowering):
             self.raise_error(error, node)
         if function.result in (t.VOID, t.NEVER):
             return Value("", function.result)
-        return Value(f"{status}.value", function.result)
+        return Value(f"{status}.value", function.result, origin=origin)
 
     def interface_call(self, function: FunctionInstance, me: Value, arguments: list[str]) -> str:
         assert function.owner is not None
@@ -292,11 +296,14 @@ class Calls(Lowering):
         self.compiler.note_indirect_call(self.function, value.type, self.registry_field(node.func))
         self.unit.use_type(value.type)
         text = f"{value.text}({', '.join(a.text for a in arguments)})"
+        registry = self.registry_field(node.func)
+        target = value.type if registry is None else ("registry", *registry)
+        origin = self.flow.call(target, [self.origin_of(a) for a in arguments], self.where(node))
         if value.type.result not in (t.VOID, t.NEVER) and is_struct(value.type.result):
             name = self.temporary(value.type.result)
             self.emit(f"{name} = {text}")
-            return Value(name, value.type.result)
-        return Value(text, value.type.result, cost=2)
+            return Value(name, value.type.result, origin=origin)
+        return Value(text, value.type.result, cost=2, origin=origin)
 
     def registry_field(self, node: ast.expr) -> tuple[ClassInstance, str] | None:
         """The entry class and field of `entry.handler(…)`: only what registries hold can be called there."""
@@ -362,19 +369,20 @@ class Calls(Lowering):
             self.emit(f"{name}.{c_field(field)} = {value.text}")
         if not fields:
             self.unit.use_struct(made)
-        return Value(name, made.type)
+        return Value(name, made.type, origin=frozenset().union(*(self.origin_of(v) for v in values)))
 
     # Conversions
 
     def reference(self, value: Value, node: ast.AST) -> Value:
         """A class value as the pointer that is passed."""
         if isinstance(value.type, t.ClassType):
+            origin = self.address_of_record(value, value.text) if value.type.by_value else value.origin
             if value.place:
-                return Value("&" + value.text, value.type, cost=value.cost, path=value.path)
+                return Value("&" + value.text, value.type, cost=value.cost, path=value.path, origin=origin)
             if value.type.by_value:
                 if value.cost:
                     value = self.spill(value)
-                return Value("&" + value.text, value.type, path=value.path)
+                return Value("&" + value.text, value.type, path=value.path, origin=origin)
         return value
 
     def coerce(self, value: Value, want: t.Type, node: ast.AST) -> Value:
@@ -399,11 +407,11 @@ class Calls(Lowering):
                 name = self.temporary(want)
                 self.emit(f"{name}.object = NULL")
                 self.emit(f"{name}.table = NULL")
-                return Value(name, want)
-            return Value("NULL", want)
+                return Value(name, want, origin=frozenset({NOTHING}))
+            return Value("NULL", want, origin=frozenset({NOTHING}))
         if isinstance(want, t.Nullable) and kind is want.of:
             value = self.reference(value, node)
-            return Value(value.text, want, cost=value.cost, path=value.path)
+            return Value(value.text, want, cost=value.cost, path=value.path, origin=value.origin)
         interface = want.of if isinstance(want, t.Nullable) else want
         if (
             isinstance(interface, t.ProtocolType)
@@ -412,7 +420,7 @@ class Calls(Lowering):
         ):
             me = self.reference(value, node)
             name = self.unit.interface_cast(interface, kind.instance)
-            return self.spill(Value(f"{name}({me.text})", want, cost=2))
+            return self.spill(Value(f"{name}({me.text})", want, cost=2, origin=me.origin))
         if kind is t.STR and want is t.MESSAGE:
             if value.node is None:
                 raise self.refuse(node, "a Message is written where it is passed")

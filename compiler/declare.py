@@ -52,10 +52,8 @@ class Declarations:
         match node:
             case ast.Constant(value=None):
                 return t.VOID
-            case ast.Constant(value=str(text)):
-                parsed = ast.parse(text, mode="eval").body
-                ast.increment_lineno(parsed, node.lineno - 1)
-                return self.type_of(parsed, module, env)
+            case ast.Constant(value=str()):
+                return self.type_of(unquoted(node), module, env)
             case ast.BinOp(op=ast.BitOr(), left=left, right=ast.Constant(value=None)):
                 return self._nullable(self.type_of(left, module, env), module, node)
             case ast.Name(id=name):
@@ -474,13 +472,23 @@ class Declarations:
             made.parameters.append(Parameter(argument.arg, kind, default))
         if node.returns is None:
             raise module.refuse(node, f"`{node.name}` has no result type: write `-> None` when it returns nothing")
-        match node.returns:
+        returns = unquoted(node.returns)
+        match returns:
             case ast.Subscript(value=ast.Name(id="Iterator"), slice=inner):
                 made.element = self.type_of(inner, module, env)
             case _:
-                made.result = self.type_of(node.returns, module, env)
+                made.result = self.type_of(returns, module, env)
                 if isinstance(made.result, (t.Array, t.Embedded)):
                     raise module.refuse(node, f"{made.result.shown} cannot be returned")
+
+
+def unquoted(node: ast.expr) -> ast.expr:
+    """An annotation in quotes, which name what Python does not know yet, as the expression in them."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        parsed = ast.parse(node.value, mode="eval").body
+        ast.increment_lineno(parsed, node.lineno - 1)
+        return parsed
+    return node
 
 
 def _decorator_name(decorator: ast.expr) -> str:

@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 from typing import Any
 
+from compiler import escape
 from compiler import typesystem as t
 from compiler.instances import FunctionInstance
 from compiler.lowering import Lowering, c_field, path_of
@@ -123,7 +124,8 @@ class Expressions(Lowering):
         if name in self.scope.stored:
             self.mark_used(name, node)
         if local is not None:
-            return Value(local.c, local.type, place=local.place, path=name, stack=local.stack_object)
+            origin = local.origin if local.origin is not None else escape.local(local.c)
+            return Value(local.c, local.type, place=local.place, path=name, origin=origin, home=local.home)
         if name in self.scope.environment:
             return self.environment_value(self.scope.environment[name], node)
         found = self.compiler.program.look_up(self.module, name)
@@ -265,9 +267,12 @@ class Expressions(Lowering):
         self.unit.use_field(instance, node.attr, kind)
         text = f"{owner.text}.{c_field(node.attr)}"
         cost = max(owner.cost, 0 if owner.type.by_value and not owner.place else 1)
+        by_value = owner.type.by_value
+        home = owner.home if by_value else owner.origin
         if isinstance(kind, t.Embedded):
-            return Value(text, kind.of, cost=cost, place=True, path=path, stack=owner.stack)
-        return Value(text, kind, cost=cost, path=path, stack=owner.stack and isinstance(kind, t.Array))
+            return Value(text, kind.of, cost=cost, place=True, path=path, origin=home)
+        origin = owner.origin if by_value else escape.inside(owner.origin)
+        return Value(text, kind, cost=cost, path=path, origin=origin, home=home)
 
     def result_of(self, value: Value, path: str | None) -> Value:
         value.path = path
@@ -331,5 +336,5 @@ class Expressions(Lowering):
             at = f"cx_index(<u64>{index.text}, {kind.length})"
         text = f"{owner.text}[{at}]"
         if isinstance(element, t.Embedded):
-            return Value(text, element.of, cost=cost, place=True, stack=owner.stack)
-        return Value(text, element, cost=cost)
+            return Value(text, element.of, cost=cost, place=True, origin=owner.home)
+        return Value(text, element, cost=cost, origin=owner.origin, home=owner.home)

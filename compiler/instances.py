@@ -12,6 +12,7 @@ from compiler.program import ClassDeclaration, Module
 
 if TYPE_CHECKING:
     from compiler.declare import Declarations
+    from compiler.escape import Flow
 
 Environment = dict[str, Any]  # a generic parameter's name to a Type or a Constant
 
@@ -44,6 +45,7 @@ class FunctionInstance:
     element: t.Type | None = None  # what an iterator yields
     calls: set[FunctionInstance] = field(default_factory=set, repr=False)
     indirect: set[Any] = field(default_factory=set, repr=False)
+    flow: Flow | None = field(default=None, repr=False)  # where references go in its body, when it is lowered
 
     @property
     def raises(self) -> bool:

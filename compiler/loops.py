@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from compiler import typesystem as t
+from compiler.escape import EMPTY, inside
 from compiler.facts import SET, Fact, parts_of
 from compiler.instances import FunctionInstance
 from compiler.lowering import Frame, Local, Lowering, Scope
@@ -188,6 +190,7 @@ class Loops(Lowering):
         index = self.loop_name(names[0].id, t.U32, node) if numbered else ""  # type: ignore[attr-defined]
         with self.block(f"while {counter} < {subject.type.length}:"):
             take = "&" if isinstance(element, t.Embedded) else ""
+            self.flow.assign(target, self.home_of(subject) if take else self.origin_of(subject))
             self.emit(f"{target} = {take}{subject.text}[{counter}]")
             if numbered:
                 self.emit(f"{index} = {counter}")
@@ -234,12 +237,15 @@ class Loops(Lowering):
             if isinstance(me.type, t.ClassType) and me.type.by_value:
                 record = self.temporary(me.type)
                 self.emit(f"{record} = ({me.text})[0]")
-                me = Value(record, me.type)
+                me = replace(me, text=record, cost=0, origin=inside(me.origin), home=EMPTY)
             else:
                 me = self.kept(me)
-            inner.names["self"] = Local(me.text, me.type, place=me.place, frozen=True)
+            inner.names["self"] = Local(
+                me.text, me.type, place=me.place, frozen=True, origin=self.origin_of(me), home=me.home
+            )
         for parameter, value in zip(function.parameters, arguments, strict=True):
             name = self.declare(inner.prefix + parameter.name, parameter.type)
+            self.flow.assign(name, self.origin_of(value))
             self.emit(f"{name} = {value.text}")
             inner.names[parameter.name] = Local(name, parameter.type)
         self.begin_scope(inner)
@@ -266,6 +272,7 @@ class Loops(Lowering):
             here, self.scope = self.scope, caller
             position = self.position
             self.at(node)
+            self.flow.assign(target, self.origin_of(value))
             self.emit(f"{target} = {value.text}")
             again = frame.again
             frame.used.discard("continue")

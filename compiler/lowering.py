@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from compiler import typesystem as t
 from compiler.errors import CompileError
+from compiler.escape import EMPTY, NOTHING, OTHERS, Atoms, Flow, Where, bears, stack
 from compiler.facts import Fact, Facts, Passed, assigned_targets, must_use, path_of, stored_names
 from compiler.instances import Environment, FunctionInstance
 from compiler.program import Module
@@ -43,7 +44,8 @@ class Local:
     type: t.Type
     place: bool = False
     frozen: bool = False
-    stack_object: bool = False
+    origin: Atoms | None = None  # what it refers to, when that is not what was assigned to it
+    home: Atoms = EMPTY
 
 
 @dataclass(eq=False)
@@ -121,7 +123,7 @@ class Lowering(Facts):
         self.depth = 1
         self.counter = 0
         self.position: tuple[str, int] = (function.module.shown, function.node.lineno)
-        self.dry = False
+        self.flow = Flow()
 
     # Refusals and positions
 
@@ -134,6 +136,28 @@ class Lowering(Facts):
 
     def at(self, node: ast.AST) -> None:
         self.position = (self.module.shown, getattr(node, "lineno", self.position[1]))
+
+    # Where references go
+
+    def where(self, node: ast.AST) -> Where:
+        return Where(self.module, getattr(node, "lineno", self.position[1]))
+
+    def origin_of(self, value: Value) -> Atoms:
+        """The objects that a value refers to."""
+        if value.type is t.NULL or not bears(value.type):
+            return frozenset({NOTHING})
+        return value.origin or frozenset({OTHERS})
+
+    def home_of(self, value: Value) -> Atoms:
+        return value.home or frozenset({OTHERS})
+
+    def address_of_record(self, value: Value, text: str) -> Atoms:
+        """The record itself as an object: where it lies, or a copy on the stack."""
+        if value.home:
+            return value.home
+        home = stack(f"record {text}")
+        self.flow.stored.append((self.origin_of(value), home, self.where(value.node or self.function.node)))
+        return home
 
     # Emission
 
@@ -191,7 +215,7 @@ class Lowering(Facts):
         if isinstance(value.type, t.Atomic):
             return self.pin(value)
         if value.place:
-            value = Value("&" + value.text, value.type, cost=1, path=value.path, stack=value.stack)
+            value = replace(value, text="&" + value.text, cost=1, place=False)
         return self.kept(value)
 
     def kept(self, value: Value) -> Value:
@@ -200,7 +224,7 @@ class Lowering(Facts):
             return value
         name = self.temporary(value.type)
         self.emit(f"{name} = {value.text}")
-        return Value(name, value.type, path=value.path, stack=value.stack, node=value.node)
+        return replace(value, text=name, cost=0, place=False)
 
     def pin(self, place: Value, text: str = "", element: str = "[0]") -> Value:
         """A place named by its address, so that later statements cannot change which place it is."""
@@ -208,7 +232,7 @@ class Lowering(Facts):
         self.unit.use_type(kind)
         name = self.raw_temporary(f"{kind.c}*")
         self.emit(f"{name} = &{text or place.text}")
-        return Value(name + element, place.type, cost=1, path=place.path, node=place.node)
+        return replace(place, text=name + element, cost=1, place=False)
 
     def then(self, earlier: list[Value], make: Callable[[], Value]) -> tuple[list[Value], Value]:
         """The next operand, and those before it kept as they were when it acts: C has no order of its own."""

@@ -267,7 +267,7 @@ class Operators(Lowering):
         with self.block("else:"):
             self.lines += b_lines
             self.emit(f"{result} = {self.coerce(b, kind, node).text}")
-        return Value(result, kind, stack=a.stack or b.stack)
+        return Value(result, kind, origin=self.origin_of(a) | self.origin_of(b))
 
     def joined_type(self, a: Value, b: Value, want: t.Type | None, node: ast.AST) -> t.Type:
         kinds = [v.type for v in (a, b) if v.type is not t.LITERAL]

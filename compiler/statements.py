@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from compiler import escape
 from compiler import typesystem as t
 from compiler.expressions import Evaluated
 from compiler.facts import DONE, NOT_NULL, SET, Fact, must_use
@@ -92,16 +93,7 @@ class Statements(Lowering):
             raise self.refuse(node, f"`{name}` already has the type {local.type.shown}")
         want = local.type if local else kind
         stack = self.stack_object(source, name, node)
-        if stack is not None:
-            if local is not None and local.type is not stack.type:
-                raise self.refuse(node, f"`{name}` is a {local.type.shown}")
-            if local is None:
-                local = self.new_local(name, stack.type, node)
-            local.stack_object = True
-            self.emit(f"{local.c} = {stack.text}")
-            self.mark_set(name, local.type, node)
-            return
-        value = self.expression(source, want)
+        value = stack if stack is not None else self.expression(source, want)
         made = value.type
         if want is None:
             want = self.inferred(value, name, node)
@@ -110,7 +102,7 @@ class Statements(Lowering):
             local = self.new_local(name, want, node)
         if local.frozen:
             raise self.refuse(node, f"`{name}` is the loop's or the with statement's own: use another name")
-        local.stack_object = local.stack_object or self.is_stack_object(value)
+        self.flow.assign(local.c, self.origin_of(value))
         self.forget(name)
         self.mark_set(name, want, node)
         self.emit(f"{local.c} = {value.text}")
@@ -151,7 +143,7 @@ class Statements(Lowering):
         self.locals[storage] = f"{found.c} {storage}"
         self.unit.helper("cx_zero", "void cx_zero(void*, u64)")
         self.emit(f"cx_zero(&{storage}, sizeof({found.c}))")
-        return Value(f"&{storage}", found.type)
+        return Value(f"&{storage}", found.type, origin=escape.stack(storage))
 
     def check_replaceable(self, place: Value, target: ast.expr) -> None:
         owner = self.tried(target.value)[0].type if isinstance(target, ast.Attribute) else None
@@ -187,12 +179,11 @@ class Statements(Lowering):
         self.check_replaceable(tried, target)
         made = make(kind)
         value = self.coerce(made, kind, node)
-        if self.is_stack_object(made):
-            raise self.refuse(node, "an object on the stack cannot be stored: it is gone when the function returns")
         if acts or (value.cost == 2 and not is_steady(target)):
             value = self.spill(value)
         place = self.expression(target, None, storing=True)
         self.forget(path_of(target))
+        self.flow.stored.append((self.origin_of(value), self.home_of(place), self.where(node)))
         self.emit(f"{place.text} = {value.text}")
         self.known_after_store(path_of(target), kind, made.type)
 
@@ -207,9 +198,6 @@ class Statements(Lowering):
             or isinstance(variable.type, (t.Embedded, t.Array, t.Atomic, t.RegisterType))
         ):
             raise self.refuse(node, f"`{target.id}` is a constant or an object and cannot be replaced")
-
-    def is_stack_object(self, value: Value) -> bool:
-        return value.stack
 
     def setter(self, owner: t.ClassType, node: ast.AST) -> FunctionInstance:
         setter = owner.instance.method("__setitem__")
@@ -407,8 +395,7 @@ class Statements(Lowering):
             raise self.refuse(node, "a `-> Never` function does not return")
         made = self.expression(node.value, result)
         value = self.coerce(made, result, node)
-        if self.is_stack_object(made):
-            raise self.refuse(node, "an object on the stack cannot be returned")
+        self.flow.returned.append((self.origin_of(value), self.where(node)))
         self.check_all_done(node, "left")
         if any(frame.release for frame in self.frames) and value.const is None:
             name = self.temporary(result)
@@ -539,7 +526,10 @@ class Statements(Lowering):
         if subject.type.by_value:
             name = self.temporary(subject.type)
             self.emit(f"{name} = {subject.text}")
-            held = Value(name, subject.type, place=True)
+            self.flow.assign(name, self.origin_of(subject))
+            home = escape.stack(f"record {name}")
+            self.flow.stored.append((self.origin_of(subject), home, self.where(node)))
+            held = Value(name, subject.type, place=True, origin=escape.inside(home), home=home)
         else:
             held = self.kept(self.reference(subject, node))
         me = self.reference(held, node)
@@ -565,13 +555,16 @@ class Statements(Lowering):
         if result.type is held.type and held.place and result.type.by_value:  # type: ignore[union-attr]
             if result.cost == 2:
                 self.emit(result.text)
-            self.scope.names[name] = Local(held.text, held.type, place=True, frozen=True)
+            self.scope.names[name] = Local(
+                held.text, held.type, place=True, frozen=True, origin=held.origin, home=held.home
+            )
             self.mark_set(name, held.type, node)
             return
         self.forget(name)
         local = self.scope.names.get(name)
         if local is None or local.type is not result.type:
             local = self.new_local(name, result.type, node)
+        self.flow.assign(local.c, self.origin_of(result))
         self.emit(f"{local.c} = {result.text}")
         self.mark_set(name, result.type, node)
 

@@ -229,6 +229,25 @@ class Array(Type):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
+class Tuple(Type):
+    """Several values that a function returns together."""
+
+    parts: tuple[Type, ...]
+
+    @property
+    def key(self) -> str:  # type: ignore[override]
+        return "tuple_" + "_".join(part.key for part in self.parts)
+
+    @property
+    def c(self) -> str:  # type: ignore[override]
+        return self.key
+
+    @property
+    def shown(self) -> str:
+        return f"tuple[{', '.join(part.shown for part in self.parts)}]"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Pointer(Type):
     of: Type
 
@@ -351,7 +370,8 @@ class Value:
     """An expression: its Cython text, its type, and what is known of it.
 
     cost: 0 a constant or local, 1 reads memory, 2 calls. place: the text names an object's storage, not a reference.
-    path: the dotted name that narrowing knows it by. stack: a reference to an object on the stack, or a part of one.
+    path: the dotted name that narrowing knows it by. origin: the objects that it refers to; home: those that it lies in
+    (both as compiler/escape.py has them).
     """
 
     text: str
@@ -360,5 +380,6 @@ class Value:
     cost: int = 0
     place: bool = False
     path: str | None = None
-    stack: bool = False
+    origin: frozenset[Any] = frozenset()
+    home: frozenset[Any] = frozenset()
     node: ast.AST | None = field(default=None, repr=False)

@@ -7,8 +7,10 @@ extensions, and the graph of calls, from which recursion is refused.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import Any
 
+from compiler import escape
 from compiler import typesystem as t
 from compiler.calls import Calls
 from compiler.declare import Declarations
@@ -36,16 +38,17 @@ class FunctionLowering(Expressions, Operators, Calls, Words, Loops, Statements):
         self.unit.use_types_of(function)
         if not function.static:
             assert function.owner is not None
-            by_value = function.owner.info.by_value
+            own = escape.parameter(0)
             me = (
-                Local("self[0]", function.owner.type, place=True, frozen=True)
-                if by_value
-                else Local("self", function.owner.type, frozen=True)
+                Local("self[0]", function.owner.type, place=True, frozen=True, origin=escape.inside(own), home=own)
+                if function.owner.info.by_value
+                else Local("self", function.owner.type, frozen=True, origin=own)
             )
             self.scope.names["self"] = me
         names = [name for _, name in self.c_arguments][0 if function.static else 1 :]
-        for parameter, c in zip(function.parameters, names, strict=True):
+        for index, (parameter, c) in enumerate(zip(function.parameters, names, strict=True)):
             self.scope.names[parameter.name] = Local(c, parameter.type)
+            self.flow.assign(c, escape.parameter(index + (not function.static)))
         self.known |= {(self.scope.number, SET, name) for name in self.scope.names}
         exits = self.lower_block(function.node.body)
         self.at(function.node)
@@ -74,6 +77,7 @@ class FunctionLowering(Expressions, Operators, Calls, Words, Loops, Statements):
         elif not self.lines:
             out.append(("    return", opening))
         self.unit.defined.append(function)
+        function.flow = self.flow
 
 
 class Compiler:
@@ -120,7 +124,7 @@ class Compiler:
         self.drain()
         for _, (interface, instance) in sorted(self.casts.items()):
             self.check_implementation(interface, instance)
-        self.refuse_recursion()
+        escape.refuse_escapes(self, self.refuse_recursion())
         for name in self.program.target.substitutes:
             self.check_contract(name)
 
@@ -354,24 +358,26 @@ class Compiler:
         if method is not None and method.result is not t.NEVER:
             caller.indirect.add((interface, name))
 
-    def callees(self, function: FunctionInstance) -> set[FunctionInstance]:
-        found = set(function.calls)
-        for target in function.indirect:
-            if isinstance(target, t.Type):
-                found |= self.address_taken.get(target, set())
-            elif target[0] == "registry":
-                found |= self.globals.entry_functions(target[1], target[2])
-            else:
-                interface, name = target
-                for instance in self.implementations(interface):
-                    method = instance.method(name)
-                    if method is not None:
-                        found.add(method)
-        return {self.lowered.get(f.c, f) for f in found}  # of a stub, the function that stands for it
+    def callees(self, function: FunctionInstance) -> list[FunctionInstance]:
+        return list(dict.fromkeys(f for target in (*function.calls, *function.indirect) for f in self.targets(target)))
 
-    def refuse_recursion(self) -> None:
-        """Walks the call graph depth first; a call back into what is being walked is recursion."""
-        done: set[FunctionInstance] = set()
+    def targets(self, target: Any) -> list[FunctionInstance]:
+        """The functions that a call may reach: of a function, a function type, a registry's field, or an interface."""
+        if isinstance(target, FunctionInstance):
+            found: Iterable[FunctionInstance] = (target,)
+        elif isinstance(target, t.Type):
+            found = self.address_taken.get(target, ())
+        elif target[0] == "registry":
+            found = self.globals.entry_functions(target[1], target[2])
+        else:
+            interface, name = target
+            methods = (instance.method(name) for instance in self.implementations(interface))
+            found = [method for method in methods if method is not None]
+        return [self.lowered.get(f.c, f) for f in found]  # of a stub, the function that stands for it
+
+    def refuse_recursion(self) -> list[FunctionInstance]:
+        """Walks the call graph depth first; a call back into what is being walked is recursion. Callees come first."""
+        done: dict[FunctionInstance, None] = {}
         for start in self.lowered.values():
             if start in done:
                 continue
@@ -383,13 +389,14 @@ class Compiler:
                 if callee is None:
                     stack.pop()
                     del active[function]
-                    done.add(function)
+                    done[function] = None
                 elif callee in active:
                     cycle = [f.qualified for f, _ in stack[active[callee] :]] + [callee.qualified]
                     raise callee.module.refuse(callee.node, f"recursion: {' -> '.join(cycle)}; write it as a loop")
                 elif callee not in done:
                     active[callee] = len(stack)
                     stack.append((callee, iter(self.callees(callee))))
+        return list(done)
 
 
 def embedded_structs(kind: t.Type, _: bool) -> list[str]:

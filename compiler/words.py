@@ -396,7 +396,7 @@ class Words(Lowering):
             value = self.coerce(self.expression(self.arguments(node, 1)[0], owner.type), owner.type, node)
             self.unit.use_extension(owner, instance)
             place = f"{value.text.removeprefix('&')}.{instance.c}"
-            return Value(place, instance.type, cost=max(1, value.cost), place=True)
+            return Value(place, instance.type, cost=max(1, value.cost), place=True, origin=value.origin)
         raise self.refuse(node, f"{instance.shown} has no static method `{func.attr}`")
 
     def w_attach_percpu(self, node: ast.Call, want: t.Type | None) -> Value:
@@ -410,7 +410,7 @@ class Words(Lowering):
         done: list[Value] = []
         for extension in extensions:
             method = extension.method("init")
-            me = Value(f"&{owner.text}.{extension.c}", extension.type)
+            me = Value(f"&{owner.text}.{extension.c}", extension.type, origin=owner.origin)
             self.unit.use_extension(owner.type.instance, extension)  # type: ignore[attr-defined]
             if method is not None:
                 undo = list(reversed(done))
@@ -430,7 +430,8 @@ class Words(Lowering):
         owner, extensions = self.extended_object(node)
         for extension in extensions:
             self.unit.use_extension(owner.type.instance, extension)  # type: ignore[attr-defined]
-        self.tear_down([Value(f"&{owner.text}.{e.c}", e.type) for e in reversed(extensions)], owner, node)
+        parts = [Value(f"&{owner.text}.{e.c}", e.type, origin=owner.origin) for e in reversed(extensions)]
+        self.tear_down(parts, owner, node)
         return Value("", t.VOID)
 
     def tear_down(self, extensions: list[Value], owner: Value, node: ast.Call) -> None:

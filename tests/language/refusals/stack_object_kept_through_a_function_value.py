@@ -1,0 +1,38 @@
+# refuse: 38: `published` keeps it (
+from hv.lang import Callable, Final, Protocol, u32, value
+
+
+class Node:
+    next: "Node | None"
+    number: u32
+
+    def keep(self, other: "Node") -> None:
+        self.next = other
+
+    def tail(self) -> "Node | None":
+        return self.next
+
+
+@value
+class Pair:
+    first: Node
+    number: u32
+
+
+head: Final = Node()
+
+
+def same(node: Node) -> Node:
+    return node
+
+
+def published(node: Node) -> None:
+    head.keep(node)
+
+
+TABLE: Final[Callable[[Node], None]] = published
+
+
+def f() -> None:
+    node = Node()
+    TABLE(node)

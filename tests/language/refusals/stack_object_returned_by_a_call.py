@@ -1,0 +1,35 @@
+# refuse: 35: an object on the stack cannot be returned
+from hv.lang import Callable, Final, Protocol, u32, value
+
+
+class Node:
+    next: "Node | None"
+    number: u32
+
+    def keep(self, other: "Node") -> None:
+        self.next = other
+
+    def tail(self) -> "Node | None":
+        return self.next
+
+
+@value
+class Pair:
+    first: Node
+    number: u32
+
+
+head: Final = Node()
+
+
+def same(node: Node) -> Node:
+    return node
+
+
+def published(node: Node) -> None:
+    head.keep(node)
+
+
+def f() -> Node:
+    node = Node()
+    return same(node)
