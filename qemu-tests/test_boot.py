@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from devtools import build, qemu
+from devtools import boot, build, qemu, scenario
 from devtools.machine import Machine
 from devtools.paths import BUILD
 from devtools.scenario import Machine as Hardware
@@ -51,6 +51,38 @@ def test_finds_the_machine(hypervisor, cpu, cpus, memory) -> None:
     assert memory - memory / 64 - 4 < int(free.split()[0]) < memory  # MiB: the frame table; image and tree
     machine.expect(f"{cpus} of {cpus} CPUs run", SECONDS)
     machine.expect_silence_of("PANIC", 1)
+
+
+@pytest.mark.parametrize("cpus", [1, 4, pytest.param(8, marks=pytest.mark.long)])
+def test_runs_on_a_gicv2(hypervisor, cpus) -> None:
+    """All CPUs take the boot CPU's kicks, and the console's interrupt comes through."""
+    machine = hypervisor(gic_version=2, cpus=cpus)
+    machine.expect(f"{cpus} of {cpus} CPUs run", SECONDS)
+    machine.send("h")
+    machine.expect("h: lists the keys", SECONDS)
+    machine.expect_silence_of("PANIC", 1)
+
+
+def test_a_panic_stops_the_cpus_of_a_gicv2(hypervisor) -> None:
+    machine = hypervisor("crash=assert noreboot", gic_version=2, cpus=4)
+    machine.expect("(hv) PANIC on CPU 0", SECONDS)
+    machine.expect("(hv) halted", SECONDS)
+
+
+def test_domains_are_refused_on_a_gicv2(tmp_path) -> None:
+    """Each with a line that says why, and the hypervisor goes on."""
+    domain = '[[domain]]\nname = "{}"\nmemory = 16\ncpus = 1\nkernel = "guest:hello"\n'
+    (tmp_path / "gicv2.toml").write_text(
+        '[scenario]\ndescription = "two domains"\n[machine]\ngic_version = 2\ncpus = 2\nmemory = 512\n'
+        + domain.format("one")
+        + domain.format("two")
+    )
+    with Machine(boot.command(scenario.load("gicv2", tmp_path))) as machine:
+        for name in ("one", "two"):
+            why = "guests need a GICv3, and this machine has a GICv2: the domain is not built"
+            machine.expect(f"(hv) {name}: {why}", SECONDS)
+        machine.send("h")
+        machine.expect("h: lists the keys", SECONDS)
 
 
 def test_more_cpus_than_there_is_room_for(hypervisor) -> None:

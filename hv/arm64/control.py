@@ -4,6 +4,7 @@
 Each CPU is set up once. Of a machine's CPUs the one that boots decides how large a guest-physical address is.
 """
 
+from hv.arm64.controller import gic
 from hv.arm64.cpu import instruction_barrier
 from hv.arm64.cpustart import cpu_starts
 from hv.arm64.guest_map import affinity_of
@@ -160,10 +161,11 @@ def start_guest_control() -> None:
     CNTV_CTL_EL0.write(0)
     VPIDR_EL2.write(MIDR_EL1.read())
     clear_newer_controls(memory)
-    ICC_SRE_EL1.write(SRE)
-    ICC_SRE_EL2.write(SRE)
-    instruction_barrier()
-    probe_interface()
+    if gic.driver.virtualises():
+        ICC_SRE_EL1.write(SRE)
+        ICC_SRE_EL2.write(SRE)
+        instruction_barrier()
+        probe_interface()
 
 
 def clear_newer_controls(memory: Features) -> None:

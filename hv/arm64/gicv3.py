@@ -5,6 +5,15 @@ routing. Settings that share a register are serialised by `Interrupts.lock`.
 """
 
 from hv.arch import cpu_id
+from hv.arm64.controller import (
+    FIRST_SHARED,
+    FIRST_SPECIAL,
+    MAINTENANCE,
+    InterruptController,
+    RegisterWindows,
+    Trigger,
+    controllers,
+)
 from hv.arm64.cpu import (
     complete_all,
     instruction_barrier,
@@ -14,9 +23,7 @@ from hv.arm64.cpu import (
     write_device32,
     write_device64,
 )
-from hv.arm64.interrupts import FIRST_SHARED, FIRST_SPECIAL, InterruptController, Trigger, interrupt_of
-from hv.arm64.ipi import CpuPlace
-from hv.arm64.mmu import map_device
+from hv.arm64.interrupts import interrupt_of
 from hv.arm64.sysreg import (
     AFFINITY_MASK,
     ICC_BPR1_EL1,
@@ -26,6 +33,7 @@ from hv.arm64.sysreg import (
     ICC_IAR1_EL1,
     ICC_IGRPEN1_EL1,
     ICC_PMR_EL1,
+    ICC_SGI1R_EL1,
     ICC_SRE_EL2,
     MPIDR_EL1,
     Affinity,
@@ -33,7 +41,22 @@ from hv.arm64.sysreg import (
 from hv.common.kernel.panic import panic
 from hv.common.lib.fdt import Node
 from hv.common.mm.types import Paddr
-from hv.lang import Bits, Errno, Field, Final, PerCpu, array, bounded, raises, truncate, u8, u32, u64, unbounded
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import (
+    Bits,
+    Errno,
+    Field,
+    Final,
+    PerCpu,
+    array,
+    bounded,
+    raises,
+    truncate,
+    u8,
+    u32,
+    u64,
+    unbounded,
+)
 
 # Distributor; those below 0xD00 also of a redistributor's second frame, for the CPU's own interrupts.
 CTLR: Final[u64] = 0x0000
@@ -70,7 +93,7 @@ EVERY: Final[u32] = 0xFFFF_FFFF
 SRE_ENABLE: Final[u64] = 0b1001  # system registers here, and for EL1 without a trap
 CTLR_EOI_MODE: Final[u64] = 1 << 1
 
-MAINTENANCE: Final[u32] = 25  # as Arm DEN 0029 recommends
+SGI_INTID: Final = 24  # where ICC_SGI1R_EL1 has the interrupt
 
 MAX_REGIONS: Final = 64
 MAX_REDISTRIBUTORS: Final = 1024
@@ -90,10 +113,23 @@ class RedistributorRegion:
     size: u64
 
 
-class Redistributor(PerCpu):
-    """This CPU's, by its address."""
+class SgiTarget(Bits[u64]):
+    """ICC_SGI1R_EL1 (12.11.6)."""
 
-    address: u64
+    targets = Field(15, 0)  # a bit for each CPU of the range
+    aff1 = Field(23, 16)
+    intid = Field(27, 24)
+    aff2 = Field(39, 32)
+    range = Field(47, 44)  # aff0 // 16
+    aff3 = Field(55, 48)
+
+
+class GicV3Cpu(PerCpu):
+    """Where a CPU is; set when it starts."""
+
+    redistributor: u64  # its address
+    affinity: u64  # in the form of MPIDR_EL1
+    sgi: u64  # `SgiTarget` of interrupt 0 to this CPU
 
 
 class GicV3(InterruptController):
@@ -101,41 +137,46 @@ class GicV3(InterruptController):
     count: u32  # interrupts that the distributor has
     regions: array[RedistributorRegion, MAX_REGIONS]
     region_count: u32
-    maintenance: u32  # the interrupt that each CPU's list registers raise
+    maintenance_interrupt: u32
     stride: u64  # bytes from a redistributor to the next; 0: what each one's type says
 
     @raises
-    def init(self, node: Node) -> None:
-        """Takes the controller that the node describes over. EINVAL: the node is malformed. ENOMEM."""
+    def init(self, node: Node, windows: RegisterWindows) -> None:
         distributor = node.reg(0)
-        self.distributor = map_device(Paddr(distributor.start), max(distributor.size, DISTRIBUTOR_SIZE))
+        self.distributor = windows.map(Paddr(distributor.start), max(distributor.size, DISTRIBUTOR_SIZE))
         listed = node.property("#redistributor-regions")
         self.region_count = listed.cell() if listed.found else 1
         if self.region_count == 0 or self.region_count > MAX_REGIONS:
             raise Errno.EINVAL
         for i in bounded(self.region_count, MAX_REGIONS):
             region = node.reg(i + 1)
-            self.regions[i].address = map_device(Paddr(region.start), region.size)
+            self.regions[i].address = windows.map(Paddr(region.start), region.size)
             self.regions[i].size = region.size
         stride = node.property("redistributor-stride")
         self.stride = stride.integer() if stride.found else 0
         self.count = min(32 * ((read_device32(self.distributor + TYPER) & 0x1F) + 1), FIRST_SPECIAL)
-        self.maintenance = interrupt_of(node, 0).intid if node.has("interrupts") else MAINTENANCE
+        self.maintenance_interrupt = interrupt_of(node, 0).intid if node.has("interrupts") else MAINTENANCE
         self._start_distributor()
+
+    def most_cpus(self) -> u32:
+        return CONFIG_NR_CPUS
 
     def start_cpu(self) -> None:
         place = Affinity(MPIDR_EL1.read() & AFFINITY_MASK)
-        redistributor = Redistributor.this()
-        redistributor.address = self._find_redistributor(place)
-        self._wake(redistributor.address)
-        private = redistributor.address + PRIVATE_FRAME
+        redistributor = self._find_redistributor(place)
+        cpu = GicV3Cpu.this()
+        cpu.redistributor = redistributor
+        cpu.affinity = place.raw
+        cpu.sgi = sgi_target(place).raw
+        self._wake(redistributor)
+        private = redistributor + PRIVATE_FRAME
         write_device32(private + ICENABLER, EVERY)
         write_device32(private + ICPENDR, EVERY)
         write_device32(private + ICACTIVER, EVERY)
         write_device32(private + IGROUPR, EVERY)
         for i in range(FIRST_SHARED // 4):
             write_device32(private + IPRIORITYR + u64(i) * 4, PRIORITY * 0x0101_0101)
-        self._wait_redistributor(redistributor.address)
+        self._wait_redistributor(redistributor)
         ICC_SRE_EL2.write(ICC_SRE_EL2.read() | SRE_ENABLE)
         instruction_barrier()
         ICC_PMR_EL1.write(ALL_PRIORITIES)
@@ -163,13 +204,13 @@ class GicV3(InterruptController):
     def disable(self, intid: u32) -> None:
         write_device32(self._frame(intid) + ICENABLER + u64(intid // 32) * 4, u32(1) << intid % 32)
         if intid < FIRST_SHARED:
-            self._wait_redistributor(Redistributor.this().address)
+            self._wait_redistributor(GicV3Cpu.this().redistributor)
         else:
             self._wait_distributor()
 
     def route(self, intid: u32, cpu: u32) -> None:
         assert FIRST_SHARED <= intid < self.count, "a CPU's own interrupt cannot be routed"
-        write_device64(self.distributor + IROUTER + u64(intid) * 8, CpuPlace.on(cpu).affinity)
+        write_device64(self.distributor + IROUTER + u64(intid) * 8, GicV3Cpu.on(cpu).affinity)
 
     def acknowledge(self) -> u32:
         intid = ICC_IAR1_EL1.read()
@@ -187,9 +228,19 @@ class GicV3(InterruptController):
         assert intid < FIRST_SHARED, "a shared interrupt follows no vCPU"
         write_device32(self._frame(intid) + ISACTIVER, u32(1) << intid)
 
+    def send_ipi(self, intid: u32, cpu: u32) -> None:
+        ICC_SGI1R_EL1.write(GicV3Cpu.on(cpu).sgi | u64(intid) << SGI_INTID)
+        instruction_barrier()  # it goes out now, whatever this CPU waits for next
+
+    def virtualises(self) -> bool:
+        return True
+
+    def maintenance(self) -> u32:
+        return self.maintenance_interrupt
+
     def _frame(self, intid: u32) -> u64:
         """Where an interrupt's settings are; the same offsets hold in both frames."""
-        return Redistributor.this().address + PRIVATE_FRAME if intid < FIRST_SHARED else self.distributor
+        return GicV3Cpu.this().redistributor + PRIVATE_FRAME if intid < FIRST_SHARED else self.distributor
 
     def _start_distributor(self) -> None:
         """All shared interrupts off, group 1, one priority, level, to this CPU."""
@@ -244,4 +295,19 @@ class GicV3(InterruptController):
             pass
 
 
-gic: Final = GicV3()
+def sgi_target(place: Affinity) -> SgiTarget:
+    return SgiTarget(
+        targets=u64(1) << place.aff0 % 16,
+        aff1=place.aff1,
+        aff2=place.aff2,
+        aff3=place.aff3,
+        range=place.aff0 // 16,
+    )
+
+
+gicv3: Final = GicV3()
+
+
+@controllers.entry(compatible="arm,gic-v3")
+def gic_v3() -> InterruptController:
+    return gicv3

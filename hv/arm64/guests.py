@@ -5,8 +5,9 @@ What each CPU sets up for itself is in control.py.
 """
 
 from hv.arm64 import control, exits, guest_nodes  # noqa: F401 (registries; the assembly needs the second)
+from hv.arm64.controller import Trigger, gic
 from hv.arm64.idregs import find_visible
-from hv.arm64.interrupts import Trigger, interrupts
+from hv.arm64.interrupts import interrupts
 from hv.arm64.loaded import loaded_vcpu
 from hv.arm64.vcpu import vcpu_machine
 from hv.arm64.vgic_registers import ICH_HCR_EL2
@@ -19,12 +20,13 @@ ENABLE: Final[u64] = 1  # of ICH_HCR_EL2
 
 
 @raises
-def start_guests(maintenance: u32) -> None:
-    """`maintenance`: the interrupt of the virtual CPU interfaces. EINVAL, EBUSY: it or the timer's cannot be had."""
+def start_guests() -> None:
+    """EINVAL, EBUSY: the interrupt of the virtual timer or of the virtual CPU interfaces cannot be had."""
     find_visible()
     architecture.vcpus = vcpu_machine
-    claim_timer()
-    interrupts.claim(maintenance, Trigger.LEVEL, maintain)
+    if gic.driver.virtualises():
+        claim_timer()
+        interrupts.claim(gic.driver.maintenance(), Trigger.LEVEL, maintain)
 
 
 def maintain(intid: u32) -> None:

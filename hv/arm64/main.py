@@ -6,11 +6,11 @@ CPU comes to `boot_secondary`.
 
 from hv.arch import halt
 from hv.arm64 import context, exceptions, mmu, psci, smp, timer  # noqa: F401 (the assembly needs the first two)
+from hv.arm64.controller import InterruptController, Trigger, controllers, gic
 from hv.arm64.cpu import ThisCpu, serrors_on
 from hv.arm64.cpustart import start_this_cpu
-from hv.arm64.gicv3 import gic
 from hv.arm64.guests import start_guests
-from hv.arm64.interrupts import Trigger, interrupt_of, interrupts
+from hv.arm64.interrupts import interrupt_of, interrupts
 from hv.arm64.ipi import KICK
 from hv.arm64.layout import loaded, stack_top
 from hv.arm64.memory import start_memory
@@ -24,15 +24,18 @@ from hv.common.kernel.crosscall import ipi_received
 from hv.common.kernel.log import debug, info, warning
 from hv.common.kernel.panic import panic
 from hv.common.kernel.timer import alarm_rang
-from hv.common.lib.fdt import Node
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.sched.core import idle, start_scheduler
-from hv.config import CONFIG_DEBUG, CONFIG_PL011, CONFIG_SCHED_RR
+from hv.config import CONFIG_DEBUG, CONFIG_GICV2, CONFIG_GICV3, CONFIG_PL011, CONFIG_SCHED_RR
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 
 if CONFIG_DEBUG:
     from hv.arm64.crash import crash_if_asked
+if CONFIG_GICV2:
+    from hv.arm64 import gicv2  # noqa: F401 (adds itself to `controllers`)
+if CONFIG_GICV3:
+    from hv.arm64 import gicv3  # noqa: F401 (adds itself to `controllers`)
 if CONFIG_PL011:
     from hv.common.drivers import pl011  # noqa: F401 (adds itself to `uart_drivers`)
 if CONFIG_SCHED_RR:
@@ -158,19 +161,22 @@ def start_heap() -> None:
 def start_interrupts() -> None:
     """The interrupt controller, and the interrupt by which other CPUs kick this one."""
     try:
-        gic.init(controller_node())
-        interrupts.init(gic)
-        gic.start_cpu()
+        gic.driver = take_controller()
+        gic.driver.start_cpu()
         interrupts.claim(KICK, Trigger.EDGE, kicked)
     except Errno as e:
         panic(f"no interrupt controller that the device tree describes can be used: {e.name}")
 
 
 @raises
-def controller_node() -> Node:
-    """ENODEV: none that there is a driver for."""
-    for node in tree.compatible("arm,gic-v3"):
-        return node
+def take_controller() -> InterruptController:
+    """The first that there is a driver for. ENODEV: none; and what the driver raises."""
+    for node in tree.nodes():
+        for driver in controllers:
+            if node.is_compatible(driver.compatible) and node.enabled:
+                controller = driver.controller()
+                controller.init(node, mmu.windows)
+                return controller
     raise Errno.ENODEV
 
 
@@ -212,7 +218,7 @@ def typed(intid: u32) -> None:
 
 def start_virtualisation() -> None:
     try:
-        start_guests(gic.maintenance)
+        start_guests()
     except Errno as e:
         panic(f"the interrupts that guests need, of the virtual timer or of list registers, cannot be used: {e.name}")
 

@@ -5,6 +5,7 @@ unmapped or changed. What is writable is never executable; SCTLR_EL2.WXN enforce
 Device registers are mapped as the drivers find them, at addresses that are handed out once.
 """
 
+from hv.arm64.controller import RegisterWindows
 from hv.arm64.cpu import complete_stores, forget_hypervisor_here, instruction_barrier
 from hv.arm64.layout import DEVICES, IMAGE, STACK_SIZE, STACKS, direct_address, loaded, physical_address, stack_top
 from hv.arm64.stage1 import Stage1
@@ -78,10 +79,14 @@ class ImageWalker(Walker):
         panic("the hypervisor's own mappings stay")
 
 
-class Windows:
-    """The addresses for registers that are still free."""
+class Windows(RegisterWindows):
+    """The addresses for registers, of which those from `next` on are free."""
 
     next: u64
+
+    @raises
+    def map(self, registers: Paddr, length: u64) -> u64:
+        return map_device(registers, length)
 
 
 boot_stack: Final = Stack()

@@ -5,7 +5,7 @@ number and stays offline.
 """
 
 from hv.arch import now, relax
-from hv.arm64.ipi import CpuPlace, set_place
+from hv.arm64.controller import gic
 from hv.arm64.layout import secondary_entry
 from hv.arm64.mmu import map_stack
 from hv.arm64.psci import SUCCESS, cpu_on
@@ -17,9 +17,13 @@ from hv.common.kernel.time import SECOND
 from hv.common.mm.heap import heap
 from hv.common.mm.types import paddr_of
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Errno, Final, bounded, raises, u32, u64, unbounded
+from hv.lang import Errno, Final, PerCpu, bounded, raises, u32, u64, unbounded
 
 STACK_ORDER: Final[u32] = 2  # STACK_SIZE, in frames
+
+
+class CpuPlace(PerCpu):
+    affinity: u64  # in the form of MPIDR_EL1
 
 
 class Cpus:
@@ -33,8 +37,9 @@ cpus: Final = Cpus()
 def number_cpus() -> None:
     """ENOENT: the tree has no /cpus. EINVAL: a CPU's node is malformed."""
     here = MPIDR_EL1.read() & AFFINITY_MASK
-    set_place(0, here)
+    CpuPlace.on(0).affinity = here
     cpus.count = 1
+    most = min(gic.driver.most_cpus(), CONFIG_NR_CPUS)
     left_out: u32 = 0
     for node in tree.find("/cpus").children():
         if not is_cpu(node) or not node.enabled:
@@ -42,13 +47,14 @@ def number_cpus() -> None:
         affinity = node.raw_reg(0).start & AFFINITY_MASK
         if affinity == here:
             continue
-        if cpus.count == CONFIG_NR_CPUS:
+        if cpus.count == most:
             left_out += 1
             continue
-        set_place(cpus.count, affinity)
+        CpuPlace.on(cpus.count).affinity = affinity
         cpus.count += 1
     if left_out != 0:
-        warning(f"{left_out} CPUs stay off: this build has room for {CONFIG_NR_CPUS}")
+        who = "this build" if most == CONFIG_NR_CPUS else "the interrupt controller"
+        warning(f"{left_out} CPUs stay off: {who} has room for {most}")
 
 
 def start_other_cpus() -> None:

@@ -8,6 +8,7 @@ from hv.arch import cpu_id
 from hv.arm64 import virq
 from hv.arm64.context import VcpuContext
 from hv.arm64.control import VMPIDR_EL2, vmpidr_of
+from hv.arm64.controller import gic
 from hv.arm64.cpu import complete_stores_here, forget_guest_here, instruction_barrier
 from hv.arm64.el1 import PSTATE_AT_RESET, El1
 from hv.arm64.fpsimd import FpSimd
@@ -39,6 +40,9 @@ class ArchVcpu(Extension[Vcpu]):
 
 
 class Arm64Vcpus(VcpuMachine):
+    def hindrance(self) -> str:
+        return "" if gic.driver.virtualises() else "guests need a GICv3, and this machine has a GICv2"
+
     def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
         """Source: Arm DEN 0022, 6.4.3 (the state at a CPU's start); Linux Documentation/arch/arm64/booting.rst."""
         arch = ArchVcpu.of(vcpu)

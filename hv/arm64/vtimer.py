@@ -12,8 +12,9 @@ The physical timer is the guest's emulated one: its registers trap. Its counter 
 
 from hv.arch import now
 from hv.arm64 import timer as clock
+from hv.arm64.controller import Trigger, gic
 from hv.arm64.guest_map import PHYSICAL_TIMER, VIRTUAL_TIMER
-from hv.arm64.interrupts import Trigger, interrupts
+from hv.arm64.interrupts import interrupts
 from hv.arm64.loaded import loaded_vcpu
 from hv.arm64.sysreg import TimerControl
 from hv.arm64.timer_node import timer_node
@@ -155,7 +156,7 @@ def fired(intid: u32) -> None:
     """The virtual timer's interrupt, which is active from here on."""
     vcpu = loaded_vcpu()
     if vcpu is None or not is_due():
-        interrupts.controller.deactivate(intid)  # the vCPU has gone, or set its timer anew, in the moment before
+        gic.driver.deactivate(intid)  # the vCPU has gone, or set its timer anew, in the moment before
         return
     Vtimer.of(vcpu).virtual.fired = True
     VgicCpu.of(vcpu).dirty.store(1)
@@ -185,7 +186,7 @@ def load(held: Held[Rank.VGIC], vcpu: Vcpu) -> None:
     timer.stand_in.cancel()
     bank.line &= ~VIRTUAL  # if it is asserted, the hardware says so
     if bank.active & VIRTUAL != 0:
-        interrupts.controller.activate(timer_node.virtual)
+        gic.driver.activate(timer_node.virtual)
         bank.forwarded |= VIRTUAL
     CNTVOFF_EL2.write(TimeOffset.of(vcpu.domain).ticks)
     CNTV_CVAL_EL0.write(timer.compare)
@@ -209,7 +210,7 @@ def save(held: Held[Rank.VGIC], vcpu: Vcpu) -> None:
 def _release(vcpu: Vcpu) -> None:
     """The physical interrupt may come again."""
     VgicCpu.of(vcpu).private.forwarded &= ~VIRTUAL
-    interrupts.controller.deactivate(timer_node.virtual)
+    gic.driver.deactivate(timer_node.virtual)
 
 
 # The physical timer's registers

@@ -2,12 +2,19 @@
 which only notes what becomes of the virtual timer's interrupt.
 """
 
-from hv.arm64.interrupts import InterruptController, Trigger, interrupts
+from hv.arm64.controller import MAINTENANCE, InterruptController, RegisterWindows, Trigger, gic
+from hv.arm64.gicv2 import GicV2
 from hv.arm64.timer import counter
 from hv.arm64.timer_node import timer_node
 from hv.arm64.vcpu import vcpu_machine
+from hv.common.drivers.devicetree import tree
+from hv.common.lib.fdt import Node
+from hv.common.lib.span import Bytes
+from hv.common.mm.types import Paddr
 from hv.common.model.vcpu import architecture
-from hv.lang import Final, PerCpu, u32, u64
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import Final, PerCpu, raises, u32, u64
+from hv.sim.machine import kick
 
 NOTHING_PENDING: Final[u32] = 1023
 VIRTUAL_TIMER: Final[u32] = 27
@@ -21,6 +28,13 @@ class PhysicalTimer(PerCpu):
 
 
 class SimulatedController(InterruptController):
+    @raises
+    def init(self, node: Node, windows: RegisterWindows) -> None:
+        pass
+
+    def most_cpus(self) -> u32:
+        return CONFIG_NR_CPUS
+
     def start_cpu(self) -> None:
         pass
 
@@ -52,13 +66,40 @@ class SimulatedController(InterruptController):
     def activate(self, intid: u32) -> None:
         PhysicalTimer.this().active = True
 
+    def send_ipi(self, intid: u32, cpu: u32) -> None:
+        kick(cpu)
+
+    def virtualises(self) -> bool:
+        return True
+
+    def maintenance(self) -> u32:
+        return MAINTENANCE
+
+
+class IdentityWindows(RegisterWindows):
+    """Registers are at their physical addresses."""
+
+    @raises
+    def map(self, registers: Paddr, length: u64) -> u64:
+        return registers
+
 
 simulated_controller: Final = SimulatedController()
+identity_windows: Final = IdentityWindows()
 
 
 def use_arm64_guests(frequency: u64) -> None:
     """`frequency`: ticks of the counter in a second."""
     architecture.vcpus = vcpu_machine
-    interrupts.init(simulated_controller)
+    gic.driver = simulated_controller
     timer_node.virtual = VIRTUAL_TIMER
     counter.frequency = frequency
+
+
+@raises
+def take(driver: GicV2, blob: Bytes) -> None:
+    """The driver takes over the controller in the tree's first node."""
+    tree.init(blob)
+    for node in tree.root().children():
+        driver.init(node, identity_windows)
+        return

@@ -26,6 +26,9 @@ class Registers(PerCpu):
 
 
 class SimulatedVcpus(VcpuMachine):
+    def hindrance(self) -> str:
+        return "this machine has no room for guests" if hindered else ""
+
     def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
         state = SimulatedVcpu.of(vcpu)
         assert state.loaded_on == 0, "a vCPU is started whose registers are in use"
@@ -54,6 +57,7 @@ class SimulatedVcpus(VcpuMachine):
 
 
 ENTERED: Final = 67
+hindered: bool = False  # a test says that no vCPU can run
 
 simulated_vcpus: Final = SimulatedVcpus()
 

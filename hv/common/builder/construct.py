@@ -26,7 +26,7 @@ from hv.common.mm.p2m import GuestKind, P2m, leaf_rest
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Gaddr, Gfn, Mfn, gaddr_of, gfn_of, order_for, paddr_of
 from hv.common.model.domain import Domain, DomainConfig, DomainState, Privilege, domains
 from hv.common.model.memory import DomainMemory
-from hv.common.model.vcpu import CPU_WORDS, Vcpus
+from hv.common.model.vcpu import CPU_WORDS, Vcpus, architecture
 from hv.common.sched.core import add_vcpu, vcpu_up
 from hv.lang import Embedded, Errno, Final, U8Enum, bounded, raises, u32, u64
 
@@ -66,8 +66,14 @@ class Construction:
 
     @raises
     def begin(self, description: Description) -> None:
-        """Makes the domain. ENOMEM, EEXIST, ENOSPC, and what its extensions raise: the mistake tells; there is none."""
+        """Makes the domain. ENODEV, ENOMEM, EEXIST, ENOSPC, and what its extensions raise: the mistake tells; there is
+        none.
+        """
         self.description = description
+        hindrance = architecture.vcpus.hindrance()
+        if hindrance != "":
+            self.mistake.tell(f"{hindrance}")
+            raise Errno.ENODEV
         free = heap.free_frames
         if description.frames > free:
             self.mistake.wrong("", "memory", f"asks for {description.frames * 4} KiB, and {free * 4} KiB are free")

@@ -128,6 +128,10 @@ class Vcpus(Extension[Domain]):
 class VcpuMachine(Protocol):
     """What the architecture does with vCPUs. Each CPU's registers hold the state of at most one."""
 
+    def hindrance(self) -> str:
+        """Why no vCPU can run on this machine. Empty: nothing hinders them."""
+        ...
+
     def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
         """Gives a vCPU that is down the state that a guest's CPU is switched on with, to begin at `entry`."""
         ...

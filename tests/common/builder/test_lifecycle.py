@@ -127,6 +127,17 @@ def test_a_guest_sees_its_memory_with_its_caches_off():
         assert machine.ffi.buffer(seen + at, 4096)[:] == machine.ffi.buffer(ram + at, 4096)[:], hex(gfn)
 
 
+def test_a_machine_that_cannot_run_vcpus_refuses_each_domain():
+    machine = Machine(2)
+    machine.put(MODULES, KERNEL)
+    machine.host.variable("hv.sim.vcpus.hindered")[0] = True
+    nodes = [domain_node(name, [module("kernel", MODULES, len(KERNEL))]) for name in ("one", "two")]
+    said = machine.boot(flat(machine_tree(nodes, 2)))
+    why = "this machine has no room for guests: the domain is not built"
+    assert said == [f"(hv) one: {why}", f"(hv) two: {why}"]
+    assert machine.settle(0) == machine.ffi.NULL
+
+
 def test_it_starts_with_its_first_vcpu_alone():
     machine = machine_with([("a", 8, 3)], cpus=4)
     domain = machine.domain(1)
