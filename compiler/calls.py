@@ -550,7 +550,7 @@ def is_struct(kind: t.Type) -> bool:
     inner = kind.of if isinstance(kind, t.Nullable) else kind
     return (
         kind in (t.STR, t.MESSAGE)
-        or isinstance(inner, t.ProtocolType)
+        or isinstance(inner, (t.ProtocolType, t.Tuple))
         or (isinstance(inner, t.ClassType) and inner.by_value)
     )
 

@@ -174,12 +174,25 @@ class Declarations:
                 return t.ConstType(self.type_of(index, module, env))
             case "Final":
                 return self.type_of(index, module, env)
+            case "tuple":
+                return self._tuple(index, module, env)
             case "Callable":
                 if isinstance(index, ast.Tuple) and len(index.elts) == 2 and isinstance(index.elts[0], ast.List):
                     parameters = tuple(self.type_of(e, module, env) for e in index.elts[0].elts)
                     return t.intern(t.Function(parameters, self.type_of(index.elts[1], module, env)))
                 raise module.refuse(node, "write Callable[[u32, str], None]")
         raise module.refuse(node, f"`{ast.unparse(node)}` is not a type")
+
+    def _tuple(self, index: ast.expr, module: Module, env: Environment) -> t.Type:
+        parts = [self.type_of(e, module, env) for e in index.elts] if isinstance(index, ast.Tuple) else []
+        if len(parts) < 2 or any(not isinstance(part, t.Type) for part in parts):
+            raise module.refuse(index, "a tuple holds two values or more: write tuple[u32, bool]")
+        for part in parts:
+            if isinstance(part, (t.Array, t.Embedded, t.Atomic, t.ConstType)) or part in (t.VOID, t.NEVER, t.MESSAGE):
+                raise module.refuse(index, f"{part.shown} in a tuple: it holds values and references")
+            if isinstance(part, t.ClassType) and part.instance.info.shape == "guard":
+                raise module.refuse(index, f"a {part.shown} belongs to a `with` statement: it lies in no tuple")
+        return t.intern(t.Tuple(tuple(parts)))
 
     def field_type(self, node: ast.expr, module: Module, env: Environment) -> t.Type:
         """What a field or element holds: classes marked @embedded lie inside their owner."""
@@ -188,6 +201,10 @@ class Declarations:
             return t.intern(t.Embedded(found))
         if isinstance(found, t.Constant) or found in (t.VOID, t.NEVER, t.MESSAGE):
             raise module.refuse(node, f"`{ast.unparse(node)}` cannot be stored")
+        if isinstance(found, t.Tuple):
+            raise module.refuse(
+                node, f"{found.shown} cannot be stored: declare a @value class, whose fields have names"
+            )
         if isinstance(found, t.ClassType) and found.instance.info.shape == "guard":
             raise module.refuse(node, f"a {found.shown} belongs to a `with` statement: it is stored nowhere")
         return found

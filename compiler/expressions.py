@@ -116,6 +116,46 @@ class Expressions(Lowering):
             raise self.refuse(node, "an f-string is only an argument for a parameter annotated Message")
         return self.message(node)
 
+    def x_Tuple(self, node: ast.Tuple, want: t.Type | None) -> Value:
+        wanted: list[t.Type | None] = [None] * len(node.elts)
+        if isinstance(want, t.Tuple):
+            if len(want.parts) != len(node.elts):
+                raise self.refuse(node, f"{len(node.elts)} values where {want.shown} is wanted")
+            wanted = list(want.parts)
+        values = self.tuple_values(node, wanted)
+        kind = want if isinstance(want, t.Tuple) else t.intern(t.Tuple(tuple(v.type for v in values)))
+        name = self.temporary(kind)
+        for i, value in enumerate(values):
+            self.emit(f"{name}.e{i} = {value.text}")
+        return Value(name, kind, origin=frozenset().union(*(self.origin_of(v) for v in values)))
+
+    def tuple_values(self, node: ast.Tuple, wanted: list[t.Type | None]) -> list[Value]:
+        """The values between the commas, evaluated in order; each has a type."""
+        values: list[Value] = []
+        for element, want in zip(node.elts, wanted, strict=True):
+
+            def made(element: ast.expr = element, want: t.Type | None = want) -> Value:
+                if isinstance(element, ast.Starred):
+                    raise self.refuse(element, "a star in a tuple: name each value")
+                value = self.expression(element, want)
+                return value if want is None else self.coerce(value, want, element)
+
+            values, value = self.then(values, made)
+            if value.type in (t.LITERAL, t.NULL):
+                raise self.refuse(
+                    element, f"`{ast.unparse(element)}` in a tuple needs a type: assign it by itself first"
+                )
+            if isinstance(value.type, t.Array) or (
+                isinstance(value.type, t.ClassType) and value.type.instance.info.shape == "guard"
+            ):
+                raise self.refuse(element, f"{value.type.shown} in a tuple: it holds values and references")
+            values = [*values, self.reference(value, element) if not is_record(value.type) else value]
+        return values
+
+    def tuple_part(self, owner: Value, index: int) -> Value:
+        assert isinstance(owner.type, t.Tuple)
+        return Value(f"{owner.text}.e{index}", owner.type.parts[index], cost=owner.cost, origin=owner.origin)
+
     # Names
 
     def x_Name(self, node: ast.Name, want: t.Type | None) -> Value:
@@ -322,6 +362,11 @@ class Expressions(Lowering):
             (owner,), index = self.then([owner], index_of)
             place = isinstance(kind.of, t.ClassType) and not kind.of.by_value
             return Value(f"{owner.text}[{index.text}]", kind.of, cost=max(1, owner.cost, index.cost), place=place)
+        if isinstance(kind, t.Tuple):
+            index = index_of()
+            if index.const is None or index.const >= len(kind.parts):
+                raise self.refuse(node, f"{kind.shown} is indexed by a constant below {len(kind.parts)}, or unpacked")
+            return self.tuple_part(self.spill(owner), index.const)
         if not isinstance(kind, t.Array):
             raise self.refuse(node, f"{kind.shown} has no elements")
         (owner,), index = self.then([owner], index_of)
@@ -338,3 +383,8 @@ class Expressions(Lowering):
         if isinstance(element, t.Embedded):
             return Value(text, element.of, cost=cost, place=True, origin=owner.home)
         return Value(text, element, cost=cost, origin=owner.origin, home=owner.home)
+
+
+def is_record(kind: t.Type) -> bool:
+    """Whether a value of the type is copied whole."""
+    return isinstance(kind, t.ClassType) and kind.by_value

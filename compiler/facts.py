@@ -146,6 +146,8 @@ class Facts:
 
 
 def must_use(kind: Any) -> bool:
+    if isinstance(kind, t.Tuple):
+        return any(must_use(part) for part in kind.parts)
     return isinstance(kind, t.ClassType) and kind.instance.info.must_use
 
 
@@ -172,7 +174,7 @@ def assigned_targets(node: ast.AST) -> list[ast.expr]:
 
 
 def parts_of(target: ast.expr) -> list[ast.expr]:
-    return [*target.elts] if isinstance(target, ast.Tuple) else [target]
+    return [*target.elts] if isinstance(target, (ast.Tuple, ast.List)) else [target]
 
 
 def stored_names(function: ast.FunctionDef) -> frozenset[str]:

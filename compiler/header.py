@@ -72,10 +72,14 @@ class Header:
             lines.append(f"typedef struct {protocol.c}_table {protocol.c}_table;")
             lines.append(f"typedef struct {protocol.c} {protocol.c};")
             lines.append(f"struct {protocol.c} {{ void *object; const {protocol.c}_table *table; }};")
+        lines += [f"typedef struct {key} {key};" for key in compiler.tuples]
         emitted: set[str] = set()
         for kind in list(compiler.function_types.values()):
             self.function_type(kind, lines, emitted)
         lines += [self.structure(i, attributes) for i in instances]
+        for key, made in sorted(compiler.tuples.items(), key=lambda item: item[1].depth):
+            parts = " ".join(f"{part.c} e{i};" for i, part in enumerate(made.parts))
+            lines.append(f"struct {key} {{ {parts} }};")
         for key, result in compiler.results.items():
             lines.append(f"typedef struct {key} {key}; struct {key} {{ {result.c} value; i32 error; }};")
         for protocol in protocols:

@@ -365,15 +365,27 @@ class _Function(_Expressions):
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
         target = node.targets[0]
         node.value = self.visit(node.value)
-        if isinstance(target, ast.Name):
-            annotation = self._kind_of(target.id)
-            if annotation is not None:
-                node.value = self.module.typed(annotation, node.value)
-            else:
-                node.value = _runtime("local", node.value, _lambda(_name(target.id)))
-        else:
+        if isinstance(target, ast.Tuple):
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else []
+            if len(values) == len(target.elts):
+                node.value = ast.Tuple([self._into(t, v) for t, v in zip(target.elts, values, strict=True)], ast.Load())
+            node.targets = [
+                ast.Tuple([t if isinstance(t, ast.Name) else self.visit(t) for t in target.elts], ast.Store())
+            ]
+            return node
+        node.value = self._into(target, node.value)
+        if not isinstance(target, ast.Name):
             node.targets = [self.visit(target)]
         return node
+
+    def _into(self, target: ast.expr, value: ast.expr) -> ast.expr:
+        """A value as what its target holds."""
+        if not isinstance(target, ast.Name):
+            return value
+        annotation = self._kind_of(target.id)
+        if annotation is not None:
+            return self.module.typed(annotation, value)
+        return _runtime("local", value, _lambda(_name(target.id)))
 
     def _kind_of(self, name: str) -> ast.expr | None:
         if name not in self.globals:

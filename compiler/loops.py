@@ -221,13 +221,11 @@ class Loops(Lowering):
         """Lowers an iterator's body here, with the loop's body at its `yield`."""
         if self.scope.expands(function):
             raise self.refuse(node, f"`{function.node.name}` would be expanded inside itself")
-        if not isinstance(node.target, ast.Name):
-            raise self.refuse(node, "this loop yields one value")
         assert function.element is not None
         yields = [n for n in ast.walk(function.node) if isinstance(n, ast.Yield)]
         if len(yields) != 1:
             raise function.module.refuse(function.node, "an iterator has exactly one `yield`")
-        target = self.loop_name(node.target.id, function.element, node)
+        targets = self.targets(node, function.element)
         caller = self.scope
         before = set(self.known)
         outer_frame = Frame(caller, "loop", label=self.label(), again=self.label())
@@ -251,7 +249,7 @@ class Loops(Lowering):
         self.begin_scope(inner)
         self.known |= {(inner.number, SET, name) for name in inner.names}
         expansion = Frame(inner, "expansion", label=self.label())
-        inner.yielded = self.at_yield(node, caller, target, outer_frame, before)
+        inner.yielded = self.at_yield(node, caller, targets, outer_frame, before)
         self.frames.append(expansion)
         self.scope = inner
         self.compiler.note_call(self.function, function)
@@ -265,15 +263,30 @@ class Loops(Lowering):
         if "break" in outer_frame.used:
             self.put_label(outer_frame.label)
 
+    def targets(self, node: ast.For, element: t.Type) -> list[str]:
+        """The C names of what a loop over an iterator names: one, or one for each part of a tuple."""
+        names = parts_of(node.target)
+        kinds = (
+            list(element.parts) if isinstance(element, t.Tuple) and isinstance(node.target, ast.Tuple) else [element]
+        )
+        if len(names) != len(kinds) or not all(isinstance(n, ast.Name) for n in names):
+            raise self.refuse(node, f"this loop yields {element.shown}, one name is wanted for each value")
+        return [self.loop_name(n.id, kind, node) for n, kind in zip(names, kinds, strict=True)]  # type: ignore[attr-defined]
+
     def at_yield(
-        self, node: ast.For, caller: Scope, target: str, frame: Frame, before: set[Fact]
+        self, node: ast.For, caller: Scope, targets: list[str], frame: Frame, before: set[Fact]
     ) -> Callable[[Value], None]:
         def run(value: Value) -> None:
             here, self.scope = self.scope, caller
             position = self.position
             self.at(node)
-            self.flow.assign(target, self.origin_of(value))
-            self.emit(f"{target} = {value.text}")
+            parts = [value]
+            if len(targets) > 1:
+                value = self.spill(value)
+                parts = [self.tuple_part(value, i) for i in range(len(targets))]
+            for target, part in zip(targets, parts, strict=True):
+                self.flow.assign(target, self.origin_of(part))
+                self.emit(f"{target} = {part.text}")
             again = frame.again
             frame.used.discard("continue")
             frame.within = self.frames[-1]

@@ -26,7 +26,7 @@ WORDS = frozenset(
     """.split()
 )
 PYTHON_WORDS = frozenset(
-    "bool str len range enumerate ord min max property staticmethod int None object isinstance".split()
+    "bool str len range enumerate ord min max property staticmethod int None object isinstance tuple".split()
 )
 
 UNIKERNELS = "qemu-tests"  # where their package `guests` lies

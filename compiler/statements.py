@@ -83,9 +83,47 @@ class Statements(Lowering):
         if isinstance(target, ast.Name) and target.id not in self.scope.global_names:
             self.assign_local(target.id, source, kind, node)
             return
-        if isinstance(target, ast.Tuple):
-            raise self.refuse(node, "tuples are not in the language yet: return a @value class")
+        if isinstance(target, (ast.Tuple, ast.List)):
+            self.unpack(target.elts, source, node)
+            return
         self.store(target, lambda want: self.expression(source, want), node)
+
+    def unpack(self, targets: list[ast.expr], source: ast.expr, node: ast.stmt) -> None:
+        """`a, b = f()`, and `a, b = b, a`: all values are known before the first is assigned."""
+        if any(isinstance(target, (ast.Tuple, ast.List, ast.Starred)) for target in targets):
+            raise self.refuse(node, "a tuple is unpacked into names, fields and elements, one for each value")
+        if isinstance(source, ast.Tuple) and len(source.elts) == len(targets):
+            wanted = [self.target_type(target) for target in targets]
+            values = [v if v.const is not None else self.kept(v) for v in self.tuple_values(source, wanted)]
+        else:
+            value = self.spill(self.expression(source, None))
+            if not isinstance(value.type, t.Tuple) or len(value.type.parts) != len(targets):
+                raise self.refuse(node, f"{len(targets)} targets for {value.type.shown}")
+            values = [self.tuple_part(value, i) for i in range(len(targets))]
+        for target, value in zip(targets, values, strict=True):
+            if isinstance(target, ast.Name) and target.id == "_":
+                self.check_taken(value, node)
+            else:
+                self.assign(target, self.evaluated(value, source), None, node)
+
+    def check_taken(self, value: Value, node: ast.stmt) -> None:
+        if must_use(value.type):
+            raise self.refuse(node, f"the {value.type.shown} that this returns is dropped: give it a name and use it")
+
+    def target_type(self, target: ast.expr) -> t.Type | None:
+        """What a target holds already; None for a new local."""
+        if isinstance(target, ast.Name) and target.id not in self.scope.global_names:
+            local = self.scope.names.get(target.id)
+            return None if local is None else local.type
+        if isinstance(target, ast.Attribute):
+            owner = self.tried(target.value)[0].type
+            if isinstance(owner, t.BitsType):
+                return self.bits_type(owner, target)
+        if isinstance(target, ast.Subscript):
+            owner = self.tried(target.value)[0].type
+            if isinstance(owner, t.ClassType):
+                return self.setter(owner, target).parameters[1].type
+        return self.tried(target, storing=True)[0].type
 
     def assign_local(self, name: str, source: ast.expr, kind: t.Type | None, node: ast.stmt) -> None:
         local = self.scope.names.get(name)

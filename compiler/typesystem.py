@@ -243,6 +243,11 @@ class Tuple(Type):
         return self.key
 
     @property
+    def depth(self) -> int:
+        """How many tuples lie in each other here."""
+        return 1 + max((part.depth for part in self.parts if isinstance(part, Tuple)), default=0)
+
+    @property
     def shown(self) -> str:
         return f"tuple[{', '.join(part.shown for part in self.parts)}]"
 

@@ -56,6 +56,11 @@ class Unit:
                 self.use_struct(kind.instance)
             case t.ProtocolType():
                 self.use_interface(kind)
+            case t.Tuple():
+                self.compiler.tuples[kind.c] = kind
+                for part in kind.parts:
+                    self.use_type(part)
+                self.structs[kind.c] = {f"e{i}": f"{part.c} e{i}" for i, part in enumerate(kind.parts)}
             case t.Nullable() | t.Embedded() | t.Pointer() | t.Atomic():
                 self.use_type(kind.of)
             case t.Array():

@@ -90,6 +90,7 @@ class Compiler:
         self.units: dict[str, Unit] = {}
         self.function_types: dict[str, t.Function] = {}
         self.results: dict[str, t.Type] = {}
+        self.tuples: dict[str, t.Tuple] = {}
         self.casts: dict[str, tuple[ClassInstance, ClassInstance]] = {}
         self.named_enums: dict[str, t.EnumType] = {}
         self.checked_enums: dict[str, t.EnumType] = {}
@@ -331,6 +332,9 @@ class Compiler:
             elif name.startswith("result_") and name in self.results:
                 for inner in embedded_structs(self.results[name], False):
                     visit(inner)
+            elif name in self.tuples:
+                for inner in embedded_structs(self.tuples[name], False):
+                    visit(inner)
             if name in names:
                 ordered.append(name)
 
@@ -410,6 +414,8 @@ def embedded_structs(kind: t.Type, _: bool) -> list[str]:
             return [kind.instance.c]
         case t.ProtocolType():
             return [kind.instance.c]
+        case t.Tuple():
+            return [kind.c, *(inner for part in kind.parts for inner in embedded_structs(part, _))]
         case t.Nullable():
             return embedded_structs(kind.of, _)
     return []

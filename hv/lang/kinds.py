@@ -87,6 +87,26 @@ class Signature(Kind):
         return value
 
 
+class TupleKind(Kind):
+    """`tuple[u32, bool]`."""
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+
+    def zero(self) -> Any:
+        return tuple(zero(part) for part in self.parts)
+
+    def accept(self, value: Any) -> Any:
+        if not isinstance(value, tuple) or len(value) != len(self.parts):
+            raise Mismatch(f"a tuple of {len(self.parts)} is wanted")
+        return tuple(into(part, item) for part, item in zip(self.parts, value, strict=True))
+
+
+class TupleWord:
+    def __class_getitem__(cls, parts: tuple[Any, ...]) -> TupleKind:
+        return TupleKind(parts)
+
+
 class CallableWord:
     def __class_getitem__(cls, arguments: tuple[list[Any], Any]) -> Signature:
         return Signature(*arguments)

@@ -9,13 +9,13 @@ from typing import Any
 from hv.lang.arrays import array
 from hv.lang.classes import Object
 from hv.lang.ints import Integer, Weak, divide, greater, remainder, smaller
-from hv.lang.kinds import Annotation, Environment, copied, into, nullable, zero
+from hv.lang.kinds import Annotation, Environment, TupleWord, copied, into, nullable, zero
 from hv.lang.trap import Mismatch, Trap
 from hv.lang.words import counted, item, length, number_of, numbered, part, truth
 
 PYTHON_WORDS: dict[str, Any] = {
     "len": length, "range": counted, "enumerate": numbered, "ord": number_of, "min": smaller, "max": greater,
-    "bool": bool,
+    "bool": bool, "tuple": TupleWord,
 }  # fmt: skip
 
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {

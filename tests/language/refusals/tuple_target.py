@@ -1,7 +1,7 @@
-# refuse: 6: tuples are not in the language yet
+# refuse: 6: 2 targets for tuple[u32, u32, u32]
 from hv.lang import u32
 
 
-def f(a: u32, b: u32) -> u32:
-    a, b = b, a
-    return a
+def f(a: tuple[u32, u32, u32]) -> u32:
+    x, y = a
+    return x + y

@@ -1,4 +1,4 @@
-# refuse: 6: would create a Python object
+# refuse: 6: `1` in a tuple needs a type
 from hv.lang import u32
 
 
