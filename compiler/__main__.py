@@ -11,7 +11,7 @@ from compiler.config import ROOT, configuration, host_configuration
 from compiler.errors import CompileError
 from compiler.program import Program
 
-BOOT = ROOT / "boot" / "arm64"
+DEFCONFIGS = {"arm64": "arm64_virt", "arm64-guest": "arm64_virt", "x86": "x86_pc"}
 GUESTS = ROOT / "qemu-tests" / "guests"
 
 
@@ -29,7 +29,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         type=Path,
-        help="a defconfig; without one kconfig/arm64_virt_defconfig (host_defconfig for the host)",
+        help="a defconfig; without one the target's: arm64_virt, x86_pc or host",
     )
     parser.add_argument(
         "--root", action="append", default=[], help="a module to start from, such as hv.arm64.main; may be repeated"
@@ -52,8 +52,10 @@ def act(options: argparse.Namespace) -> None:
         config = (
             host_configuration()
             if target.hosted and not options.config
-            else configuration(options.config or ROOT / "kconfig" / "arm64_virt_defconfig")
+            else configuration(options.config or ROOT / "kconfig" / f"{DEFCONFIGS[target.name]}_defconfig")
         )
+        if not target.hosted and not config[f"CONFIG_{target.architecture.upper()}"]:
+            raise RuntimeError(f"{options.config}: this is no configuration of the target {target.name}")
         program = Program(ROOT, target, config)
         roots = [f"guests.{options.name}"] if options.action == "guest" else options.root or [driver.ROOTS[target.name]]
         for root in roots:
@@ -65,13 +67,14 @@ def act(options: argparse.Namespace) -> None:
         output = driver.emit(compiler, options.out, options.jobs)
         inputs = [*output.inputs, ROOT / "hv" / "listed.toml"]
         if options.action in ("image", "guest"):
-            objects = driver.compile_objects(output, target.clang, target.name, options.jobs)
-            link.assembly_offsets(output, target.clang)
+            flags = driver.flags(program)
+            objects = driver.compile_objects(output, flags, target.name, options.jobs)
+            link.assembly_offsets(output, flags)
             if options.action == "image":
-                made = link.hypervisor(output, objects, BOOT)
-                inputs += [*BOOT.iterdir()]
+                made = link.hypervisor(target, output, objects)
+                inputs += [*link.boot_folder(target).iterdir()]
             else:
-                made = link.guest(output, objects, GUESTS, options.name)
+                made = link.guest(target, output, objects, GUESTS, options.name)
                 inputs += [p for p in GUESTS.iterdir() if p.suffix in (".S", ".lds", ".h")]
     if made is not None and options.product is not None and options.product.resolve() != made.resolve():
         options.product.write_bytes(made.read_bytes())

@@ -24,9 +24,15 @@ SANITIZE = (
     "-fsanitize-trap=all",
 )
 HARDENING = (*SANITIZE, "-ftrivial-auto-var-init=zero")
+ARM64_ASSEMBLER = ("--target=aarch64-none-elf", "-march=armv8-a", "-g", "-Wall", "-Werror")
 ARM64 = (
     "--target=aarch64-none-elf", "-march=armv8-a", "-ffreestanding", "-mgeneral-regs-only", "-mno-outline-atomics",
     "-fno-pic", "-mstrict-align", *HARDENING,
+)  # fmt: skip
+# The image lies at a fixed address above the lowest 2 GiB, so code finds everything relative to itself.
+X86 = (
+    "--target=x86_64-none-elf", "-march=x86-64", "-ffreestanding", "-mgeneral-regs-only", "-mno-red-zone",
+    "-fpie", "-fdirect-access-external-data", "-mcmodel=small", "-mstack-protector-guard=global", *HARDENING,
 )  # fmt: skip
 COMMON = (
     "-std=gnu17", "-g", "-O2", "-Wall", "-Werror", "-Wno-unused-label", "-Wno-unused-but-set-variable",
@@ -43,12 +49,30 @@ TARGETS = {
         clang=(
             *ARM64, "-mcmodel=small", "-fstack-protector-strong", "-mno-omit-leaf-frame-pointer", "-flto",
         ),
+        architecture="arm64",
+        assembler=ARM64_ASSEMBLER,
+        image=("-O", "binary"),
+    ),
+    "x86": Target(
+        "x86",
+        {"hv.arch": "hv.x86.arch"},
+        hosted=False,
+        clang=(
+            *X86, "-fstack-protector-strong", "-mno-omit-leaf-frame-pointer", "-flto",
+        ),
+        architecture="x86",
+        assembler=("--target=x86_64-none-elf", "-g", "-Wall", "-Werror"),
+        link=("-mllvm", "-relocation-model=pic"),  # of the code that is made at link time
+        image=("--strip-all",),
     ),
     "arm64-guest": Target(
         "arm64-guest",
         {},
         hosted=False,
         clang=ARM64,
+        architecture="arm64",
+        assembler=ARM64_ASSEMBLER,
+        image=("-O", "binary"),
     ),
     "host": Target(
         "host",
@@ -57,7 +81,20 @@ TARGETS = {
         clang=("-fPIC", "-O1", *SANITIZE),
     ),
 }  # fmt: skip
-ROOTS = {"arm64": "hv.arm64.main", "host": "hv.sim.roots", "arm64-guest": "guests.hello"}
+ROOTS = {"arm64": "hv.arm64.main", "x86": "hv.x86.main", "host": "hv.sim.roots", "arm64-guest": "guests.hello"}
+
+
+# Kconfig options that choose what clang adds to the code.
+OPTIONS = {
+    "CONFIG_RETPOLINE": ("-mretpoline",),
+    "CONFIG_HARDEN_SLS": ("-mharden-sls=all",),
+}
+
+
+def flags(program: Program) -> tuple[str, ...]:
+    """Clang's for a program: the target's, and what the configuration adds."""
+    chosen = [words for option, words in OPTIONS.items() if program.config.get(option)]
+    return (*program.target.clang, *(word for words in chosen for word in words))
 
 
 @dataclass

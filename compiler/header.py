@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from compiler.whole import Compiler
 
 OPERAND = re.compile(r"\{(\w+)(?::(\w))?\}")
+WIDTHS = {
+    "arm64": {"": "x", "w": "w", "i": "c"},
+    "x86": {"": "q", "w": "k", "h": "w", "b": "b", "i": "c"},
+}
+"""What clang calls the forms of an operand: 64 bits, a word of 32, a half of 16, a byte, a constant."""
+FIXED = {f"{prefix}{letter}x": letter for letter in "abcd" for prefix in "re"} | {
+    f"{prefix}{name}": constraint for name, constraint in (("si", "S"), ("di", "D")) for prefix in "re"
+}
+"""Registers of x86 that an operand may be tied to, and clang's constraints for them."""
 
 
 class Header:
@@ -94,6 +103,8 @@ class Header:
             lines.append(f"struct {protocol.c}_table {{ {' '.join(methods) or 'u8 cx_empty;'} }};")
         if compiler.per_cpu_classes:
             fields = " ".join(f"{c.c} {c.c};" for c in compiler.per_cpu_classes)
+            if compiler.program.target.architecture == "x86":
+                fields = f"struct per_cpu *cx_self; {fields}"
             aligned = " __attribute__((aligned(64)))" if attributes else ""
             lines.append(f"typedef struct per_cpu per_cpu; struct per_cpu {{ {fields} }}{aligned};")
         return lines
@@ -168,6 +179,17 @@ class Header:
             lines.append("extern __thread per_cpu *cx_current;")
             lines.append("CX_INLINE per_cpu *cx_this_cpu(void) { return cx_current; }")
             lines.append("CX_INLINE void cx_attach_cpu(u64 cpu) { cx_current = &cx_per_cpu[cpu]; }")
+        elif self.compiler.program.target.architecture == "x86":
+            # The area's first word is its own address: one load finds it.
+            base = "0xC0000101"  # IA32_GS_BASE
+            write = f'__asm__ volatile("wrmsr" : : "c"({base}), "a"((u32)area), "d"((u32)(area >> 32)) : "memory");'
+            lines.append(
+                'CX_INLINE per_cpu *cx_this_cpu(void) { per_cpu *a; __asm__("movq %%gs:0, %0" : "=r"(a)); return a; }'
+            )
+            lines.append("CX_INLINE void cx_attach_cpu(u64 cpu) {")
+            lines.append(
+                f"    u64 area = (u64)&cx_per_cpu[cpu]; cx_per_cpu[cpu].cx_self = &cx_per_cpu[cpu]; {write} }}"
+            )
         else:
             read = '__asm__("mrs %0, tpidr_el2" : "=r"(area));'
             write = '__asm__ volatile("msr tpidr_el2, %0" : : "r"(&cx_per_cpu[cpu]) : "memory");'
@@ -203,8 +225,12 @@ class Header:
             return lines
         lines = []
         for name in names:
-            read = f'__asm__ volatile("mrs %0, {name}" : "=r"(value));'
-            write = f'__asm__ volatile("msr {name}, %0" : : "r"(value) : "memory");'
+            if self.compiler.program.target.architecture == "x86":
+                read = f'__asm__ volatile("movq %%{name}, %0" : "=r"(value) : : "memory");'
+                write = f'__asm__ volatile("movq %0, %%{name}" : : "r"(value) : "memory");'
+            else:
+                read = f'__asm__ volatile("mrs %0, {name}" : "=r"(value));'
+                write = f'__asm__ volatile("msr {name}, %0" : : "r"(value) : "memory");'
             lines.append(f"CX_INLINE u64 cx_read_{name}(void) {{ u64 value; {read} return value; }}")
             lines.append(f"CX_INLINE void cx_write_{name}(u64 value) {{ {write} }}")
         return lines
@@ -214,7 +240,7 @@ class Header:
         result = function.result
         value = result is not t.VOID and result is not t.NEVER
         never = "_Noreturn " if result is t.NEVER else ""
-        arguments = ", ".join(f"{c} {n}" for c, n in function.arguments) or "void"
+        arguments = ", ".join(f"{c} {c_field(n)}" for c, n in function.arguments) or "void"
         head = f"CX_INLINE {never}{result.c} {function.c}({arguments})"
         if self.hosted:
             return f"{head} {{ {'return 0;' if value else '__builtin_trap();' if result is t.NEVER else ''} }}"
@@ -226,30 +252,55 @@ class Header:
             and isinstance(call.args[0].value, str)
         ):
             raise function.module.refuse(call, '@asm("instructions")')
-        pure = any(k.arg == "pure" and isinstance(k.value, ast.Constant) and k.value.value for k in call.keywords)
+        words = self.assembly_words(function, call)
+        pure = bool(words.pop("pure", False))
+        changed = str(words.pop("changes", "")).split()
         known = {name for _, name in function.arguments} | ({"result"} if value else set())
+        architecture = self.compiler.program.target.architecture
+        for name, register in words.items():
+            if name not in known or register not in FIXED or architecture != "x86":
+                fixed = ", ".join(r for r in FIXED if r.startswith("r"))
+                raise function.module.refuse(
+                    call, f"`{name}={register!r}`: on x86 a parameter or `result` may be tied to {fixed}"
+                )
+        widths = WIDTHS[architecture]
         immediates: set[str] = set()
 
         def operand(found: re.Match[str]) -> str:
-            name, form = found.group(1), found.group(2) or "x"
-            if name not in known or form not in "xwi":
+            name, form = found.group(1), found.group(2) or ""
+            if name not in known or form not in widths:
                 raise function.module.refuse(call, f"`{found.group(0)}` names no parameter")
             if form == "i":
                 immediates.add(name)
-            return f"%{'c' if form == 'i' else form}[{name}]"
+            return f"%{widths[form]}[{c_field(name)}]"
+
+        def constraint(name: str) -> str:
+            return FIXED[words[name]] if name in words else "r"
 
         text = OPERAND.sub(operand, call.args[0].value.replace("%", "%%"))
         inputs = ", ".join(
-            f'[{n}] "{"i" if n in immediates else "r"}"({"(u64)" if c.endswith("*") else ""}{n})'
+            f'[{c_field(n)}] "{"i" if n in immediates else constraint(n)}"'
+            f"({'(u64)' if c.endswith('*') else ''}{c_field(n)})"
             for c, n in function.arguments
         )
-        output = '[result] "=r"(result)' if value else ""
-        volatile, clobbered = ("", "") if pure else ("volatile", ' : "memory", "cc"')
+        output = f'[result] "={constraint("result")}"(result)' if value else ""
+        clobbers = ", ".join(f'"{name}"' for name in (*changed, *(() if pure else ("memory", "cc"))))
+        volatile, clobbered = "" if pure else "volatile", f" : {clobbers}" if clobbers else ""
         body = f"__asm__ {volatile}({c_string(text.encode())} : {output} : {inputs}{clobbered});"
         wide = "u64" if result.c in ("u64", "i64") or result.c.endswith("*") else "u32"
         if value:
             return f"{head} {{ {wide} result; {body} return ({result.c})result; }}"
         return f"{head} {{ {body}{' __builtin_unreachable();' if result is t.NEVER else ''} }}"
+
+    @staticmethod
+    def assembly_words(function: FunctionInstance, call: ast.Call) -> dict[str, Any]:
+        """The keywords of an @asm, which are constants."""
+        found: dict[str, Any] = {}
+        for keyword in call.keywords:
+            if keyword.arg is None or not isinstance(keyword.value, ast.Constant):
+                raise function.module.refuse(call, '@asm("instructions", pure=True, changes="…", parameter="register")')
+            found[keyword.arg] = keyword.value.value
+        return found
 
     # data.c
 

@@ -14,10 +14,10 @@ from elftools.elf.elffile import ELFFile
 
 from compiler import driver
 from compiler.config import ROOT
+from compiler.program import Target
 
 LLD = "ld.lld-19"
 OBJCOPY = "llvm-objcopy-19"
-ASSEMBLER = ("--target=aarch64-none-elf", "-march=armv8-a", "-g", "-Wall", "-Werror")
 LINK = (
     "-z",
     "max-page-size=4096",
@@ -48,13 +48,13 @@ def assembly_offsets(output: driver.Output, flags: tuple[str, ...]) -> None:
     driver.write(output.directory / "asm_offsets.h", "".join(f"#define {name} {value}\n" for name, value in found))
 
 
-def assemble(sources: list[Path], output: driver.Output, includes: list[Path]) -> list[Path]:
+def assemble(sources: list[Path], target: Target, output: driver.Output, includes: list[Path]) -> list[Path]:
     objects = []
     for source in sources:
         made = output.directory / f"{source.stem}.S.o"
         named = f"-ffile-prefix-map={ROOT}/="  # the same image wherever the checkout lies
         paths = [f"-I{i}" for i in (output.directory, *includes)]
-        run(driver.CLANG, *ASSEMBLER, named, *paths, "-c", source, "-o", made)
+        run(driver.CLANG, *target.assembler, named, *paths, "-c", source, "-o", made)
         objects.append(made)
     return objects
 
@@ -91,34 +91,40 @@ def prove(elf: Path) -> None:
                         raise LinkError(f"{elf.name}: {symbol.name} is undefined")
 
 
-def hypervisor(output: driver.Output, objects: list[Path], boot: Path) -> Path:
+def hypervisor(target: Target, output: driver.Output, objects: list[Path]) -> Path:
     """Links the hypervisor: hv.elf with debugging information, hv.image to boot. The image's path comes back."""
     from compiler import lines
 
     directory = output.directory
-    stubs = assemble(sorted(boot.glob("*.S")), output, [boot])
+    boot = boot_folder(target)
+    stubs = assemble(sorted(boot.glob("*.S")), target, output, [boot])
     script = boot / "hv.lds"
     first, elf, image = directory / "hv-pass1.elf", directory / "hv.elf", directory / "hv.image"
-    strict = ("--orphan-handling=error",)
+    strict = ("--orphan-handling=error", *target.link)
     link([*stubs, *objects], script, first, strict)
     table = directory / "lines.bin"
     table.write_bytes(lines.encode_elf(first))
     source = directory / "lines.s"
     source.write_text(f'.section .lines, "a"\n.incbin "{table}"\n')
-    run(driver.CLANG, *ASSEMBLER, "-c", source, "-o", directory / "lines.o")
+    run(driver.CLANG, *target.assembler, "-c", source, "-o", directory / "lines.o")
     link([*stubs, *objects, directory / "lines.o"], script, elf, strict)
     if code_places(first) != code_places(elf):
         raise LinkError("the second link pass moved code: the line table would lie")
     prove(elf)
-    run(OBJCOPY, "-O", "binary", elf, image)
+    run(OBJCOPY, *target.image, elf, image)
     return image
 
 
-def guest(output: driver.Output, objects: list[Path], guests: Path, name: str) -> Path:
+def boot_folder(target: Target) -> Path:
+    """Where the hypervisor's assembly and its link script lie."""
+    return ROOT / "boot" / target.name
+
+
+def guest(target: Target, output: driver.Output, objects: list[Path], guests: Path, name: str) -> Path:
     """Links a unikernel: NAME.elf and NAME.image in the output's directory."""
-    stubs = assemble(sorted(guests.glob("*.S")), output, [guests])
+    stubs = assemble(sorted(guests.glob("*.S")), target, output, [guests])
     elf, image = output.directory / f"{name}.elf", output.directory / f"{name}.image"
     link([*stubs, *objects], guests / "guest.lds", elf)
     prove(elf)
-    run(OBJCOPY, "-O", "binary", elf, image)
+    run(OBJCOPY, *target.image, elf, image)
     return image

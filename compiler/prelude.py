@@ -24,6 +24,8 @@ CX_INLINE void cx_zero(void *object, u64 size) { __builtin_memset(object, 0, siz
 CX_INLINE _Noreturn void cx_trap(void) { __builtin_trap(); }
 #ifdef __aarch64__
 #define CX_TRAP(kind) __asm__ volatile("brk %0" : : "i"(0x5500 + (kind)))
+#elif defined(__x86_64__) && !__STDC_HOSTED__
+#define CX_TRAP(kind) __asm__ volatile("ud1l %c0(%%eax), %%eax" : : "i"(kind))
 #else
 #define CX_TRAP(kind) (void)0
 #endif

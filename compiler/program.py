@@ -113,6 +113,10 @@ class Target:
     substitutes: dict[str, str]
     hosted: bool
     clang: tuple[str, ...]
+    architecture: str = ""  # "arm64" or "x86"; "": the host's, whose instructions no program names
+    assembler: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
+    image: tuple[str, ...] = ()  # what objcopy makes of the linked file for a boot loader
 
 
 class Program:

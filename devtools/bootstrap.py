@@ -54,7 +54,10 @@ BUILDING_PYTHON = (
     Package("python3-dev", str(Path(sysconfig.get_path("include")) / "Python.h")),
 )
 """For making .venv: some Python packages exist only as source, which clang compiles."""
-EMULATING = (Package("qemu-system-arm", "qemu-system-aarch64"),)
+EMULATING = (
+    Package("qemu-system-arm", "qemu-system-aarch64"),
+    Package("qemu-system-x86", "qemu-system-x86_64"),
+)
 
 NEEDS: dict[str, tuple[Package, ...]] = {
     "compile": COMPILING,

@@ -10,7 +10,7 @@ from devtools.paths import BUILD, ROOT
 from devtools.report import Problem, locked, progress
 
 DEFAULT_CONFIG = "arm64_virt"
-PRODUCTS = {"arm64": "hv.image", "host": "libhv.so"}
+PRODUCTS = {"machine": "hv.image", "host": "libhv.so"}
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -19,14 +19,20 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def folder(config: str = DEFAULT_CONFIG, target: str = "arm64") -> Path:
+def folder(config: str = DEFAULT_CONFIG, target: str = "machine") -> Path:
     """The build folder: build/CONFIG for the machine, build/host (or build/host-CONFIG) for the host library."""
     if target == "host":
         return BUILD / ("host" if config == DEFAULT_CONFIG else f"host-{config}")
     return BUILD / config
 
 
-def build(config: str = DEFAULT_CONFIG, target: str = "arm64") -> Path:
+def architecture(config: str) -> str:
+    """Of the machine that a configuration is for: kconfig/Kconfig lets it choose, and begins with arm64."""
+    chosen = (ROOT / "kconfig" / f"{config}_defconfig").read_text().splitlines()
+    return "x86" if "CONFIG_X86=y" in chosen else "arm64"
+
+
+def build(config: str = DEFAULT_CONFIG, target: str = "machine") -> Path:
     """Builds a configuration and returns its product. Raises Problem, with the compiler's words shown before."""
     if not (ROOT / "kconfig" / f"{config}_defconfig").exists():
         known = sorted(path.name.removesuffix("_defconfig") for path in (ROOT / "kconfig").glob("*_defconfig"))
@@ -35,7 +41,8 @@ def build(config: str = DEFAULT_CONFIG, target: str = "arm64") -> Path:
     with locked(place / ".lock"):
         if not (place / "build.ninja").exists():
             progress(f"setting up {place.relative_to(ROOT)}")
-            options = [f"-Dconfig={config}", f"-Dtarget={target}"]
+            meant = architecture(config) if target == "machine" else target
+            options = [f"-Dconfig={config}", f"-Dtarget={meant}"]
             setup = [sys.executable, "-m", "mesonbuild.mesonmain", "setup", *options, str(place), str(ROOT)]
             done = subprocess.run(setup, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if done.returncode:

@@ -96,7 +96,12 @@ def add_test(commands: Commands) -> None:
 def add_build(commands: Commands) -> None:
     build = commands.add_parser("build", help="build the hypervisor and the unikernels, or the host library")
     build.add_argument("--config", default="arm64_virt", metavar="NAME", help="kconfig/NAME_defconfig (arm64_virt)")
-    build.add_argument("--target", default="arm64", choices=("arm64", "host"), help="what to build for (arm64)")
+    build.add_argument(
+        "--target",
+        default="machine",
+        choices=("machine", "host"),
+        help="the configuration's machine (default) or tests",
+    )
     build.set_defaults(module="build", needs=("compile", "sanitize"))
 
 

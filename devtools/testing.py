@@ -13,16 +13,18 @@ from devtools import build
 from devtools.paths import ROOT
 from devtools.report import Problem, progress
 
-TARGETS = {"host": ("host",), "qemu": ("arm64",), "all": ("host", "arm64"), "long": ("host", "arm64")}
+HOST = (("arm64_virt", "host"),)
+MACHINES = (("arm64_virt", "machine"), ("x86_pc", "machine"))
+BUILDS = {"host": HOST, "qemu": MACHINES, "all": (*HOST, *MACHINES), "long": (*HOST, *MACHINES)}
 FOLDERS = {"host": ("tests",), "qemu": ("qemu-tests",), "all": ("tests", "qemu-tests"), "long": ("tests", "qemu-tests")}
 MOST_WORKERS = 8
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Pytest's exit status: 0 when everything passed."""
-    for target in TARGETS[arguments.what]:
+    for config, target in BUILDS[arguments.what]:
         try:
-            build.build(target=target)
+            build.build(config, target)
         except Problem as problem:  # tests that need no build still tell something, and those that do will fail
             progress(f"going on to the tests without it: {problem}")
     command = pytest(arguments.what)

@@ -14,12 +14,17 @@ from hv.arm64.syndrome import (
     is_write,
     kind_in_words,
 )
+from hv.common.kernel.checks import STACK_PROTECTOR, VALUE_OUT_OF_RANGE, check_in_words
 from hv.common.kernel.panic import MachineState, line, trapped
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Embedded, Final, Message, Never, PerCpu, aligned, array, assembly_layout, export, u8, u32, u64
 
 PER_LINE: Final = 4
 EMERGENCY_SIZE: Final = 0x2000
+
+TRAP: Final[u64] = 1  # BRK's immediate
+CANARY: Final[u64] = 0x5400
+CHECKS: Final[u64] = 0x5500
 
 
 @assembly_layout
@@ -84,7 +89,7 @@ def synchronous(frame: FaultFrame, syndrome: Syndrome) -> Never:
         access = "write" if is_write(syndrome) else "read"
         frame.end(f"{kind}: {fault_in_words(syndrome)}, {access} at {frame.address:#x}")
     if syndrome.kind == BREAKPOINT_INSTRUCTION:
-        frame.end(f"{check_in_words(syndrome.iss & 0xFFFF)}")
+        frame.end(f"{trap_in_words(syndrome.iss & 0xFFFF)}")
     frame.end(f"{kind}")
 
 
@@ -94,36 +99,10 @@ def overflowed(sp: u64) -> bool:
     return offset < STACK_SLOT * CONFIG_NR_CPUS and offset % STACK_SLOT < STACK_SLOT - STACK_SIZE + 512
 
 
-def check_in_words(code: u64) -> str:
-    """What found the fault (clang, lib/CodeGen/CodeGenFunction.h: LIST_SANITIZER_CHECKS)."""
-    match code:
-        case 1:
-            return "value out of range"
-        case 0x5400:
-            return "stack protector: a function overran a local array"
-        case 0x5500:
-            return "overflow in an addition"
-        case 0x5501:
-            return "unreachable code reached"
-        case 0x5503:
-            return "division by zero, or its result does not fit"
-        case 0x550A:
-            return "value that its type does not have"
-        case 0x550B:
-            return "end of a function without a result"
-        case 0x550C:
-            return "overflow in a multiplication"
-        case 0x550D:
-            return "overflow in a negation"
-        case 0x5512:
-            return "array index out of bounds"
-        case 0x5513:
-            return "pointer overflow"
-        case 0x5514:
-            return "shift by too much"
-        case 0x5515:
-            return "overflow in a subtraction"
-        case 0x5516:
-            return "null reference or misaligned object"
-        case _:
-            return "breakpoint instruction"
+def trap_in_words(code: u64) -> str:
+    """Of a BRK's immediate."""
+    if code == TRAP:
+        return VALUE_OUT_OF_RANGE
+    if code == CANARY:
+        return STACK_PROTECTOR
+    return check_in_words(code - CHECKS) if code >= CHECKS else "breakpoint instruction"

@@ -63,11 +63,11 @@ class Stage1(Format):
         return height == 0 or entry & TABLE_OR_PAGE == 0
 
     @staticmethod
-    def target(entry: u64) -> Mfn:
+    def target(entry: u64, height: u32) -> Mfn:
         return Mfn((entry & ADDRESS) >> 12)
 
     @staticmethod
-    def attributes(entry: u64) -> Attributes:
+    def attributes(entry: u64, height: u32) -> Attributes:
         leaf = Stage1Leaf(entry)
         access = Access.R
         if not leaf.read_only:

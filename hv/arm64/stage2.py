@@ -123,11 +123,11 @@ class Stage2(Format):
         return height == 0 or entry & TABLE_OR_PAGE == 0
 
     @staticmethod
-    def target(entry: u64) -> Mfn:
+    def target(entry: u64, height: u32) -> Mfn:
         return Mfn((entry & ADDRESS) >> 12)
 
     @staticmethod
-    def attributes(entry: u64) -> Attributes:
+    def attributes(entry: u64, height: u32) -> Attributes:
         leaf = Stage2Leaf(entry)
         access = Access(0)
         if leaf.readable:

@@ -29,7 +29,7 @@ def extern(function: Any) -> Any:
     return missing
 
 
-def asm(template: str, *, pure: bool = False) -> Callable[[Any], Any]:
+def asm(template: str, *, pure: bool = False, changes: str = "", **places: str) -> Callable[[Any], Any]:
     """Off the machine an instruction does nothing, and its result is zero: the loader writes that body."""
     return _same
 

@@ -88,12 +88,12 @@ class Breakless(Format):
         return Stage2.is_leaf(entry, height)
 
     @staticmethod
-    def target(entry: u64) -> Mfn:
-        return Stage2.target(entry)
+    def target(entry: u64, height: u32) -> Mfn:
+        return Stage2.target(entry, height)
 
     @staticmethod
-    def attributes(entry: u64) -> Attributes:
-        return Stage2.attributes(entry)
+    def attributes(entry: u64, height: u32) -> Attributes:
+        return Stage2.attributes(entry, height)
 
     @staticmethod
     def leaf(mfn: Mfn, height: u32, attributes: Attributes) -> u64:

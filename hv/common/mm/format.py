@@ -75,12 +75,12 @@ class Format(Protocol):
         ...
 
     @staticmethod
-    def target(entry: u64) -> Mfn:
+    def target(entry: u64, height: u32) -> Mfn:
         """The first frame of what a leaf maps, or the table that the entry names."""
         ...
 
     @staticmethod
-    def attributes(entry: u64) -> Attributes:
+    def attributes(entry: u64, height: u32) -> Attributes:
         """Of a leaf."""
         ...
 

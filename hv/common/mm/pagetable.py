@@ -96,7 +96,8 @@ class PageTable(Generic[F, W]):
         if not self.format.is_present(place.entry):
             return Mapping(False, Mfn(0), order, Attributes(0))
         inside = at & (span(place.height) - 1)
-        return Mapping(True, Mfn(self.format.target(place.entry) + inside), order, self.format.attributes(place.entry))
+        mfn = Mfn(self.format.target(place.entry, place.height) + inside)
+        return Mapping(True, mfn, order, self.format.attributes(place.entry, place.height))
 
     @raises
     def map(self, at: u64, mfn: Mfn, frames: u64, attributes: Attributes) -> Flush[W]:
@@ -155,7 +156,7 @@ class PageTable(Generic[F, W]):
         EINVAL: no frames, or beyond the format's limit. ENOMEM: no memory for the tables of a split."""
         self._check_range(at, frames)
         place = self._find(at, 0)
-        if not self.format.is_present(place.entry) or self.format.attributes(place.entry).access == access:
+        if not self.format.is_present(place.entry) or self._access(place) == access:
             return self.pending.token(self._rest(at, frames, place.height))
         place = self._cut(at, frames)
         count = self._leaves(place, self._run(at, frames, place.height))
@@ -192,12 +193,13 @@ class PageTable(Generic[F, W]):
         place = self._find(start, height)
         if place.height != height or not self._table_at(place.entry, height):
             return self.pending.token(0)
-        table = self.format.target(place.entry)
+        table = self.format.target(place.entry, height)
         first = load(self.walker.view(table))
         if not self._make_block(table, first, height):
             return self.pending.token(0)
         self.pending.make_room(1)
-        block = self.format.leaf(self.format.target(first), height, self.format.attributes(first))
+        attributes = self.format.attributes(first, height - 1)
+        block = self.format.leaf(self.format.target(first, height - 1), height, attributes)
         self._replace(place.slot, block, start, height, (height - 1) * HEIGHT_BITS)
         self.pending.removed_table(table)
         return self.pending.token(span(height))
@@ -215,8 +217,11 @@ class PageTable(Generic[F, W]):
             entry = load(slot)
             if height == lowest or not self.format.is_present(entry) or self.format.is_leaf(entry, height):
                 return Place(slot, height, entry)
-            table = self.format.target(entry)
+            table = self.format.target(entry, height)
             height -= 1
+
+    def _access(self, leaf: Place) -> Access:
+        return self.format.attributes(leaf.entry, leaf.height).access
 
     def _leaf_at(self, entry: u64, height: u32) -> bool:
         return self.format.is_present(entry) and self.format.is_leaf(entry, height)
@@ -318,9 +323,9 @@ class PageTable(Generic[F, W]):
         for level in bounded(height, block.height, MAX_HEIGHT):
             above = block.height - (level - height)
             start = at & ~(span(above) - 1)
-            attributes = self.format.attributes(entry)
+            attributes = self.format.attributes(entry, above)
             table = self._take_spare()
-            self._fill(self.walker.view(table), self.format.target(entry), ENTRIES, above - 1, attributes)
+            self._fill(self.walker.view(table), self.format.target(entry, above), ENTRIES, above - 1, attributes)
             self._replace(slot, self.format.table(table), start, above, above * HEIGHT_BITS)
             slot = self._slot(table, at, above - 1)
             entry = load(slot)
@@ -329,11 +334,11 @@ class PageTable(Generic[F, W]):
         """Whether the table's leaves, of which this is the first, are what one block of the height above would map."""
         if not self.format.has_leaf(height) or not self._leaf_at(first, height - 1):
             return False
-        mfn = self.format.target(first)
+        mfn = self.format.target(first, height - 1)
         if mfn & (span(height) - 1) != 0:
             return False
         slot = self.walker.view(table)
-        attributes = self.format.attributes(first)
+        attributes = self.format.attributes(first, height - 1)
         for i in bounded(ENTRIES, MAX_RUN):
             frame = Mfn(mfn + (i << (height - 1) * HEIGHT_BITS))
             if load(slot + i * ENTRY_BYTES) != self.format.leaf(frame, height - 1, attributes):
@@ -341,9 +346,9 @@ class PageTable(Generic[F, W]):
         return True
 
     def _with_access(self, entry: u64, height: u32, access: Access) -> u64:
-        old = self.format.attributes(entry)
+        old = self.format.attributes(entry, height)
         attributes = Attributes(access=access, memory=old.memory, kind=old.kind)
-        return self.format.leaf(self.format.target(entry), height, attributes)
+        return self.format.leaf(self.format.target(entry, height), height, attributes)
 
     def _prune(self, at: u64, height: u32) -> None:
         """Takes out the tables on the way to `at` that have become empty, from this height upwards."""

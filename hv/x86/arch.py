@@ -1,0 +1,160 @@
+"""`hv.arch` on x86-64: the contract is hv/arch.py, what its functions mean stands there."""
+
+from hv.common.kernel.time import Ns
+from hv.common.mm.types import Paddr
+from hv.lang import Final, Never, u8, u16, u32, u64, unbounded
+from hv.x86 import cpu, ipi, layout, power, timer, tlb
+from hv.x86.npt import Npt as GuestFormat  # noqa: F401 (part of the contract)
+
+NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
+
+
+def relax() -> None:
+    cpu.relax()
+
+
+def cpu_id() -> u32:
+    return cpu.ThisCpu.this().id
+
+
+def interrupts_off() -> None:
+    cpu.interrupts_off()
+
+
+def interrupts_on() -> None:
+    cpu.interrupts_on()
+
+
+def interrupts_enabled() -> bool:
+    return cpu.flags() & cpu.INTERRUPTS_ENABLED != 0
+
+
+def poll_interrupts() -> None:
+    cpu.interrupt_window()
+
+
+def wait_for_interrupt() -> None:
+    cpu.wait_for_interrupt()
+
+
+@unbounded("a CPU that stops does not come back")
+def halt() -> Never:
+    while True:
+        cpu.stop_cpu()
+
+
+def send_ipi(target: u32) -> None:
+    ipi.send_ipi(target)
+
+
+def power_off() -> Never:
+    power.power_off()
+
+
+def restart() -> Never:
+    power.restart()
+
+
+def now() -> Ns:
+    return timer.now()
+
+
+def set_alarm(deadline: Ns) -> None:
+    timer.set_alarm(deadline)
+
+
+def direct_address(paddr: Paddr) -> u64:
+    return layout.direct_address(paddr)
+
+
+def physical_address(address: u64) -> Paddr:
+    return layout.physical_address(address)
+
+
+def zero_bytes(address: u64, length: u64) -> None:
+    cpu.zero_bytes(address, length)
+
+
+def zero_to_memory(address: u64, length: u64) -> None:
+    """Every reader of memory sees the caches."""
+    cpu.zero_bytes(address, length)
+
+
+def copy_bytes(to: u64, source: u64, length: u64) -> None:
+    cpu.copy_memory(to, source, length)
+
+
+def clean_to_memory(address: u64, length: u64) -> None:
+    """Every reader of memory sees the caches."""
+
+
+def sync_instructions(address: u64, length: u64) -> None:
+    """Instruction fetch sees the caches too. What a CPU has fetched ahead it forgets when it enters a guest."""
+
+
+def store_entry(address: u64, entry: u64) -> None:
+    cpu.store_word(address, entry)
+
+
+def read_device32(address: u64) -> u32:
+    return cpu.read_device32(address)
+
+
+def write_device32(address: u64, value: u32) -> None:
+    cpu.write_device32(address, value)
+
+
+def read_device8(address: u64) -> u8:
+    return cpu.read_device8(address)
+
+
+def write_device8(address: u64, value: u8) -> None:
+    cpu.write_device8(address, value)
+
+
+def read_port8(port: u16) -> u8:
+    return cpu.in8(port)
+
+
+def read_port16(port: u16) -> u16:
+    return cpu.in16(port)
+
+
+def read_port32(port: u16) -> u32:
+    return cpu.in32(port)
+
+
+def write_port8(port: u16, value: u8) -> None:
+    cpu.out8(port, value)
+
+
+def write_port16(port: u16, value: u16) -> None:
+    cpu.out16(port, value)
+
+
+def write_port32(port: u16, value: u32) -> None:
+    cpu.out32(port, value)
+
+
+def publish_table() -> None:
+    """Stores are seen in order (Intel SDM 3A, 8.2), by table walkers too."""
+
+
+def flush_hypervisor(address: u64) -> None:
+    tlb.flush_hypervisor(address)
+
+
+def flush_stage2(root: Paddr, vmid: u16) -> None:
+    tlb.flush_guest(root, vmid)
+
+
+def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
+    tlb.flush_guest(root, vmid)
+
+
+def frame_pointer() -> u64:
+    return cpu.frame_pointer()
+
+
+def on_stack(address: u64) -> bool:
+    return layout.on_stack(address)

@@ -1,0 +1,57 @@
+"""What the CPU says that it is and can do (CPUID; Intel SDM 2A, AMD APM 3 appendix E).
+
+A leaf that the CPU does not have reads as zeros: asking needs no look at the highest leaf first.
+"""
+
+from hv.lang import Final, extern, u32
+
+EXTENDED: Final[u32] = 0x8000_0000
+
+
+class Leaf:
+    eax: u32
+    ebx: u32
+    ecx: u32
+    edx: u32
+
+    def read(self, leaf: u32, subleaf: u32 = 0) -> None:
+        read_cpuid(leaf & EXTENDED, 0, self)
+        highest = self.eax
+        if highest & EXTENDED != leaf & EXTENDED or highest < leaf:
+            self.eax = 0
+            self.ebx = 0
+            self.ecx = 0
+            self.edx = 0
+            return
+        read_cpuid(leaf, subleaf, self)
+
+
+@extern
+def read_cpuid(leaf: u32, subleaf: u32, to: Leaf) -> None:
+    """boot/x86/calls.S"""
+    ...
+
+
+class Features:
+    """Of the boot CPU; the others are expected to be the same."""
+
+    pages_1g: bool
+    smep: bool
+    smap: bool
+    umip: bool
+    machine_check: bool
+
+
+features: Final = Features()
+
+
+def find_features() -> None:
+    leaf = Leaf()
+    leaf.read(1)
+    features.machine_check = leaf.edx & 1 << 7 != 0
+    leaf.read(7)
+    features.smep = leaf.ebx & 1 << 7 != 0
+    features.smap = leaf.ebx & 1 << 20 != 0
+    features.umip = leaf.ecx & 1 << 2 != 0
+    leaf.read(EXTENDED + 1)
+    features.pages_1g = leaf.edx & 1 << 26 != 0

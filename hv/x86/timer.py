@@ -1,0 +1,93 @@
+"""Time: the timestamp counter (TSC) as a clock in nanoseconds, and the local APIC's timer as each CPU's alarm.
+
+Ticks become nanoseconds by a multiplication with a fraction of 2**32. What an alarm is set to is computed from the
+time that is left, so that the fraction's error grows with the distance only: an alarm may ring a little early, and is
+then set again.
+"""
+
+from hv.common.kernel.time import Ns, Ticks
+from hv.lang import Final, PerCpu, u32, u64
+from hv.x86 import lapic
+from hv.x86.cpu import scaled, timestamp, write_msr
+from hv.x86.vectors import TIMER
+
+SECOND: Final[u64] = 1_000_000_000
+NEVER: Final[u64] = 0xFFFF_FFFF_FFFF_FFFF
+TSC_DEADLINE: Final[u32] = 0x6E0
+DEADLINE_MODE: Final[u32] = 0b10 << 17
+FARTHEST: Final[u64] = 1 << 40  # ns: an alarm beyond it rings early
+MOST_TICKS: Final[u64] = 0xFFFF_FFFF
+
+
+class Clock:
+    frequency: u64  # of the TSC, in Hz; 0: not known yet
+    to_ns: u64  # fractions of 2**32
+    to_ticks: u64
+    to_apic_ticks: u64
+    has_deadline: bool  # the local APIC's timer compares with the TSC
+
+
+clock: Final = Clock()
+
+
+class Alarm(PerCpu):
+    deadline: Ns  # NEVER: off
+
+
+def fraction(a: u64, b: u64) -> u64:
+    """a / b, in units of 2**-32. Of numbers below 2**32 times each other."""
+    return a // b << 32 | (a % b << 32) // b
+
+
+def start_clock(frequency: u64, apic_frequency: u64, has_deadline: bool) -> None:
+    """Frequencies in Hz, from 1 MHz to 2**32."""
+    clock.to_ns = fraction(SECOND, frequency)
+    clock.to_ticks = fraction(frequency, SECOND)
+    clock.to_apic_ticks = fraction(apic_frequency, SECOND)
+    clock.has_deadline = has_deadline
+    clock.frequency = frequency
+
+
+def start_cpu() -> None:
+    """Behind `lapic.start_cpu`."""
+    mode = DEADLINE_MODE if clock.has_deadline else 0
+    lapic.machine.apic.write(lapic.LVT_TIMER, mode | u32(TIMER))
+    Alarm.this().deadline = Ns(NEVER)
+
+
+def ticks() -> Ticks:
+    return Ticks(timestamp())
+
+
+def now() -> Ns:
+    """0 before the clock has been started."""
+    return Ns(scaled(timestamp(), clock.to_ns))
+
+
+def set_alarm(deadline: Ns) -> None:
+    Alarm.this().deadline = deadline
+    if deadline == NEVER:
+        stop()
+        return
+    at = now()
+    left = min(deadline - at, FARTHEST) if deadline > at else 0
+    if clock.has_deadline:
+        write_msr(TSC_DEADLINE, timestamp() + scaled(left, clock.to_ticks) + 1)
+    else:
+        lapic.machine.apic.write(lapic.TIMER_INITIAL, u32(min(scaled(left, clock.to_apic_ticks) + 1, MOST_TICKS)))
+
+
+def stop() -> None:
+    if clock.has_deadline:
+        write_msr(TSC_DEADLINE, 0)
+    else:
+        lapic.machine.apic.write(lapic.TIMER_INITIAL, 0)
+
+
+def alarm_is_due() -> bool:
+    """For the interrupt's handler: False when it came early, and has been set again."""
+    alarm = Alarm.this()
+    if now() < alarm.deadline:
+        set_alarm(alarm.deadline)
+        return False
+    return True
