@@ -30,7 +30,17 @@ ENUM_BASES = {f"U{bits}Enum": (t.INTS[f"u{bits}"], False) for bits in (8, 16, 32
     f"U{bits}Flag": (t.INTS[f"u{bits}"], True) for bits in (8, 16, 32, 64)
 }
 CLASS_DECORATORS = {"value", "guard", "embedded", "aligned", "extensible", "assembly_layout", "must_use"}
-FUNCTION_DECORATORS = {"raises", "unbounded", "asm", "export", "extern", "property", "staticmethod", "test_only"}
+FUNCTION_DECORATORS = {
+    "raises",
+    "unbounded",
+    "asm",
+    "export",
+    "extern",
+    "property",
+    "staticmethod",
+    "test_only",
+    "preemption_policy",
+}
 
 
 class Declarations:

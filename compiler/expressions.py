@@ -20,34 +20,7 @@ from compiler.program import (
 )
 from compiler.typesystem import Value
 from compiler.whole_types import Global, RegistryGlobal
-
-ERRNO_NUMBERS: dict[str, int] = {
-    name: number
-    for number, name in enumerate(
-        """
-        EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST
-        EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM
-        ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY
-        """.split(),
-        start=1,
-    )
-} | {
-    "ENODATA": 61,
-    "ETIME": 62,
-    "EOVERFLOW": 75,
-    "EILSEQ": 84,
-    "EBADMSG": 74,
-    "ENOTSOCK": 88,
-    "EMSGSIZE": 90,
-    "EOPNOTSUPP": 95,
-    "EADDRINUSE": 98,
-    "EADDRNOTAVAIL": 99,
-    "ENOBUFS": 105,
-    "EISCONN": 106,
-    "ENOTCONN": 107,
-    "ETIMEDOUT": 110,
-    "ECONNREFUSED": 111,
-}
+from hv.lang.errno import NUMBERS
 
 
 class Evaluated(ast.expr):
@@ -260,9 +233,9 @@ class Expressions(Lowering):
             inner = self.compiler.program.look_up(found.module, node.attr)
             return self.named(inner, node, node.attr)
         if isinstance(found, Builtin) and found.name == "Errno":
-            if node.attr not in ERRNO_NUMBERS:
+            if node.attr not in NUMBERS:
                 raise self.refuse(node, f"no Errno.{node.attr}")
-            return Value(str(ERRNO_NUMBERS[node.attr]), t.ERRNO, const=ERRNO_NUMBERS[node.attr])
+            return Value(str(NUMBERS[node.attr]), t.ERRNO, const=NUMBERS[node.attr])
         if isinstance(found, ClassDeclaration):
             enum = self.compiler.declarations.enum_of(found)
             if isinstance(enum, t.EnumType):

@@ -11,12 +11,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from compiler import typesystem as t
-from compiler.expressions import ERRNO_NUMBERS
 from compiler.instances import ClassInstance, FunctionInstance
 from compiler.lowering import c_field
 from compiler.prelude import TYPES, helpers
 from compiler.unit import c_string
 from compiler.whole_types import Global
+from hv.lang.errno import NUMBERS
 
 if TYPE_CHECKING:
     from compiler.whole import Compiler
@@ -324,7 +324,7 @@ class Header:
                 assert method is not None
                 rows.append(f".{name} = (void *){method.c}")
             lines.append(f"const {interface.c}_table {interface.c}_for_{instance.c} = {{ {', '.join(rows) or '0'} }};")
-        cases = " ".join(f'case {n}: return (text){{ "{name}", {len(name)} }};' for name, n in ERRNO_NUMBERS.items())
+        cases = " ".join(f'case {n}: return (text){{ "{name}", {len(name)} }};' for name, n in NUMBERS.items())
         lines.append(f'text cx_errno_name(i32 error) {{ switch (error) {{ {cases} }} return (text){{ "E?", 2 }}; }}')
         if self.hosted:
             lines.append("extern long write(int, const void *, unsigned long);")

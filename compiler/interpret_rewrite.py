@@ -340,7 +340,29 @@ class _Function(_Expressions):
     # Statements
 
     def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        return [self.visit(statement) for statement in body]
+        made: list[ast.stmt] = []
+        for statement in body:
+            visited = self.visit(statement)
+            made += visited if isinstance(visited, list) else [visited]
+        return made
+
+    def visit_For(self, node: ast.For) -> ast.stmt | list[ast.stmt]:
+        """A preemptible loop keeps its progress when ERESTART leaves it, and when it ends."""
+        match node.iter:
+            case ast.Call(func=ast.Name(id="preemptible"), args=[ast.Call(args=[ast.Attribute() as start, stop]), _]):
+                pass
+            case _:
+                self.generic_visit(node)
+                return node
+        loop = f"__loop_{node.lineno}__"
+        made = _runtime("Preemptible", self.visit(start.value), ast.Constant(start.attr), self.visit(stop))
+        inner = ast.For(node.target, _name(loop), [self.visit(s) for s in node.body], [])
+        passed = ast.Expr(ast.Call(ast.Attribute(_name(loop), "passed", ast.Load()), [_name("__error__")], []))
+        handler = ast.ExceptHandler(
+            ast.Attribute(_name(RUNTIME), "Errno", ast.Load()), "__error__", [passed, ast.Raise()]
+        )
+        ended = ast.Expr(ast.Call(ast.Attribute(_name(loop), "ended", ast.Load()), [], []))
+        return [ast.Assign([ast.Name(loop, ast.Store())], made), ast.Try([inner], [handler], [], []), ended]
 
     def visit_Return(self, node: ast.Return) -> ast.stmt:
         if node.value is None or self._returns_nothing() or self.node.returns is None:

@@ -14,6 +14,7 @@ from compiler.instances import FunctionInstance
 from compiler.lowering import Frame, Local, Lowering, Scope
 from compiler.program import Builtin
 from compiler.typesystem import Value
+from hv.lang.errno import NUMBERS
 
 
 class Loops(Lowering):
@@ -72,6 +73,9 @@ class Loops(Lowering):
             word = found.name if isinstance(found, Builtin) else None
             if word in ("range", "bounded"):
                 self.counted(node, subject, word)
+                return False
+            if word == "preemptible":
+                self.preemptible(node, subject)
                 return False
             if word == "enumerate" and len(subject.args) == 1:
                 self.over(node, self.expression(subject.args[0], None), numbered=True)
@@ -141,6 +145,65 @@ class Loops(Lowering):
         if "break" in frame.used:
             self.put_label(frame.label)
 
+    def preemptible(self, node: ast.For, call: ast.Call) -> None:
+        """`for i in preemptible(range(request.next, stop), request)`: a loop that can leave with ERESTART between two
+        rounds, having kept the number of the next one in `request.next`. Called again, the function goes on there."""
+        match call:
+            case ast.Call(
+                args=[
+                    ast.Call(func=ast.Name(id="range"), args=[ast.Attribute(value=ast.Name(id=owner)) as start, stop]),
+                    ast.Name(id=saved),
+                ],
+                keywords=[],
+            ) if owner == saved:
+                pass
+            case _:
+                raise self.refuse(
+                    node,
+                    "a preemptible loop counts from a field of the object that keeps its progress: "
+                    "`for i in preemptible(range(request.next, stop), request)`",
+                )
+        if not isinstance(node.target, ast.Name):
+            raise self.refuse(node, "this loop yields one number")
+        if not self.function.raises or self.scope.outer is not None:
+            raise self.refuse(
+                node, "a preemptible loop leaves with Errno.ERESTART: it belongs in a function marked @raises"
+            )
+        policy = self.compiler.preemption_policy(self.module, node)
+        place = self.expression(start, None, storing=True)
+        kind = place.type
+        self.check_replaceable(place, start)
+        if not isinstance(kind, (t.Int, t.Kind)):
+            raise self.refuse(node, f"a loop counts integers, not {kind.shown}")
+        progress = self.pin(place)
+        base = t.base_of(kind)
+        last = self.kept(self.coerce(self.coerced_base(self.expression(stop, base)), base, node))
+        counter = self.temporary(kind)
+        self.emit(f"{counter} = {progress.text}")
+        target = self.loop_name(node.target.id, kind, node)
+
+        def save() -> None:
+            self.emit(f"{progress.text} = {counter}")
+
+        with self.block(f"while {counter} < {last.text}:"):
+            self.emit(f"{target} = {counter}")
+            frame = self.body(node, certain=False, save=save)
+            if "continue" in frame.used:
+                self.put_label(frame.again)
+            self.emit(f"{counter} = <{kind.c}>({counter} + {self.number(1, base)})")
+            self.unit.use_function(policy)
+            self.compiler.note_call(self.function, policy)
+            with self.block(f"if {counter} < {last.text} and {policy.c}():"):
+                save()
+                self.raise_error(str(NUMBERS["ERESTART"]), node)
+        if "break" in frame.used:
+            self.put_label(frame.label)
+        self.emit(f"{progress.text} = (<{kind.c}>{counter} if {counter} > {last.text} else <{kind.c}>{last.text})")
+
+    def coerced_base(self, value: Value) -> Value:
+        """A kind as the integer that it is made of."""
+        return replace(value, type=t.base_of(value.type))
+
     def loop_name(self, name: str, kind: t.Type, node: ast.For) -> str:
         if name == "_":
             return self.temporary(kind)
@@ -149,9 +212,9 @@ class Loops(Lowering):
             local = self.new_local(name, kind, node)
         return local.c
 
-    def body(self, node: ast.For, certain: bool) -> Frame:
+    def body(self, node: ast.For, certain: bool, save: Callable[[], None] | None = None) -> Frame:
         """A loop's body. `certain`: it runs once at least."""
-        frame = Frame(self.scope, "loop", label=self.label(), again=self.label())
+        frame = Frame(self.scope, "loop", label=self.label(), again=self.label(), save=save)
         before = set(self.known)
         self.frames.append(frame)
         self.set_targets(node)

@@ -17,6 +17,7 @@ from compiler.facts import Fact, Facts, Passed, assigned_targets, must_use, path
 from compiler.instances import Environment, FunctionInstance
 from compiler.program import Module
 from compiler.typesystem import Value
+from hv.lang.errno import NUMBERS
 
 if TYPE_CHECKING:
     from compiler.unit import Unit
@@ -104,6 +105,7 @@ class Frame:
     release: Callable[[], None] | None = None
     within: Frame | None = None  # of a loop over an iterator: the innermost frame at its `yield`, where continue stays
     used: set[str] = field(default_factory=set)
+    save: Callable[[], None] | None = None  # of a preemptible loop: keeps its progress when ERESTART leaves it
     passed: Passed = field(default_factory=Passed)
 
 
@@ -300,6 +302,7 @@ class Lowering(Facts):
 
     def raise_error(self, error: str, node: ast.AST) -> None:
         """Leaves with an error, for the nearest try or to the caller."""
+        self.save_progress(error)
         for frame in reversed(self.frames):
             if frame.shape == "try" and self.scope.within(frame.scope):
                 frame.passed.raises.append(set(self.known))
@@ -314,6 +317,19 @@ class Lowering(Facts):
         self.check_all_done(node, "dropped by an error")
         self.unwind(None)
         self.emit(f"return {self.failure(error)}")
+
+    def save_progress(self, error: str) -> None:
+        """Preemptible loops that ERESTART leaves keep how far they came, so that the call can be made again."""
+        saving = []
+        for frame in reversed(self.frames):
+            if frame.shape == "try" and self.scope.within(frame.scope):
+                break
+            if frame.save is not None:
+                saving.append(frame.save)
+        if saving:
+            with self.block(f"if {error} == {NUMBERS['ERESTART']}:"):
+                for save in saving:
+                    save()
 
     def failure(self, error: str) -> str:
         """The C value that a raising function returns for an error."""

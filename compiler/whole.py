@@ -98,6 +98,7 @@ class Compiler:
         self.linker_symbols: set[str] = set()
         self.lowered: dict[str, FunctionInstance] = {}
         self.wanted: list[FunctionInstance] = []
+        self.policy: FunctionInstance | None = None
         self.address_taken: dict[t.Type, set[FunctionInstance]] = {}
         self.per_cpu_classes: list[ClassInstance] = []
         self._extensions: dict[str, list[ClassInstance]] = {}
@@ -112,6 +113,7 @@ class Compiler:
             for interface in instance.protocols:
                 self.check_implementation(interface, instance)
         self.globals.collect_registries()
+        self.find_policy()
         for module in self.program.ordered:
             for declaration in module.declarations:
                 if isinstance(declaration, FunctionDeclaration) and not self.is_generic_function(declaration):
@@ -224,6 +226,32 @@ class Compiler:
         if "test_only" in function.decorators and not self.program.target.hosted:
             return
         FunctionLowering(self, unit, function).run()
+
+    def find_policy(self) -> None:
+        """The function marked @preemption_policy, which preemptible loops ask between two rounds."""
+        for module in self.program.ordered:
+            for declaration in module.declarations:
+                if not isinstance(declaration, FunctionDeclaration):
+                    continue
+                function = None if self.is_generic_function(declaration) else self.declarations.function(declaration)
+                if function is None or "preemption_policy" not in function.decorators:
+                    continue
+                if self.policy is not None:
+                    raise module.refuse(
+                        declaration.node, f"a program has one preemption policy, and `{self.policy.qualified}` is it"
+                    )
+                if function.parameters or function.result is not t.BOOL or function.raises:
+                    raise module.refuse(
+                        declaration.node, "a preemption policy is a function `() -> bool` that cannot raise"
+                    )
+                self.policy = function
+
+    def preemption_policy(self, module: Module, node: ast.AST) -> FunctionInstance:
+        if self.policy is None:
+            raise module.refuse(
+                node, "a preemptible loop asks whether to go on: mark one function of the program @preemption_policy"
+            )
+        return self.policy
 
     # Constants
 

@@ -16,6 +16,17 @@ def _same(function: Any) -> Any:
 raises = export = assembly_layout = override = test_only = _same
 
 
+class Preemption:
+    """The function that preemptible loops ask between two rounds."""
+
+    policy: Callable[[], bool] | None = None
+
+
+def preemption_policy(function: Any) -> Any:
+    Preemption.policy = staticmethod(function)
+    return function
+
+
 def unbounded(reason: str) -> Callable[[Any], Any]:
     return _same
 

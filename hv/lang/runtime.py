@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hv.lang.arrays import array
 from hv.lang.classes import Object
+from hv.lang.errno import Errno
+from hv.lang.functions import Preemption
 from hv.lang.ints import Integer, Weak, divide, greater, remainder, smaller
 from hv.lang.kinds import Annotation, Environment, TupleWord, copied, into, nullable, zero
 from hv.lang.trap import Mismatch, Trap
@@ -80,6 +82,32 @@ def augment_item(owner: Any, index: Any, name: str, value: Callable[[], Any]) ->
     owner[index] = augmented(name, current, value())
 
 
+class Preemptible:
+    """`preemptible(range(owner.field, stop), owner)`."""
+
+    def __init__(self, owner: Any, field: str, stop: Any) -> None:
+        self.owner = owner
+        self.field = field
+        self.kind = type(getattr(owner, field))
+        self.next = int(getattr(owner, field))
+        self.stop = int(stop)
+
+    def __iter__(self) -> Iterator[Any]:
+        while self.next < self.stop:
+            yield self.kind(self.next)
+            self.next += 1
+            policy = Preemption.policy
+            if self.next < self.stop and policy is not None and policy():
+                raise Errno.ERESTART  # type: ignore[attr-defined]
+
+    def passed(self, error: Errno) -> None:
+        if error.name == "ERESTART":
+            setattr(self.owner, self.field, self.kind(self.next))
+
+    def ended(self) -> None:
+        setattr(self.owner, self.field, self.kind(max(self.next, self.stop)))
+
+
 def kind_of(value: Any) -> Any:
     """What a generic function's type parameter is, from an argument."""
     return type(value)
@@ -100,7 +128,9 @@ __all__ = [
     "PYTHON_WORDS",
     "Annotation",
     "Environment",
+    "Errno",
     "Object",
+    "Preemptible",
     "Trap",
     "argument_of",
     "array",

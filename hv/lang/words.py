@@ -89,6 +89,11 @@ def bounded(*bounds: Any) -> Iterator[Any]:
     return _count(kind, int(start), int(stop))
 
 
+def preemptible(steps: Any, progress: Any) -> Iterator[Any]:
+    """The loader puts `runtime.Preemptible` in its place, which reaches the field that the range starts at."""
+    raise Mismatch("preemptible(…) belongs behind `for … in`")
+
+
 def _count(kind: Any, start: int, stop: int) -> Iterator[Any]:
     for number in builtins.range(start, stop):
         yield kind(number)

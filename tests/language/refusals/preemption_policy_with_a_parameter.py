@@ -1,0 +1,13 @@
+# refuse: 12: a preemption policy is a function `() -> bool` that cannot raise
+from hv.lang import preemptible, preemption_policy, raises, u32
+
+
+class Request:
+    start: u32
+    count: u32
+    name: str
+
+
+@preemption_policy
+def wanted(n: u32) -> bool:
+    return n == 0
