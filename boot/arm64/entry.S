@@ -1,5 +1,6 @@
 /*
- * The way in: from a boot loader (arm64 Image protocol) and from PSCI CPU_ON, to Python at its link address.
+ * The way in: from a boot loader (arm64 Image protocol), from PSCI CPU_ON and from spin tables, to Python at its link
+ * address.
  *
  * The image may lie on any 4 KiB boundary. Until `switch_on` has turned the MMU on, code runs at its physical address,
  * reaches data by adrp alone, and uses no stack. It builds the boot tables: the image at its link address, never both
@@ -108,6 +109,26 @@ entry:
 
     ldr     x19, =started
     b       prepare
+
+/*
+ * From a spin table. In: nothing; MMU and caches off. It waits until the pen names this CPU, then goes on as from PSCI.
+ */
+    .global pen_entry
+pen_entry:
+    msr     daifset, #0xf
+    mrs     x1, mpidr_el1
+    mov     x2, #0xffffff               // AFFINITY_MASK
+    movk    x2, #0xff, lsl #32
+    and     x1, x1, x2
+    adrp    x2, pen
+    add     x2, x2, :lo12:pen
+1:  ldr     x3, [x2]
+    cmp     x3, x1
+    b.eq    2f
+    wfe
+    b       1b
+2:  dmb     sy                          // the number was there before the name
+    ldr     x0, [x2, #8]
 
 /*
  * From PSCI. In: x0 the CPU's number, which was CPU_ON's context id; MMU and caches off.
@@ -268,6 +289,14 @@ boot_stack_top:
     .balign 8
 hypervisor_root:
     .skip   8
+
+/* hv/arm64/spintable.py: the affinity of the CPU that may leave, at first nobody's, and its number. */
+    .section .data.pen, "aw"
+    .global pen
+    .balign 16
+pen:
+    .quad   -1
+    .quad   0
 
     .section .data.canary, "aw"
     .global __stack_chk_guard

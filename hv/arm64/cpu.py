@@ -39,6 +39,12 @@ def serrors_on() -> None:
 def wait_for_interrupt() -> None: ...
 
 
+@asm("sev")
+def send_event() -> None:
+    """Wakes the CPUs that wait in WFE."""
+    ...
+
+
 @asm("isb")
 def instruction_barrier() -> None: ...
 

@@ -57,6 +57,16 @@ def secondary_entry() -> Paddr:
     return physical_address(symbol("secondary_entry"))
 
 
+def pen() -> u64:
+    """What keeps waiting CPUs in the pen: the place of the one that may leave it, then its number (entry.S)."""
+    return symbol("pen")
+
+
+def pen_entry() -> Paddr:
+    """Where CPUs start that a spin table holds."""
+    return physical_address(symbol("pen_entry"))
+
+
 def stack_top(cpu: u32) -> u64:
     return STACKS + (u64(cpu) + 1) * STACK_SLOT
 

@@ -174,6 +174,13 @@ def map_device(registers: Paddr, length: u64) -> u64:
 
 
 @raises
+def map_word(paddr: Paddr) -> u64:
+    """Shows eight bytes of memory that may lie outside what the tree describes as RAM. ENOMEM."""
+    page = Paddr(paddr & ~PAGE_MASK)
+    return map_window(page, page + PAGE_SIZE, paddr, DATA)
+
+
+@raises
 def map_window(start: Paddr, end: u64, wanted: Paddr, attributes: Attributes) -> u64:
     """Maps the pages start … end - 1 at free addresses, and returns that of `wanted`. ENOMEM."""
     address = windows.next + start % BLOCK_2M  # as far from a block's start as the page is, so that blocks fit

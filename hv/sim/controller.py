@@ -3,6 +3,7 @@ which only notes what becomes of the virtual timer's interrupt.
 """
 
 from hv.arm64.controller import MAINTENANCE, InterruptController, RegisterWindows, Trigger, gic
+from hv.arm64.cpu_node import StartMethod, release_address, start_method
 from hv.arm64.gicv2 import GicV2
 from hv.arm64.timer import counter
 from hv.arm64.timer_node import timer_node
@@ -13,7 +14,7 @@ from hv.common.lib.span import Bytes
 from hv.common.mm.types import Paddr
 from hv.common.model.vcpu import architecture
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Final, PerCpu, raises, u32, u64
+from hv.lang import Errno, Final, PerCpu, raises, u32, u64
 from hv.sim.machine import kick
 
 NOTHING_PENDING: Final[u32] = 1023
@@ -103,3 +104,24 @@ def take(driver: GicV2, blob: Bytes) -> None:
     for node in tree.root().children():
         driver.init(node, identity_windows)
         return
+
+
+# A tree's first CPU
+
+
+@raises
+def cpu_start_method(blob: Bytes) -> StartMethod:
+    return start_method(first_cpu(blob))
+
+
+@raises
+def cpu_start_word(blob: Bytes) -> Paddr:
+    return release_address(first_cpu(blob))
+
+
+@raises
+def first_cpu(blob: Bytes) -> Node:
+    tree.init(blob)
+    for node in tree.find("/cpus").children():
+        return node
+    raise Errno.ENOENT
