@@ -94,6 +94,8 @@ class Calls(Lowering):
         declarations = self.compiler.declarations
         if isinstance(node, ast.Subscript):
             found = self.class_or_module(node.value)
+            if isinstance(found, Builtin) and found.name == "Compat":
+                return declarations.type_of(node, self.module, self.scope.environment).instance  # type: ignore[no-any-return]
             if isinstance(found, ClassDeclaration) and declarations.enum_of(found) is None:
                 return declarations.instance_for(found, node.slice, node, self.module, self.scope.environment)
             return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
 from compiler import typesystem as t
+from compiler.abi import is_plain
 from compiler.errors import CompileError
 from compiler.instances import (
     ClassInfo,
@@ -29,7 +31,9 @@ from compiler.program import (
 ENUM_BASES = {f"U{bits}Enum": (t.INTS[f"u{bits}"], False) for bits in (8, 16, 32, 64)} | {
     f"U{bits}Flag": (t.INTS[f"u{bits}"], True) for bits in (8, 16, 32, 64)
 }
-CLASS_DECORATORS = {"value", "guard", "embedded", "aligned", "extensible", "assembly_layout", "must_use"}
+CLASS_DECORATORS = frozenset(
+    "value guard embedded aligned extensible assembly_layout must_use packed union abi".split()
+)
 FUNCTION_DECORATORS = {
     "raises",
     "unbounded",
@@ -52,6 +56,7 @@ class Declarations:
         self.enums: dict[ClassDeclaration, t.Type] = {}
         self.instances: dict[str, ClassInstance] = {}
         self.functions: dict[tuple[Any, ...], FunctionInstance] = {}
+        self.compat_infos: dict[str, ClassInfo] = {}
         self.new_instances: list[ClassInstance] = []
         self.constant_of: Any = None  # set by the compiler: evaluates a constant expression
 
@@ -180,6 +185,10 @@ class Declarations:
             case "Atomic":
                 self.need(module, "atomics", node, "Atomic")
                 return t.intern(t.Atomic(self.type_of(index, module, env)))
+            case "Long" | "Aligned":
+                return self._sized(name, index, node, module, env)
+            case "Compat":
+                return self._compat(index, node, module, env)
             case "Const":
                 return t.ConstType(self.type_of(index, module, env))
             case "Final":
@@ -192,6 +201,23 @@ class Declarations:
                     return t.intern(t.Function(parameters, self.type_of(index.elts[1], module, env)))
                 raise module.refuse(node, "write Callable[[u32, str], None]")
         raise module.refuse(node, f"`{ast.unparse(node)}` is not a type")
+
+    def _sized(self, word: str, index: ast.expr, node: ast.expr, module: Module, env: Environment) -> t.Type:
+        """`Long[T]`, `Aligned[T]`: for the class itself no more than T."""
+        found: t.Type = self.type_of(index, module, env)
+        base = found.base if isinstance(found, (t.Kind, t.BitsType)) else found
+        if not isinstance(base, t.Int) or base.bits != 64 or (word == "Long" and base.signed):
+            raise module.refuse(node, f"{word}[{found.shown}]: it is said of an integer of 64 bits, in an @abi class")
+        return found
+
+    def _compat(self, index: ast.expr, node: ast.expr, module: Module, env: Environment) -> t.Type:
+        found = self.type_of(index, module, env)
+        if not isinstance(found, t.ClassType) or not is_plain(found):
+            shown = f"Compat[{ast.unparse(index)}]"
+            raise module.refuse(
+                node, f"{shown}: only a class of integers, as @abi wants, has a form for 32-bit callers"
+            )
+        return self.compat_of(found.instance).type  # type: ignore[no-any-return]
 
     def _tuple(self, index: ast.expr, module: Module, env: Environment) -> t.Type:
         parts = [self.type_of(e, module, env) for e in index.elts] if isinstance(index, ast.Tuple) else []
@@ -253,8 +279,10 @@ class Declarations:
                 info.assembly = True
             elif name == "extensible":
                 info.extensible = True
-            elif name == "must_use":
-                info.must_use = True
+            elif name in ("must_use", "packed", "union"):
+                setattr(info, name, True)
+            elif name == "abi":
+                info.abi = self._abi(decorator, module)
             elif name in ("value", "guard", "embedded"):
                 info.shape = name
             elif not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
@@ -280,6 +308,38 @@ class Declarations:
                     raise module.refuse(
                         item, f"{type(item).__name__} in a class: it holds annotated fields and methods"
                     )
+
+    def _abi(self, decorator: ast.expr, module: Module) -> tuple[str, str]:
+        match decorator:
+            case ast.Call(args=[ast.Constant(value=str(header)), ast.Constant(value=str(name))], keywords=[]):
+                return header, name
+        raise module.refuse(decorator, 'write @abi("xen/argo.h", "xen_argo_ring_t"): the public header and its type')
+
+    def compat_of(self, instance: ClassInstance) -> ClassInstance:
+        """The form of a class for 32-bit callers."""
+        info = self.compat_infos.get(instance.key)
+        if info is None:
+            info = self.compat_infos[instance.key] = replace(
+                instance.info, shape="plain", methods={}, protocols=[], abi=None, alignment=None, compat=True
+            )
+        return self.instance(info, ())
+
+    def check_storage(self, instance: ClassInstance) -> None:
+        """Classes whose layout is written down hold nothing but numbers."""
+        info, kinds = instance.info, instance.fields
+        for name, what in (("packed", "@packed"), ("union", "@union"), ("abi", "@abi")):
+            if not getattr(info, name):
+                continue
+            for field, node in info.fields.items():
+                kind = kinds[field]
+                if not is_plain(kind, packed=name == "packed") and not isinstance(kind, t.ConstType):
+                    raise info.module.refuse(
+                        node,
+                        f"`{field}: {kind.shown}` in a class marked {what}: it holds integers, kinds, Bits, and arrays "
+                        f"and {'packed ' if name == 'packed' else ''}classes of these",
+                    )
+        if info.union and info.by_value:
+            raise info.module.refuse(info.declaration.node, "a @union is no @value: embed it, and store its fields")
 
     def _describe_base(self, info: ClassInfo, base: ast.expr) -> None:
         module = info.module

@@ -39,7 +39,7 @@ COMMON = (
     "-Wno-parentheses-equality", "-Wno-sometimes-uninitialized", "-Wno-incompatible-pointer-types-discards-qualifiers",
     "-Wno-tautological-compare", "-Wno-uninitialized", "-Wno-unused-value", "-Wno-unused-const-variable",
     "-Wno-tautological-constant-out-of-range-compare", "-Wno-missing-braces", "-Wno-unused-function",
-    "-fno-omit-frame-pointer", "-fno-strict-aliasing", "-fstrict-flex-arrays=3",
+    "-Wno-address-of-packed-member", "-fno-omit-frame-pointer", "-fno-strict-aliasing", "-fstrict-flex-arrays=3",
 )  # fmt: skip
 TARGETS = {
     "arm64": Target(

@@ -285,7 +285,8 @@ class Expressions(Lowering):
         if isinstance(kind, t.Embedded):
             return Value(text, kind.of, cost=cost, place=True, path=path, origin=home)
         origin = owner.origin if by_value else escape.inside(owner.origin)
-        return Value(text, kind, cost=cost, path=path, origin=origin, home=home)
+        packed = instance.info.packed or instance.info.compat
+        return Value(text, kind, cost=cost, path=path, packed=packed, origin=origin, home=home)
 
     def result_of(self, value: Value, path: str | None) -> Value:
         value.path = path
@@ -355,7 +356,7 @@ class Expressions(Lowering):
         text = f"{owner.text}[{at}]"
         if isinstance(element, t.Embedded):
             return Value(text, element.of, cost=cost, place=True, origin=owner.home)
-        return Value(text, element, cost=cost, origin=owner.origin, home=owner.home)
+        return Value(text, element, cost=cost, packed=owner.packed, origin=owner.origin, home=owner.home)
 
 
 def is_record(kind: t.Type) -> bool:

@@ -10,6 +10,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
+from compiler import abi
 from compiler import typesystem as t
 from compiler.instances import ClassInstance, FunctionInstance
 from compiler.lowering import c_field
@@ -53,18 +54,53 @@ class Header:
         return f"{kind.c} {name}{suffix}"
 
     def structure(self, instance: ClassInstance, attributes: bool) -> str:
-        fields = [
-            self.declarator(kind, c_field(name))
-            for name, kind in instance.fields.items()
-            if not isinstance(kind, t.ConstType)
-        ]
+        fields = self.fields(instance)
         fields += [f"{e.c} {e.c}" for e in self.compiler.extensions(instance)]
         body = " ".join(f"{f};" for f in fields) or "u8 cx_empty;"
-        aligned = ""
+        if instance.info.union:
+            body = f"union {{ {body} }};"
+        marks = []
+        if instance.info.packed or instance.info.compat:
+            marks.append("packed")  # kept for cffi too: compiler/foreign.py reads it
+        if instance.info.compat:
+            marks.append(f"aligned({abi.layout(instance).alignment})")
         if instance.info.alignment is not None and attributes:
             n = self.compiler.constant_of(instance.info.alignment, instance.info.module, {}).value
-            aligned = f" __attribute__((aligned({n})))"
-        return f"struct {instance.c} {{ {body} }}{aligned};"
+            marks.append(f"aligned({n})")
+        attribute = f" __attribute__(({', '.join(marks)}))" if marks else ""
+        return f"struct {instance.c} {{ {body} }}{attribute};"
+
+    def fields(self, instance: ClassInstance) -> list[str]:
+        """The fields' declarations; where the layout is the i386 ABI's, with every gap written out."""
+        shown = {
+            name: self.declarator(kind, c_field(name))
+            for name, kind in instance.fields.items()
+            if not isinstance(kind, t.ConstType)
+        }
+        if not instance.info.compat or instance.info.union:
+            return list(shown.values())
+        laid = abi.layout(instance)
+        fields: list[str] = []
+        end = 0
+        for name, text in shown.items():
+            place = laid.fields[name]
+            if place.offset > end:
+                fields.append(f"u8 cx_gap_{end}[{place.offset - end}]")
+            fields.append(text)
+            end = place.offset + place.size
+        if laid.size > end:
+            fields.append(f"u8 cx_gap_{end}[{laid.size - end}]")
+        return fields
+
+    def conversions(self) -> list[str]:
+        """Functions between an ABI's class and its form for 32-bit callers."""
+        lines = []
+        for name, (wide, small, widening) in self.compiler.conversions.items():
+            checks, copies = abi.conversion(wide, small, widening)
+            source, target = (small, wide) if widening else (wide, small)
+            head = f"CX_INLINE {'void' if widening else 'boolean'} {name}(const {source.c} *from, {target.c} *to)"
+            lines.append(f"{head} {{ {' '.join([*checks, *copies])}{'' if widening else ' return 1;'} }}")
+        return lines
 
     def declarations(self, attributes: bool) -> list[str]:
         """Type declarations without code: what cffi reads too."""
@@ -150,6 +186,7 @@ class Header:
         lines = ["#pragma once", TYPES + helpers(self.hosted), *self.declarations(attributes=True)]
         for g in self.variables():
             lines.append(f"extern {'const ' if g.read_only else ''}{self.declarator(g.type, g.c)};")
+        lines += self.conversions()
         lines += [self.per_cpu_text()] if compiler.per_cpu_classes else []
         lines += [f"{self.prototype(f)};" for f in self.functions()]
         for key, result in compiler.results.items():

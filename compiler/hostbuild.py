@@ -15,7 +15,7 @@ from typing import Any
 
 import cffi
 
-from compiler import driver
+from compiler import driver, foreign
 from compiler.config import host_configuration
 from compiler.program import Program
 
@@ -35,7 +35,7 @@ class Library:
 
     def __init__(self, path: Path, declarations: str, symbols: dict[str, Any], root: str) -> None:
         self.ffi = cffi.FFI()
-        self.ffi.cdef(declarations)
+        foreign.declare(self.ffi, declarations)
         self.lib = self.ffi.dlopen(str(path))
         self.symbols = symbols
         self.root = root

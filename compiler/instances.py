@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from compiler import typesystem as t
+from compiler.abi import compat_type, word_of
 from compiler.program import ClassDeclaration, Module
 
 if TYPE_CHECKING:
@@ -107,6 +108,15 @@ class ClassInfo:
     alignment: ast.expr | None = None
     assembly: bool = False
     must_use: bool = False
+    packed: bool = False
+    union: bool = False
+    abi: tuple[str, str] | None = None  # the public header and the C type whose layout this is
+    compat: bool = False  # the form of an ABI's class that 32-bit callers use
+
+    @property
+    def aligned_fields(self) -> set[str]:
+        """Those that are aligned to their size for 32-bit callers too."""
+        return {name for name, node in self.fields.items() if word_of(node.annotation) == "Aligned"}
 
     @property
     def module(self) -> Module:
@@ -125,7 +135,8 @@ class ClassInstance:
 
     @cached_property
     def key(self) -> str:
-        return "_".join([self.info.declaration.c_name, *(a.key.rsplit(".", 1)[-1] for a in self.arguments)])
+        parts = [self.info.declaration.c_name, *(a.key.rsplit(".", 1)[-1] for a in self.arguments)]
+        return "_".join([*parts, *(["compat"] if self.info.compat else [])])
 
     @property
     def c(self) -> str:
@@ -138,6 +149,8 @@ class ClassInstance:
     @property
     def shown(self) -> str:
         name = self.info.declaration.name
+        if self.info.compat:
+            return f"Compat[{name}]"
         if not self.arguments:
             return name
         return f"{name}[{', '.join(a.shown if isinstance(a, t.Type) else a.key for a in self.arguments)}]"
@@ -152,10 +165,14 @@ class ClassInstance:
 
     @cached_property
     def fields(self) -> dict[str, t.Type]:
-        return {
+        kinds = {
             name: self.declarations.field_type(node.annotation, self.info.module, self.environment)
             for name, node in self.info.fields.items()
         }
+        if self.info.compat:
+            fields = self.info.fields
+            return {n: compat_type(self.declarations, kind, word_of(fields[n].annotation)) for n, kind in kinds.items()}
+        return kinds
 
     def method(self, name: str) -> FunctionInstance | None:
         node = self.info.methods.get(name)

@@ -12,6 +12,8 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from compiler.abi import word_of
+
 RUNTIME = "__hv__"
 ENVIRONMENT = "__env__"
 OWNER = "__owner__"  # what stands for `self` in a static method of a generic class
@@ -187,6 +189,15 @@ class _Module:
                 fields[item.target.id] = self.annotation(item.annotation)[0]
             elif isinstance(item, ast.FunctionDef):
                 body.append(_Function(self, item, parameters).run())
+        sized = {
+            item.target.id: word
+            for item in node.body
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+            for word in [word_of(item.annotation)]
+            if word is not None
+        }
+        marks = ast.Dict([ast.Constant(name) for name in sized], [ast.Constant(word) for word in sized.values()])
+        body.insert(0, ast.Assign([ast.Name("__sized__", ast.Store())], marks))
         table = ast.Dict([ast.Constant(name) for name in fields], list(fields.values()))
         body.insert(0, ast.Assign([ast.Name("__fields__", ast.Store())], table))
         node.bases = [self._base(b) for b in node.bases] or [ast.Attribute(_name(RUNTIME), "Object", ast.Load())]

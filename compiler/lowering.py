@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from compiler.unit import Unit
     from compiler.whole import Compiler
 
+INTEGERS = {"u8": "unsigned char", "u16": "unsigned short", "u32": "unsigned int", "u64": "unsigned long"} | {
+    "i8": "signed char", "i16": "short", "i32": "int", "i64": "long", "boolean": "unsigned char"
+}  # fmt: skip
 RESERVED = frozenset(
     """
     gil nogil api public readonly extern inline cdef cpdef ctypedef cppclass struct union enum include cimport by new
@@ -232,7 +235,8 @@ class Lowering(Facts):
         """A place named by its address, so that later statements cannot change which place it is."""
         kind = place.type.element if isinstance(place.type, t.Array) else place.type
         self.unit.use_type(kind)
-        name = self.raw_temporary(f"{kind.c}*")
+        unaligned = place.packed and kind.c in INTEGERS and kind.c not in ("u8", "i8", "boolean")
+        name = self.raw_temporary(f"{'cx_packed_' if unaligned else ''}{kind.c}*")
         self.emit(f"{name} = &{text or place.text}")
         return replace(place, text=name + element, cost=1, place=False)
 

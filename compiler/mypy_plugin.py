@@ -90,10 +90,15 @@ def _flat(items: Iterable[object]) -> Iterator[Node]:
 
 def _rewrite_call(call: CallExpr) -> None:
     callee = call.callee
+    if isinstance(callee, IndexExpr) and _is_named(callee.base, "Compat"):
+        call.callee = callee = callee.index  # mypy knows one form of a class
     if isinstance(callee, IndexExpr) and isinstance(callee.base, NameExpr) and _names_class(callee.base.name):
         _name_numbers(callee)
     elif _is_named(callee, "size_of") and len(call.args) == 1:
-        application = IndexExpr(callee, call.args[0])
+        kind = call.args[0]
+        if isinstance(kind, IndexExpr) and _is_named(kind.base, "Compat"):
+            kind = kind.index
+        application = IndexExpr(callee, kind)
         application.set_line(call)
         call.callee, call.args, call.arg_kinds, call.arg_names = application, [], [], []
 

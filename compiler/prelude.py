@@ -16,6 +16,9 @@ typedef struct message message; struct message { const piece *pieces; const u64 
 
 HELPERS = """\
 #define NULL ((void *)0)
+typedef u16 __attribute__((aligned(1))) cx_packed_u16; typedef u32 __attribute__((aligned(1))) cx_packed_u32;
+typedef u64 __attribute__((aligned(1))) cx_packed_u64; typedef i16 __attribute__((aligned(1))) cx_packed_i16;
+typedef i32 __attribute__((aligned(1))) cx_packed_i32; typedef i64 __attribute__((aligned(1))) cx_packed_i64;
 #define CX_GOTO(n) goto cx_##n
 #define CX_LABEL(n) cx_##n: (void)0
 #define CX_FAILED(error) __builtin_expect((error) != 0, 0)

@@ -52,6 +52,8 @@ class Statements(Lowering):
             raise self.refuse(
                 node, f"the {value.type.shown} that this returns is dropped: call a method of it, keep it or return it"
             )
+        if isinstance(node.value.func, ast.Name) and node.value.func.id == "narrow" and value.type is t.BOOL:
+            raise self.refuse(node, "`narrow` says whether every value fits: `if not narrow(x, into):`")
         if value.text and value.cost == 2:
             self.emit(value.text)
         return value.type is t.NEVER

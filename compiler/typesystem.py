@@ -375,8 +375,8 @@ class Value:
     """An expression: its Cython text, its type, and what is known of it.
 
     cost: 0 a constant or local, 1 reads memory, 2 calls. place: the text names an object's storage, not a reference.
-    path: the dotted name that narrowing knows it by. origin: the objects that it refers to; home: those that it lies in
-    (both as compiler/escape.py has them).
+    path: the dotted name that narrowing knows it by. packed: its address may be no multiple of its size. origin: the
+    objects that it refers to; home: those that it lies in (both as compiler/escape.py has them).
     """
 
     text: str
@@ -385,6 +385,7 @@ class Value:
     cost: int = 0
     place: bool = False
     path: str | None = None
+    packed: bool = False
     origin: frozenset[Any] = frozenset()
     home: frozenset[Any] = frozenset()
     node: ast.AST | None = field(default=None, repr=False)

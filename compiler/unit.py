@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 from compiler import typesystem as t
 from compiler.instances import ClassInstance, FunctionInstance, result_key
-from compiler.lowering import c_field
+from compiler.lowering import INTEGERS, c_field
 
 if TYPE_CHECKING:
     from compiler.program import Module
     from compiler.whole import Compiler
     from compiler.whole_types import Global
-
-INTEGERS = {"u8": "unsigned char", "u16": "unsigned short", "u32": "unsigned int", "u64": "unsigned long"} | {
-    "i8": "signed char", "i16": "short", "i32": "int", "i64": "long", "boolean": "unsigned char"
-}  # fmt: skip
 
 
 class Unit:
@@ -167,6 +163,7 @@ class Unit:
         """The Cython text, and for each of its lines the Python line it stands for."""
         head = ["cdef extern from * nogil:"]
         head += [f"    ctypedef {c} {name}" for name, c in INTEGERS.items()]
+        head += [f"    ctypedef {c} cx_packed_{name}" for name, c in INTEGERS.items() if "char" not in c]
         head += [f"    struct {name}" for name in self.structs]
         head += [f"    {line}" for line in self.typedefs.values() if line]
         for name in self.compiler.embedding_order(self.structs):

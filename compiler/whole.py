@@ -90,6 +90,7 @@ class Compiler:
         self.units: dict[str, Unit] = {}
         self.function_types: dict[str, t.Function] = {}
         self.results: dict[str, t.Type] = {}
+        self.conversions: dict[str, tuple[ClassInstance, ClassInstance, bool]] = {}
         self.tuples: dict[str, t.Tuple] = {}
         self.casts: dict[str, tuple[ClassInstance, ClassInstance]] = {}
         self.named_enums: dict[str, t.EnumType] = {}
@@ -180,7 +181,7 @@ class Compiler:
         return found
 
     def want_methods(self, instance: ClassInstance) -> None:
-        instance.fields  # noqa: B018  types every field
+        self.declarations.check_storage(instance)  # types every field
         if instance.info.shape == "protocol":
             for name in instance.info.methods:
                 instance.method(name)

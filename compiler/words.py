@@ -194,6 +194,38 @@ class Words(Lowering):
         self.unit.use_type(kind)
         return Value(f"(<{kind.c}>{value.text})", kind, cost=value.cost)
 
+    # Layouts
+
+    def w_widen(self, node: ast.Call, want: t.Type | None) -> Value:
+        return self.converted(node, widening=True)
+
+    def w_narrow(self, node: ast.Call, want: t.Type | None) -> Value:
+        return self.converted(node, widening=False)
+
+    def converted(self, node: ast.Call, widening: bool) -> Value:
+        """`widen(compat, into)` and `narrow(x, into)`: all fields of one form into the other."""
+        sources = self.arguments(node, 2)
+        (source,), target = self.then(
+            [self.reference(self.expression(sources[0], None), node)],
+            lambda: self.reference(self.expression(sources[1], None), node),
+        )
+        small, wide = (source, target) if widening else (target, source)
+        if (
+            not isinstance(small.type, t.ClassType)
+            or not isinstance(wide.type, t.ClassType)
+            or not small.type.instance.info.compat
+            or self.compiler.declarations.compat_of(wide.type.instance) is not small.type.instance
+        ):
+            takes = (
+                "widen(x, into) takes a Compat[T] and a T" if widening else "narrow(x, into) takes a T and a Compat[T]"
+            )
+            raise self.refuse(node, f"{takes}, not {source.type.shown} and {target.type.shown}")
+        helper = f"{wide.type.instance.c}_{'widened' if widening else 'narrowed'}"
+        self.compiler.conversions[helper] = (wide.type.instance, small.type.instance, widening)
+        result = t.VOID if widening else t.BOOL
+        self.unit.helper(helper, f"{result.c} {helper}({source.type.c}, {target.type.c})")
+        return Value(f"{helper}({source.text}, {target.text})", result, cost=2)
+
     # Text
 
     def w_ord(self, node: ast.Call, want: t.Type | None) -> Value:

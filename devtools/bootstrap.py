@@ -54,6 +54,8 @@ BUILDING_PYTHON = (
     Package("python3-dev", str(Path(sysconfig.get_path("include")) / "Python.h")),
 )
 """For making .venv: some Python packages exist only as source, which clang compiles."""
+HEADERS = (Package("libxen-dev", "/usr/include/xen/argo.h"),)
+"""Xen's public headers, which the tests compare the hypervisor's layouts and constants with."""
 EMULATING = (
     Package("qemu-system-arm", "qemu-system-aarch64"),
     Package("qemu-system-x86", "qemu-system-x86_64"),
@@ -63,6 +65,7 @@ NEEDS: dict[str, tuple[Package, ...]] = {
     "compile": COMPILING,
     "sanitize": SANITIZING,
     "emulate": EMULATING,
+    "headers": HEADERS,
 }
 """What a command may ask for (see cli.py) and the packages behind it. Whatever it is, .venv is needed too."""
 

@@ -90,7 +90,7 @@ def add_test(commands: Commands) -> None:
     test.add_argument("what", nargs="?", choices=("host", "qemu", "all", "long"), default="host")
     test.add_argument("-k", metavar="EXPRESSION", help="only tests that match, as in pytest")
     test.add_argument("-x", action="store_true", dest="stop", help="stop at the first failure")
-    test.set_defaults(module="testing", needs=("compile", "sanitize", "emulate"))
+    test.set_defaults(module="testing", needs=("compile", "sanitize", "emulate", "headers"))
 
 
 def add_build(commands: Commands) -> None:

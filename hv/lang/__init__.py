@@ -15,6 +15,7 @@ from hv.lang.classes import (
     PerCpu,
     Protocol,
     Registry,
+    abi,
     aligned,
     attach_percpu,
     embedded,
@@ -22,6 +23,7 @@ from hv.lang.classes import (
     guard,
     init_extensions,
     must_use,
+    packed,
     teardown_extensions,
     value,
 )
@@ -56,16 +58,19 @@ from hv.lang.ints import (
     u64,
     usize,
 )
+from hv.lang.kinds import Aligned, Const, Embedded, Long, Message, TypeVar
 from hv.lang.kinds import CallableWord as Callable
-from hv.lang.kinds import Const, Embedded, Message, TypeVar
+from hv.lang.layouts import Compat, narrow, union, widen
 from hv.lang.pointers import address_of, ptr, size_of, str_at, symbol
 from hv.lang.trap import Trap
 from hv.lang.words import bounded, preemptible
 
 __all__ = [
+    "Aligned",
     "Atomic",
     "Bits",
     "Callable",
+    "Compat",
     "Const",
     "Embedded",
     "Errno",
@@ -74,6 +79,7 @@ __all__ = [
     "Final",
     "Generic",
     "Iterator",
+    "Long",
     "Message",
     "Never",
     "NewType",
@@ -92,6 +98,7 @@ __all__ = [
     "U32Flag",
     "U64Enum",
     "U64Flag",
+    "abi",
     "address_of",
     "aligned",
     "array",
@@ -112,7 +119,9 @@ __all__ = [
     "init_extensions",
     "leading_zeros",
     "must_use",
+    "narrow",
     "override",
+    "packed",
     "popcount",
     "preemptible",
     "preemption_policy",
@@ -130,6 +139,8 @@ __all__ = [
     "u32",
     "u64",
     "unbounded",
+    "union",
     "usize",
     "value",
+    "widen",
 ]  # fmt: skip

@@ -29,6 +29,11 @@ class Object:
     __env__: ClassVar[Environment] = {}
     __shape__: ClassVar[str] = "plain"
     __extensible__: ClassVar[bool] = False
+    __packed__: ClassVar[bool] = False
+    __compat__: ClassVar[Any] = None  # of the form for 32-bit callers: the class itself
+    __aligned__: ClassVar[frozenset[str]] = frozenset()
+    __sized__: ClassVar[dict[str, str]] = {}  # fields annotated Long or Aligned, by name
+    __union__: ClassVar[bool] = False
     __alignment__: ClassVar[int] = 0
     __copies__: ClassVar[dict[tuple[Any, ...], type[Any]]] = {}
     __parameters__: ClassVar[tuple[str, ...]] = ()
@@ -126,6 +131,15 @@ def guard(cls: type[Object]) -> type[Object]:
 def embedded(cls: type[Object]) -> type[Object]:
     cls.__shape__ = "embedded"
     return cls
+
+
+def packed(cls: type[Object]) -> type[Object]:
+    cls.__packed__ = True
+    return cls
+
+
+def abi(header: str, name: str) -> Callable[[type[Object]], type[Object]]:
+    return lambda cls: cls
 
 
 def must_use(cls: type[Object]) -> type[Object]:

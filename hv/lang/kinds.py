@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from hv.lang.bits import Bits
 from hv.lang.enums import zero_member
@@ -85,6 +85,23 @@ class Signature(Kind):
         if not callable(value):
             raise Mismatch("a function is wanted")
         return value
+
+
+class _Sized:
+    """`Long[T]`, `Aligned[T]`: a T, of which `compat` says what 32-bit callers store."""
+
+    compat: ClassVar[Any] = None
+
+    def __class_getitem__(cls, of: Any) -> Any:
+        return of
+
+
+class Long(_Sized):
+    compat = u32
+
+
+class Aligned(_Sized):
+    pass
 
 
 class TupleKind(Kind):

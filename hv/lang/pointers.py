@@ -5,6 +5,7 @@ An object or array gets an address when it is first asked for; nothing else lies
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -27,13 +28,13 @@ def size_of(kind: Any) -> Any:
     """In bytes, as the C compiler lays the type out."""
     if isinstance(kind, type) and issubclass(kind, Object):
         return u64(_layout(kind)[0])
-    return u64(_stored(kind)[0])
+    return u64(stored(kind)[0])
 
 
-def _stored(kind: Any) -> tuple[int, int]:
+def stored(kind: Any) -> tuple[int, int]:
     """Size and alignment of a field of the type."""
     if isinstance(kind, ArrayKind):
-        size, alignment = _stored(kind.element)
+        size, alignment = stored(kind.element)
         return size * kind.length, alignment
     if isinstance(kind, Embedded):
         return _layout(kind.of)
@@ -41,11 +42,11 @@ def _stored(kind: Any) -> tuple[int, int]:
         return INTERFACE if getattr(kind.of, "__shape__", "") == "protocol" else POINTER
     if isinstance(kind, type):
         if issubclass(kind, Atomic):
-            return _stored(kind.of)
+            return stored(kind.of)
         if issubclass(kind, Enum):
-            return _stored(base_of(kind))
+            return stored(base_of(kind))
         if issubclass(kind, Bits):
-            return _stored(kind.base)
+            return stored(kind.base)
         if issubclass(kind, Integer):
             return kind.bits // 8, kind.bits // 8
         if kind is bool:
@@ -57,14 +58,34 @@ def _stored(kind: Any) -> tuple[int, int]:
     return POINTER
 
 
-def _layout(kind: type[Object]) -> tuple[int, int]:
+@dataclass
+class Layout:
+    size: int
+    alignment: int
+    fields: dict[str, tuple[int, int]]  # offset and size
+
+
+def layout_of(kind: type[Object]) -> Layout:
     end, widest = 0, max(1, kind.__alignment__)
-    for field in kind.field_kinds().values():
-        if not isinstance(field, Const):
-            size, alignment = _stored(field)
-            end = -(-end // alignment) * alignment + size
-            widest = max(widest, alignment)
-    return max(1, -(-end // widest) * widest), widest
+    fields: dict[str, tuple[int, int]] = {}
+    for name, field in kind.field_kinds().items():
+        if isinstance(field, Const):
+            continue
+        size, alignment = stored(field)
+        if kind.__packed__:
+            alignment = 1
+        elif kind.__compat__ is not None and name not in kind.__aligned__:
+            alignment = min(alignment, 4)
+        start = 0 if kind.__union__ else -(-end // alignment) * alignment
+        fields[name] = (start, size)
+        end = max(end, start + size)
+        widest = max(widest, alignment)
+    return Layout(max(1, -(-end // widest) * widest), widest, fields)
+
+
+def _layout(kind: type[Object]) -> tuple[int, int]:
+    found = layout_of(kind)
+    return found.size, found.alignment
 
 
 class _Memory:
@@ -93,7 +114,7 @@ class _Memory:
 
 def address_of(x: Any) -> Any:
     if isinstance(x, array):
-        return u64(_Memory.place(x, _stored(x.kind)[0] * len(x)))
+        return u64(_Memory.place(x, stored(x.kind)[0] * len(x)))
     if isinstance(x, Object):
         return u64(_Memory.place(x, _layout(type(x))[0]))
     raise Mismatch(f"{type(x).__name__} has no address")
@@ -122,9 +143,9 @@ class ptr:
         self.address = into(u64, address)
 
     def _element(self, index: Any) -> tuple[array, int]:
-        size = _stored(self.of)[0]
+        size = stored(self.of)[0]
         found, offset = _Memory.at(int(self.address) + int(index) * size)
-        if not isinstance(found, array) or _stored(found.kind)[0] != size or offset % size:
+        if not isinstance(found, array) or stored(found.kind)[0] != size or offset % size:
             raise Trap("an interpreted pointer reaches whole elements of an array")
         return found, offset // size
 
@@ -137,7 +158,7 @@ class ptr:
         found[place] = into(self.of, value)
 
     def __add__(self, n: Any) -> ptr:
-        return type(self)(u64(int(self.address) + int(n) * _stored(self.of)[0]))
+        return type(self)(u64(int(self.address) + int(n) * stored(self.of)[0]))
 
     def ref(self) -> Any:
         found, offset = _Memory.at(int(self.address))

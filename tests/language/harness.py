@@ -6,6 +6,7 @@ import ast
 import atexit
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -108,6 +109,12 @@ def compiled(case: Case, *given: int) -> Answer:
 @cache
 def _server() -> subprocess.Popen[str]:
     serving = Path(__file__).with_name("serving.py")
-    server = subprocess.Popen([sys.executable, str(serving)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, str(serving)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(hostbuild.ROOT)},
+    )
     atexit.register(server.kill)
     return server

@@ -14,11 +14,13 @@ from typing import Any
 
 import cffi
 
+from compiler import foreign
+
 
 @cache
 def opened(library: str, declarations: str) -> Any:
     ffi = cffi.FFI()
-    ffi.cdef(Path(declarations).read_text())
+    foreign.declare(ffi, Path(declarations).read_text())
     return ffi.dlopen(library)
 
 
