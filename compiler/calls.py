@@ -50,6 +50,8 @@ class Calls(Lowering):
 
     def callee(self, node: ast.expr) -> tuple[FunctionInstance, Value | None] | None:
         """The function behind a name, `module.name`, `Class.static` or `object.method`; None for something else."""
+        if isinstance(node, ast.Name) and isinstance(adapted := self.scope.environment.get(node.id), FunctionInstance):
+            return adapted, None
         if isinstance(node, (ast.Name, ast.Attribute)):
             found = self.class_or_module(node)
             if isinstance(found, FunctionDeclaration):

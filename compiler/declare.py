@@ -512,6 +512,15 @@ class Declarations:
             self._signature(found)
         return found
 
+    def _names_registry(self, decorator: ast.expr, module: Module) -> bool:
+        """`@registry.entry(…)` or `@registry(…)`."""
+        match decorator:
+            case ast.Call(func=ast.Attribute(attr="entry")):
+                return True
+            case ast.Call(func=ast.Name(id=name)):
+                return isinstance(self.program.look_up(module, name), VariableDeclaration)
+        return False
+
     def _signature(self, made: FunctionInstance) -> None:
         node, module, env = made.node, made.module, made.environment
         for decorator in node.decorator_list:
@@ -523,11 +532,7 @@ class Declarations:
                     made.c = node.name
                 elif name == "asm":
                     self.need(module, "assembly", decorator, name)
-            elif not (
-                isinstance(decorator, ast.Call)
-                and isinstance(decorator.func, ast.Attribute)
-                and decorator.func.attr == "entry"
-            ):
+            elif not self._names_registry(decorator, module):
                 known = ", ".join(sorted(FUNCTION_DECORATORS))
                 raise module.refuse(
                     decorator,
@@ -546,6 +551,7 @@ class Declarations:
             if not plain or plain[0].arg != "self":
                 raise module.refuse(node, "a method's first parameter is `self`; without one, mark it @staticmethod")
             plain = plain[1:]
+        plain = [a for a in plain if not isinstance(env.get(a.arg), FunctionInstance)]  # known to an adapter's copy
         defaults: list[ast.expr | None] = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
         for argument, default in zip(plain, defaults, strict=True):
             if argument.annotation is None:

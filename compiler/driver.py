@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler import cython_backend, cython_nodes
+from compiler.described import described
 from compiler.errors import CompileError
 from compiler.header import Header
 from compiler.program import Program, Target
@@ -169,6 +170,7 @@ def emit(compiler: Compiler, directory: Path, jobs: int | None = None) -> Output
         output.declarations += "\nextern void (*cx_turn)(void);"
     output.symbols = symbols(compiler, header)
     write(directory / "symbols.json", json.dumps(output.symbols, indent=1))
+    write(directory / "declared.json", json.dumps(described(compiler), indent=1))
     write(directory / "declarations.h", output.declarations)
     return output
 

@@ -134,6 +134,8 @@ class Expressions(Lowering):
     def x_Name(self, node: ast.Name, want: t.Type | None) -> Value:
         name = node.id
         local = self.scope.names.get(name)
+        if isinstance(adapted := self.scope.environment.get(name), FunctionInstance):
+            return self.function_value(adapted, node)
         if name in self.scope.stored:
             self.mark_used(name, node)
         if local is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compiler import typesystem as t
 from compiler.errors import CompileError
@@ -81,11 +81,12 @@ class Globals:
                 (text,) = value.args
                 assert isinstance(text, ast.Constant)
                 return Global(declaration, t.RegisterType(text.value))
-            if found.name == "Registry" and isinstance(func, ast.Subscript):
+            if found.name in ("Registry", "Adapted") and isinstance(func, ast.Subscript):
                 kind = declarations.type_of(func.slice, module, {})
                 if not isinstance(kind, t.ClassType) or not kind.by_value:
                     raise module.refuse(node, "a registry's entries are a @value class")
-                return RegistryGlobal(declaration, t.VOID, entry=kind.instance, read_only=True)
+                adapter = self._adapter(value, module) if found.name == "Adapted" else None
+                return RegistryGlobal(declaration, t.VOID, entry=kind.instance, adapter=adapter, read_only=True)
             if found.name == "Atomic" and isinstance(func, ast.Subscript):
                 return Global(declaration, declarations.type_of(func, module, {}))
             return None
@@ -133,13 +134,15 @@ class Globals:
                         self._collect(module, declaration, decorator)
 
     def _collect(self, module: Module, declaration: Declared, decorator: ast.expr) -> None:
-        if not (
-            isinstance(decorator, ast.Call)
-            and isinstance(decorator.func, ast.Attribute)
-            and decorator.func.attr == "entry"
-        ):
-            return
-        owner = decorator.func.value
+        match decorator:
+            case ast.Call(func=ast.Attribute(value=owner, attr="entry")):
+                pass
+            case ast.Call(func=ast.Name() as owner) if isinstance(
+                self.compiler.program.look_up(module, owner.id), VariableDeclaration
+            ):
+                pass
+            case _:
+                return
         found = None
         if isinstance(owner, ast.Name):
             found = self.compiler.program.look_up(module, owner.id)
@@ -177,19 +180,22 @@ class Globals:
         assert found.entry is not None
         rows = []
         for item in sorted(found.entries, key=lambda e: e.order):
-            rows.append(self._entry(found.entry, item))
+            rows.append(self._entry(found.entry, item, found.adapter))
         found.type = self.registry_array(found)
         found.initial = "{ " + ", ".join(rows) + " }"
 
-    def _entry(self, record: ClassInstance, item: RegistryEntry) -> str:
+    def _entry(self, record: ClassInstance, item: RegistryEntry, adapter: FunctionDeclaration | None) -> str:
         module, call = item.module, item.call
-        given = {k.arg: k.value for k in call.keywords}
-        if call.args or None in given:
-            raise module.refuse(call, 'a registry\'s entry names each field: entry(name="…")')
+        given = item.given(record)
+        named = isinstance(call.func, ast.Attribute)
+        if (call.args and named) or "None" in given or len(given) < len(call.args) + len(call.keywords):
+            raise module.refuse(call, 'a registry\'s entry names each field once: entry(name="…")')
         parts = []
         for name, kind in record.fields.items():
             if name in given:
                 parts.append(f".{c_field(name)} = {self.static(given.pop(name), kind, module)}")
+            elif isinstance(kind, t.Function) and isinstance(item.decorated, FunctionDeclaration) and adapter:
+                parts.append(f".{c_field(name)} = {self.adapted(adapter, item, kind, (record, name)).c}")
             elif isinstance(kind, t.Function) and isinstance(item.decorated, FunctionDeclaration):
                 parts.append(
                     f".{c_field(name)} = {self.function_text(item.decorated, kind, module, call, (record, name))}"
@@ -199,6 +205,63 @@ class Globals:
         if given:
             raise module.refuse(call, f"{record.shown} has no field `{next(iter(given))}`")
         return "{ " + ", ".join(parts) + " }"
+
+    def registries(self) -> list[RegistryGlobal]:
+        return [found for found in self.found.values() if isinstance(found, RegistryGlobal)]
+
+    # Adapted functions
+
+    def _adapter(self, call: ast.Call, module: Module) -> FunctionDeclaration:
+        """The function between the parentheses of `Adapted[Entry](adapter)`."""
+        named = call.args[0] if len(call.args) == 1 and isinstance(call.args[0], ast.Name) else None
+        found = self.compiler.program.look_up(module, named.id) if named is not None else None
+        if not isinstance(found, FunctionDeclaration) or self._adapter_pattern(found) is None:
+            raise module.refuse(
+                call,
+                "Adapted[Entry](adapter) takes a generic function whose first parameter is the function to adapt: "
+                "`def adapter(function: Callable[[Vcpu, A], u64], …)`",
+            )
+        return found
+
+    def _adapter_pattern(self, adapter: FunctionDeclaration) -> tuple[list[ast.expr], ast.expr] | None:
+        """The parameters and the result that the adapter's first parameter names."""
+        first = adapter.node.args.args[0].annotation if adapter.node.args.args else None
+        match first:
+            case ast.Subscript(value=ast.Name(id="Callable"), slice=ast.Tuple(elts=[ast.List(elts=inner), result])):
+                return inner, result
+        return None
+
+    def adapted(
+        self, adapter: FunctionDeclaration, item: RegistryEntry, want: t.Function, entry: tuple[ClassInstance, str]
+    ) -> FunctionInstance:
+        """The adapter's copy for a decorated function, which it calls directly."""
+        declarations = self.compiler.declarations
+        function = declarations.function(item.decorated)
+        pattern = self._adapter_pattern(adapter)
+        assert pattern is not None
+        parameters, result = pattern
+        env: dict[str, Any] = {}
+        fits = len(parameters) == len(function.parameters)
+        for node, parameter in zip(parameters, function.parameters, strict=False):
+            variable = self.compiler.program.look_up(adapter.module, node.id) if isinstance(node, ast.Name) else None
+            if isinstance(node, ast.Name) and declarations.type_variable(variable) is not False:
+                fits = fits and env.setdefault(node.id, parameter.type) is parameter.type
+            else:
+                fits = fits and declarations.type_of(node, adapter.module, {}) is parameter.type
+        if not fits or declarations.type_of(result, adapter.module, env) is not function.result:
+            shown = f"({', '.join(p.type.shown for p in function.parameters)}) -> {function.result.shown}"
+            first = ast.unparse(adapter.node.args.args[0].annotation)  # type: ignore[arg-type]
+            raise item.module.refuse(
+                item.call, f"`{function.node.name}` is {shown}, and `{adapter.name}` adapts {first}"
+            )
+        made = declarations.function(adapter, env | {adapter.node.args.args[0].arg: function})
+        kind = t.intern(t.Function(tuple(p.type for p in made.parameters), made.result))
+        if made.raises or kind is not want:
+            shown = f"{kind.shown} and raises" if made.raises else kind.shown
+            raise adapter.module.refuse(adapter.node, f"`{adapter.name}` makes {shown}, {want.shown} is wanted")
+        self.compiler.want(made)
+        self.in_entries.setdefault(entry, set()).add(made)
+        return made
 
     # Initialisers
 

@@ -61,6 +61,11 @@ class FunctionInstance:
         return "asm" in self.decorators or "extern" in self.decorators
 
     @property
+    def key(self) -> str:
+        """Its part in the name of a copy that is made for it."""
+        return self.c
+
+    @property
     def qualified(self) -> str:
         owner = f"{self.owner.shown}." if self.owner else ""
         return f"{self.module.name}.{owner}{self.node.name}"

@@ -304,6 +304,9 @@ class _Function(_Expressions):
                 [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
             )
         node.decorator_list = [plain.visit(d) for d in node.decorator_list]
+        if not self.inside and not self.parameters:
+            kinds = [self.module.annotation(a.annotation)[0] for a in node.args.args if a.annotation is not None]
+            node.decorator_list.append(_runtime("signed", *kinds))
         if self.inside and self.static and self.parameters:
             node.decorator_list = [
                 _name("classmethod") if getattr(d, "id", "") == "staticmethod" else d for d in node.decorator_list
@@ -334,6 +337,11 @@ class _Function(_Expressions):
             match argument.annotation:
                 case ast.Name(id=name) if name in self.parameters:
                     found.setdefault(name, _runtime("kind_of", _name(argument.arg)))
+                case ast.Subscript(value=ast.Name(id="Callable"), slice=ast.Tuple(elts=[ast.List(elts=parts), _])):
+                    for place, part in enumerate(parts):
+                        if isinstance(part, ast.Name) and part.id in self.parameters:
+                            made = _runtime("parameter_of", _name(argument.arg), ast.Constant(place))
+                            found.setdefault(part.id, made)
                 case ast.Subscript(slice=inner):
                     for place, part in enumerate(inner.elts if isinstance(inner, ast.Tuple) else [inner]):
                         if isinstance(part, ast.Name) and part.id in self.parameters:

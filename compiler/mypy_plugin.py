@@ -24,8 +24,10 @@ from mypy.nodes import (
     Expression,
     FakeInfo,
     FuncDef,
+    ImportFrom,
     IndexExpr,
     IntExpr,
+    MemberExpr,
     MypyFile,
     NameExpr,
     Node,
@@ -62,22 +64,30 @@ CHILDREN = (
 ).split()
 
 
-def _rewrite(node: Node) -> None:
+def _import_zeroed(file: MypyFile) -> None:
+    """What `T()` becomes has to be known in the file."""
+    imported = ImportFrom("hv.lang", 0, [("_zeroed", "_zeroed")])
+    imported.set_line(1)
+    file.defs.insert(0, imported)
+    file.imports.append(imported)
+
+
+def _rewrite(node: Node, parameters: frozenset[str]) -> None:
     """Rewrites the expressions in a parsed file that mypy would refuse before any hook sees them.
 
     mypy's own visitors are compiled and cannot be extended, so this walks by the names of attributes.
     """
     if isinstance(node, CallExpr):
-        _rewrite_call(node)
+        _rewrite_call(node, parameters)
     elif isinstance(node, IndexExpr) and isinstance(node.index, TupleExpr) and _is_named(node.base, "array"):
         node.index = node.index.items[0]
     for name in CHILDREN:
         value = getattr(node, name, None)
         if isinstance(value, Node):
-            _rewrite(value)
+            _rewrite(value, parameters)
         elif isinstance(value, (list, tuple)):
             for item in _flat(value):
-                _rewrite(item)
+                _rewrite(item, parameters)
 
 
 def _flat(items: Iterable[object]) -> Iterator[Node]:
@@ -88,8 +98,14 @@ def _flat(items: Iterable[object]) -> Iterator[Node]:
             yield from _flat(item)
 
 
-def _rewrite_call(call: CallExpr) -> None:
+def _rewrite_call(call: CallExpr, parameters: frozenset[str]) -> None:
     callee = call.callee
+    if isinstance(callee, NameExpr) and callee.name in parameters and not call.args:
+        application = IndexExpr(NameExpr("_zeroed"), callee)
+        call.callee = MemberExpr(application, "made")
+        for made in (application, application.base, call.callee):
+            made.set_line(call)
+        return
     if isinstance(callee, IndexExpr) and _is_named(callee.base, "Compat"):
         call.callee = callee = callee.index  # mypy knows one form of a class
     if isinstance(callee, IndexExpr) and isinstance(callee.base, NameExpr) and _names_class(callee.base.name):
@@ -134,7 +150,18 @@ class LanguagePlugin(Plugin):
 
     def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
         if not file.is_stub:
-            _rewrite(file)
+            parameters = {
+                target.name
+                for statement in file.defs
+                if isinstance(statement, AssignmentStmt)
+                and isinstance(statement.rvalue, CallExpr)
+                and _is_named(statement.rvalue.callee, "TypeVar")
+                for target in statement.lvalues
+                if isinstance(target, NameExpr)
+            }
+            _rewrite(file, frozenset(parameters))
+            if parameters:
+                _import_zeroed(file)
         return []
 
     def get_type_analyze_hook(self, fullname: str) -> Callable[[AnalyzeTypeContext], Type] | None:
@@ -169,7 +196,11 @@ class LanguagePlugin(Plugin):
         return _record_constructor if fullname in (LANGUAGE + "value", LANGUAGE + "guard") else None
 
     def get_method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
-        return _entry_signature if fullname == LANGUAGE + "Registry.entry" else None
+        if fullname in (LANGUAGE + "Registry.entry", LANGUAGE + "Registry.__call__"):
+            return _entry_signature
+        if fullname in (LANGUAGE + "Adapted.entry", LANGUAGE + "Adapted.__call__"):
+            return _adapted_signature
+        return None
 
 
 def _is_number(kind: Type) -> bool:
@@ -238,8 +269,10 @@ def _record_constructor(ctx: ClassDefContext) -> bool:
     return complete
 
 
-def _entry_signature(ctx: MethodSigContext) -> FunctionLike:
-    """`entry` takes the other fields of the entry, and decorates a function of the type of its one Callable field."""
+def _entry_signature(ctx: MethodSigContext, adapted: bool = False) -> FunctionLike:
+    """`entry` takes the other fields of the entry, and decorates a function of the type of its one Callable field;
+    of an Adapted, any function.
+    """
     registry = get_proper_type(ctx.type)
     entry = get_proper_type(registry.args[0]) if isinstance(registry, Instance) else None
     constructor = entry.type.get_method("__init__") if isinstance(entry, Instance) else None
@@ -253,13 +286,17 @@ def _entry_signature(ctx: MethodSigContext) -> FunctionLike:
     decorated = decorator.variables[0] if decorator.variables else None
     if len(functions) != 1 or not isinstance(decorated, TypeVarType):
         return ctx.default_signature
-    variable = decorated.copy_modified(upper_bound=functions[0])
+    variable = decorated if adapted else decorated.copy_modified(upper_bound=functions[0])
     return ctx.default_signature.copy_modified(
         arg_types=[signature.arg_types[i] for i in kept],
         arg_names=[signature.arg_names[i] for i in kept],
         arg_kinds=[signature.arg_kinds[i] for i in kept],
         ret_type=CallableType([variable], [ARG_POS], [None], variable, decorator.fallback, variables=[variable]),
     )
+
+
+def _adapted_signature(ctx: MethodSigContext) -> FunctionLike:
+    return _entry_signature(ctx, adapted=True)
 
 
 def plugin(version: str) -> type[Plugin]:

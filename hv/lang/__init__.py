@@ -10,6 +10,7 @@ from hv.lang.arrays import array
 from hv.lang.atomics import Atomic
 from hv.lang.bits import Bits, Field
 from hv.lang.classes import (
+    Adapted,
     Extension,
     Generic,
     PerCpu,
@@ -66,6 +67,7 @@ from hv.lang.trap import Trap
 from hv.lang.words import bounded, preemptible
 
 __all__ = [
+    "Adapted",
     "Aligned",
     "Atomic",
     "Bits",

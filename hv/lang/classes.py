@@ -248,17 +248,24 @@ class Registry:
     def __class_getitem__(cls, kind: Any) -> Callable[[], Registry]:
         return lambda: cls(kind)
 
+    def fitting(self, function: Any) -> Any:
+        """The function as the entry's Callable field holds it."""
+        return function
+
     def entry(self, *arguments: Any, **fields: Any) -> Callable[[Any], Any]:
         def decorate(function: Any) -> Any:
             target = next(name for name, kind in self.kind.field_kinds().items() if isinstance(kind, Signature))
             others = [name for name in self.kind.field_kinds() if name != target]
-            made = self.kind(**dict(zip(others, arguments, strict=False)), **fields, **{target: function})
+            given = dict(zip(others, arguments, strict=False)) | fields
+            made = self.kind(**given, **{target: self.fitting(function)})
             place = (function.__module__, function.__code__.co_firstlineno)
             self.entries.append((place, made))
             self.entries.sort(key=lambda item: item[0])
             return function
 
         return decorate
+
+    __call__ = entry
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -270,3 +277,17 @@ class Registry:
 
     def __iter__(self) -> Any:
         return iter([made for _, made in self.entries])
+
+
+class Adapted(Registry):
+    """A registry whose decorated functions an adapter makes fit."""
+
+    def __init__(self, kind: Any = None, adapter: Any = None) -> None:
+        super().__init__(kind)
+        self.adapter = adapter
+
+    def __class_getitem__(cls, kind: Any) -> Callable[..., Registry]:
+        return lambda adapter: cls(kind, adapter)
+
+    def fitting(self, function: Any) -> Any:
+        return lambda *arguments: self.adapter(function, *arguments)

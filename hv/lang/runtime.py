@@ -113,6 +113,21 @@ def kind_of(value: Any) -> Any:
     return type(value)
 
 
+def signed(*parameters: Annotation) -> Callable[[Any], Any]:
+    """Lets an adapter ask what a function takes."""
+
+    def mark(function: Any) -> Any:
+        function.__kinds__ = parameters
+        return function
+
+    return mark
+
+
+def parameter_of(function: Any, place: int) -> Any:
+    """The type of a function's parameter, which a type parameter of its adapter stands for."""
+    return function.__kinds__[place].resolve()
+
+
 def argument_of(value: Any, place: int) -> Any:
     """The argument of a generic class, from an object of it."""
     return list(type(value).__env__.values())[place]
@@ -145,8 +160,10 @@ __all__ = [
     "nothing",
     "nullable",
     "parameter",
+    "parameter_of",
     "part",
     "remainder",
+    "signed",
     "truth",
     "typed",
 ]  # fmt: skip
