@@ -71,7 +71,7 @@ def act(options: argparse.Namespace) -> None:
             objects = driver.compile_objects(output, flags, target.name, options.jobs)
             link.assembly_offsets(output, flags)
             if options.action == "image":
-                made = link.hypervisor(target, output, objects)
+                made = link.hypervisor(target, output, objects, driver.link_flags(program))
                 inputs += [*link.boot_folder(target).iterdir()]
             else:
                 made = link.guest(target, output, objects, GUESTS, options.name)

@@ -92,6 +92,11 @@ OPTIONS = {
 }
 
 
+def link_flags(program: Program) -> tuple[str, ...]:
+    """The linker's, which the configuration asks for."""
+    return ("--fix-cortex-a53-843419",) if program.config.get("CONFIG_ERRATUM_843419") else ()
+
+
 def flags(program: Program) -> tuple[str, ...]:
     """Clang's for a program: the target's, and what the configuration adds."""
     chosen = [words for option, words in OPTIONS.items() if program.config.get(option)]

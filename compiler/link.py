@@ -91,7 +91,7 @@ def prove(elf: Path) -> None:
                         raise LinkError(f"{elf.name}: {symbol.name} is undefined")
 
 
-def hypervisor(target: Target, output: driver.Output, objects: list[Path]) -> Path:
+def hypervisor(target: Target, output: driver.Output, objects: list[Path], flags: tuple[str, ...] = ()) -> Path:
     """Links the hypervisor: hv.elf with debugging information, hv.image to boot. The image's path comes back."""
     from compiler import lines
 
@@ -100,7 +100,7 @@ def hypervisor(target: Target, output: driver.Output, objects: list[Path]) -> Pa
     stubs = assemble(sorted(boot.glob("*.S")), target, output, [boot])
     script = boot / "hv.lds"
     first, elf, image = directory / "hv-pass1.elf", directory / "hv.elf", directory / "hv.image"
-    strict = ("--orphan-handling=error", *target.link)
+    strict = ("--orphan-handling=error", *target.link, *flags)
     link([*stubs, *objects], script, first, strict)
     table = directory / "lines.bin"
     table.write_bytes(lines.encode_elf(first))

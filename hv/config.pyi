@@ -1,6 +1,11 @@
 """The configuration's symbols as mypy sees them; the build gives them their values from Kconfig."""
 
 CONFIG_DEBUG: bool
+CONFIG_ERRATUM_826319: bool
+CONFIG_ERRATUM_832075: bool
+CONFIG_ERRATUM_834220: bool
+CONFIG_ERRATUM_843419: bool
+CONFIG_ERRATUM_1319367: bool
 CONFIG_NR_CPUS: int
 CONFIG_GICV2: bool
 CONFIG_GICV3: bool

@@ -74,7 +74,8 @@ zero_words:
 4:  ret
 
 /*
- * void clean_blocks(u64 start, u64 length, u64 block), void zero_and_clean_blocks(…): whole cache lines or DC ZVA's
+ * void clean_blocks(u64 start, u64 length, u64 block), void clean_and_invalidate_blocks(…), void
+ * zero_and_clean_blocks(…): whole cache lines or DC ZVA's
  * blocks of `block` bytes. The caller completes them with a barrier. Changes x2 to x5.
  */
     .global clean_blocks
@@ -83,6 +84,14 @@ clean_blocks:
     mov     x3, x2
     mov     x2, x1
     blocks  dc cvac, x5
+    ret
+
+    .global clean_and_invalidate_blocks
+clean_and_invalidate_blocks:
+    mov     x5, x0
+    mov     x3, x2
+    mov     x2, x1
+    blocks  dc civac, x5
     ret
 
     .global zero_and_clean_blocks

@@ -14,11 +14,13 @@ from hv.arm64.inject import EXTERNAL, EXTERNAL_ON_WALK, inject_data_abort, injec
 from hv.arm64.mmio import Device
 from hv.arm64.syndrome import Syndrome, fault_in_words
 from hv.arm64.sysreg import FAR_EL2, HPFAR_EL2
+from hv.arm64.workarounds import workarounds
 from hv.common.mm.format import Access
 from hv.common.mm.p2m import GuestKind
 from hv.common.mm.types import Gaddr, gfn_of
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpu
+from hv.config import CONFIG_ERRATUM_834220
 from hv.lang import Bits, Field, Final, u32, u64
 
 
@@ -55,6 +57,10 @@ def data_abort(vcpu: Vcpu, context: VcpuContext, syndrome: Syndrome) -> None:
     abort = DataAbort(syndrome.iss)
     if abort.status & KIND == TRANSLATION and not abort.on_walk:
         address = faulting_address()
+        if CONFIG_ERRATUM_834220 and workarounds.distrusts_fault_address:
+            address = translated(FAR_EL2.read())
+            if address == UNKNOWN_ADDRESS:
+                return
         device = mmio.device_at(vcpu, address)
         if device != Device.NONE and abort.decoded and address & (u64(1) << abort.size) - 1 == 0:
             emulate(vcpu, context, abort, device, address)
@@ -133,9 +139,16 @@ def address_of_fault(status: u64, on_walk: bool) -> u64:
     try again.
     """
     kind = status & KIND
-    if on_walk or kind == TRANSLATION or kind == ACCESS_FLAG or kind == 0:
+    if on_walk or kind == ACCESS_FLAG or kind == 0:
         return faulting_address()
-    far = FAR_EL2.read()
+    if kind == TRANSLATION and not (CONFIG_ERRATUM_834220 and workarounds.distrusts_fault_address):
+        return faulting_address()
+    return translated(FAR_EL2.read())
+
+
+def translated(far: u64) -> u64:
+    """What the guest's tables make of the address that faulted. UNKNOWN_ADDRESS: they have none for it any more, or,
+    where a fault of theirs was reported as one of stage 2 (erratum 834220), never had."""
     kept = PAR_EL1.read()
     translate_guest_read(far)
     instruction_barrier()

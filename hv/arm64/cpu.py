@@ -67,6 +67,10 @@ def complete_all() -> None: ...
 def clean_line_for_fetch(address: u64) -> None: ...
 
 
+@asm("dc civac, {address}")
+def clean_and_invalidate_line(address: u64) -> None: ...
+
+
 @asm("ic ialluis")
 def forget_instructions() -> None: ...
 
@@ -170,8 +174,14 @@ def clean_blocks(start: u64, length: u64, block: u64) -> None:
 
 
 @extern
+def clean_and_invalidate_blocks(start: u64, length: u64, block: u64) -> None:
+    """The same, and forgets them."""
+    ...
+
+
+@extern
 def zero_and_clean_blocks(start: u64, length: u64, block: u64) -> None:
-    """The same, and clears them before, where DC ZVA's block is as large as a line."""
+    """As `clean_blocks`, and clears them before, where DC ZVA's block is as large as a line."""
     ...
 
 

@@ -3,6 +3,10 @@
 Not here is what the guest cannot change: traps see to ACTLR_EL1, the breakpoints, the performance monitors.
 """
 
+from hv.arm64.cpu import instruction_barrier
+from hv.arm64.sysreg import TCR_EL1
+from hv.arm64.workarounds import workarounds
+from hv.config import CONFIG_ERRATUM_1319367
 from hv.lang import Bits, Field, Final, SystemRegister, u64
 
 AFSR0_EL1: Final = SystemRegister("afsr0_el1")
@@ -22,7 +26,6 @@ SCTLR_EL1: Final = SystemRegister("sctlr_el1")
 SP_EL0: Final = SystemRegister("sp_el0")
 SP_EL1: Final = SystemRegister("sp_el1")
 SPSR_EL1: Final = SystemRegister("spsr_el1")
-TCR_EL1: Final = SystemRegister("tcr_el1")
 TPIDRRO_EL0: Final = SystemRegister("tpidrro_el0")
 TPIDR_EL0: Final = SystemRegister("tpidr_el0")
 TPIDR_EL1: Final = SystemRegister("tpidr_el1")
@@ -153,14 +156,16 @@ class El1:
         MAIR_EL1.write(self.mair)
         MDSCR_EL1.write(self.mdscr)
         PAR_EL1.write(self.par)
-        SCTLR_EL1.write(self.sctlr)
         SP_EL0.write(self.sp_el0)
         SP_EL1.write(self.sp_el1)
         SPSR_EL1.write(self.spsr)
-        TCR_EL1.write(self.tcr)
         TPIDR_EL0.write(self.tpidr_el0)
         TPIDR_EL1.write(self.tpidr_el1)
         TPIDRRO_EL0.write(self.tpidrro_el0)
         TTBR0_EL1.write(self.ttbr0)
         TTBR1_EL1.write(self.ttbr1)
         VBAR_EL1.write(self.vbar)
+        SCTLR_EL1.write(self.sctlr)
+        if CONFIG_ERRATUM_1319367 and workarounds.closes_walks:
+            instruction_barrier()
+        TCR_EL1.write(self.tcr)  # from here on the guest's tables are walked

@@ -5,7 +5,7 @@ CPU comes to `boot_secondary`.
 """
 
 from hv.arch import halt
-from hv.arm64 import context, exceptions, mmu, psci, smp, timer  # noqa: F401 (the assembly needs the first two)
+from hv.arm64 import context, errata, exceptions, mmu, psci, smp, timer  # noqa: F401 (assembly, registries)
 from hv.arm64.controller import InterruptController, Trigger, controllers, gic
 from hv.arm64.cpu import ThisCpu, serrors_on
 from hv.arm64.cpustart import start_this_cpu

@@ -5,6 +5,8 @@ CTR_EL0 names.
 """
 
 from hv.arm64.cpu import (
+    clean_and_invalidate_blocks,
+    clean_and_invalidate_line,
     clean_blocks,
     clean_line_for_fetch,
     complete_all,
@@ -19,9 +21,11 @@ from hv.arm64.cpu import (
     zero_and_clean_blocks,
     zero_bytes,
 )
-from hv.arm64.sysreg import CTR_EL0, DCZID_EL0, VTTBR_EL2, CacheType, ZeroBlock
+from hv.arm64.sysreg import CTR_EL0, DCZID_EL0, TCR_EL1, VTTBR_EL2, WALKS_CLOSED, CacheType, ZeroBlock
+from hv.arm64.workarounds import workarounds
 from hv.common.mm.types import PAGE_SHIFT, Paddr
-from hv.lang import Final, u16, u64, unbounded
+from hv.config import CONFIG_ERRATUM_826319, CONFIG_ERRATUM_1319367
+from hv.lang import Final, u16, u64, unbounded, value
 
 VMID_SHIFT: Final = 48
 
@@ -34,17 +38,26 @@ def data_line() -> u64:
 def clean_to_memory(address: u64, length: u64) -> None:
     line = data_line()
     start = address & ~(line - 1)
-    clean_blocks(start, (address + length + line - 1 & ~(line - 1)) - start, line)
+    clean(start, (address + length + line - 1 & ~(line - 1)) - start, line)
     complete_all()
+
+
+def clean(start: u64, length: u64, line: u64) -> None:
+    """Whole lines. `complete_all` is to follow."""
+    if CONFIG_ERRATUM_826319 and workarounds.invalidates_when_cleaning:
+        clean_and_invalidate_blocks(start, length, line)
+    else:
+        clean_blocks(start, length, line)
 
 
 def zero_to_memory(address: u64, length: u64) -> None:
     """Whole pages."""
     zeroing = ZeroBlock(DCZID_EL0.read())
     line = data_line()
-    if zeroing.prohibited or u64(4) << zeroing.size != line:
+    alone = CONFIG_ERRATUM_826319 and workarounds.invalidates_when_cleaning
+    if alone or zeroing.prohibited or u64(4) << zeroing.size != line:
         zero_bytes(address, length)
-        clean_blocks(address, length, line)
+        clean(address, length, line)
     else:
         zero_and_clean_blocks(address, length, line)
     complete_all()
@@ -56,7 +69,10 @@ def sync_instructions(address: u64, length: u64) -> None:
     if not CacheType(CTR_EL0.read()).data_clean_unneeded:
         at = address & ~(line - 1)
         while at < address + length:
-            clean_line_for_fetch(at)
+            if CONFIG_ERRATUM_826319 and workarounds.invalidates_when_cleaning:
+                clean_and_invalidate_line(at)
+            else:
+                clean_line_for_fetch(at)
             at += line
     complete_stores()
     if not CacheType(CTR_EL0.read()).instruction_invalidate_unneeded:
@@ -91,16 +107,32 @@ def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
     leave_vmid(saved)
 
 
-def enter_vmid(root: Paddr, vmid: u16) -> u64:
-    """Maintenance names a guest by VTTBR_EL2 alone. Table stores before this are complete; returns the old value."""
+@value
+class Regime:
+    """What a guest's walks begin with."""
+
+    vttbr: u64
+    tcr: u64  # when walks have been closed
+
+
+def enter_vmid(root: Paddr, vmid: u16) -> Regime:
+    """Maintenance names a guest by VTTBR_EL2 alone. Table stores before this are complete; returns what was there."""
     order_table_stores()
-    saved = VTTBR_EL2.read()
+    tcr: u64 = 0
+    if CONFIG_ERRATUM_1319367 and workarounds.closes_walks:
+        tcr = TCR_EL1.read()
+        TCR_EL1.write(tcr | WALKS_CLOSED)
+        instruction_barrier()
+    saved = Regime(VTTBR_EL2.read(), tcr)
     VTTBR_EL2.write(root | u64(vmid) << VMID_SHIFT)
     instruction_barrier()
     return saved
 
 
-def leave_vmid(saved: u64) -> None:
+def leave_vmid(saved: Regime) -> None:
     complete_stores()
-    VTTBR_EL2.write(saved)
+    VTTBR_EL2.write(saved.vttbr)
     instruction_barrier()
+    if CONFIG_ERRATUM_1319367 and workarounds.closes_walks:
+        TCR_EL1.write(saved.tcr)
+        instruction_barrier()

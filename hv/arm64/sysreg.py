@@ -30,7 +30,9 @@ ID_AA64MMFR0_EL1: Final = SystemRegister("id_aa64mmfr0_el1")
 ID_AA64PFR0_EL1: Final = SystemRegister("id_aa64pfr0_el1")
 MIDR_EL1: Final = SystemRegister("midr_el1")
 MPIDR_EL1: Final = SystemRegister("mpidr_el1")
+TCR_EL1: Final = SystemRegister("tcr_el1")
 TTBR0_EL2: Final = SystemRegister("ttbr0_el2")
+VBAR_EL2: Final = SystemRegister("vbar_el2")
 VTTBR_EL2: Final = SystemRegister("vttbr_el2")
 
 
@@ -44,6 +46,9 @@ class Affinity(Bits[u64]):
 
 
 AFFINITY_MASK: Final[u64] = 0xFF_00FF_FFFF
+
+
+WALKS_CLOSED: Final[u64] = 1 << 23 | 1 << 7  # of TCR_EL1: EPD1, EPD0
 
 
 class CacheType(Bits[u64]):

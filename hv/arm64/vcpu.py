@@ -14,15 +14,16 @@ from hv.arm64.el1 import PSTATE_AT_RESET, El1
 from hv.arm64.fpsimd import FpSimd
 from hv.arm64.loaded import loaded_vcpu, set_loaded
 from hv.arm64.maintenance import VMID_SHIFT
-from hv.arm64.sysreg import VTTBR_EL2
+from hv.arm64.sysreg import TCR_EL1, VTTBR_EL2, WALKS_CLOSED
 from hv.arm64.vgic_state import VgicCpu
 from hv.arm64.vtimer import Vtimer
+from hv.arm64.workarounds import workarounds
 from hv.common.kernel.log import RateLimit
 from hv.common.model.domain import Domain
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpu, VcpuMachine
 from hv.common.sched.core import leave
-from hv.config import CONFIG_NR_CPUS
+from hv.config import CONFIG_ERRATUM_1319367, CONFIG_NR_CPUS
 from hv.lang import Embedded, Extension, Final, Never, array, extern, u16, u64, unbounded
 
 GENERAL_REGISTERS: Final = 31
@@ -59,6 +60,9 @@ class Arm64Vcpus(VcpuMachine):
     def load(self, vcpu: Vcpu) -> None:
         assert loaded_vcpu() is None, "two vCPUs are loaded on one CPU"
         arch = ArchVcpu.of(vcpu)
+        if CONFIG_ERRATUM_1319367 and workarounds.closes_walks:
+            TCR_EL1.write(WALKS_CLOSED)
+            instruction_barrier()
         enter_space(vcpu)
         arch.el1.load()
         arch.fpsimd.load()
