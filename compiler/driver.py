@@ -17,6 +17,7 @@ from compiler.described import described
 from compiler.errors import CompileError
 from compiler.header import Header
 from compiler.program import Program, Target
+from compiler.typesystem import NEVER
 from compiler.whole import Compiler
 
 CLANG = "clang-19"
@@ -194,16 +195,26 @@ def symbols(compiler: Compiler, header: Header) -> dict[str, Any]:
         "classes": {},
         "registers": compiler.registers,
         "per_cpu": [],
+        "constants": {},
+        "indirect": {},  # a function that calls function values or through interfaces, to all that they may be
+        "values": [],  # whatever may be called so
     }
     for f in header.functions():
         found["functions"][f.qualified] = {
             "c": f.c, "raises": f.raises, "method": not f.static, "result": f.result.shown,
             "parameters": [[p.name, p.type.shown] for p in f.parameters],
+            "never": f.result is NEVER, "module": f.module.name,
         }  # fmt: skip
+        if f.indirect:
+            found["indirect"][f.c] = sorted({callee.c for i in f.indirect for callee in compiler.targets(i)})
     for g in header.variables():
         found["variables"][f"{g.declaration.module.name}.{g.declaration.name}"] = {"c": g.c, "type": g.type.shown}
     for i in header.instances():
         found["classes"][f"{i.info.module.name}.{i.shown}"] = i.c
+    for g in compiler.globals.found.values():
+        if g.constant is not None and isinstance(g.constant.value, int):
+            found["constants"][f"{g.declaration.module.name}.{g.declaration.name}"] = g.constant.value
+    found["values"] = sorted(f.c for f in compiler.function_values())
     found["per_cpu"] = [c.c for c in compiler.per_cpu_classes]
     for declaration, enum in compiler.declarations.enums.items():
         if enum is not None:

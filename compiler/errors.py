@@ -9,3 +9,7 @@ class CompileError(Exception):
         self.file = file
         self.line = line
         self.message = message
+
+
+class ImageError(RuntimeError):
+    """A linked image that is not what it must be."""

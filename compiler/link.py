@@ -12,7 +12,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from compiler import driver
+from compiler import driver, proofs, report
 from compiler.config import ROOT
 from compiler.program import Target
 
@@ -75,22 +75,6 @@ def code_places(elf: Path) -> dict[str, int]:
         return found
 
 
-def prove(elf: Path) -> None:
-    """No segment is writable and executable, nothing is undefined, no relocation is left."""
-    with elf.open("rb") as file:
-        image = ELFFile(file)
-        for segment in image.iter_segments():
-            if segment["p_type"] == "PT_LOAD" and segment["p_flags"] & 3 == 3:
-                raise LinkError(f"{elf.name}: the segment at {segment['p_vaddr']:#x} is writable and executable")
-        for section in image.iter_sections():
-            if section["sh_type"] in ("SHT_REL", "SHT_RELA") and section["sh_size"]:
-                raise LinkError(f"{elf.name}: relocations are left in {section.name}")
-            if section["sh_type"] == "SHT_SYMTAB":
-                for symbol in section.iter_symbols():
-                    if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
-                        raise LinkError(f"{elf.name}: {symbol.name} is undefined")
-
-
 def hypervisor(target: Target, output: driver.Output, objects: list[Path], flags: tuple[str, ...] = ()) -> Path:
     """Links the hypervisor: hv.elf with debugging information, hv.image to boot. The image's path comes back."""
     from compiler import lines
@@ -110,7 +94,8 @@ def hypervisor(target: Target, output: driver.Output, objects: list[Path], flags
     link([*stubs, *objects, directory / "lines.o"], script, elf, strict)
     if code_places(first) != code_places(elf):
         raise LinkError("the second link pass moved code: the line table would lie")
-    prove(elf)
+    proven = proofs.hypervisor(elf, boot, output.symbols, directory / "asm_offsets.h")
+    report.write(proven, directory, output.symbols)
     run(OBJCOPY, *target.image, elf, image)
     return image
 
@@ -125,6 +110,6 @@ def guest(target: Target, output: driver.Output, objects: list[Path], guests: Pa
     stubs = assemble(sorted(guests.glob("*.S")), target, output, [guests])
     elf, image = output.directory / f"{name}.elf", output.directory / f"{name}.image"
     link([*stubs, *objects], guests / "guest.lds", elf)
-    prove(elf)
+    proofs.structure(elf)
     run(OBJCOPY, *target.image, elf, image)
     return image

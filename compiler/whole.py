@@ -383,16 +383,24 @@ class Compiler:
     def note_indirect_call(
         self, caller: FunctionInstance, kind: t.Type, registry: tuple[ClassInstance, str] | None = None
     ) -> None:
-        if isinstance(kind, t.Function) and kind.result is not t.NEVER:
+        if isinstance(kind, t.Function):
             caller.indirect.add(kind if registry is None else ("registry", *registry))
 
     def note_interface_call(self, caller: FunctionInstance, interface: ClassInstance, name: str) -> None:
-        method = interface.method(name)
-        if method is not None and method.result is not t.NEVER:
+        if interface.method(name) is not None:
             caller.indirect.add((interface, name))
 
     def callees(self, function: FunctionInstance) -> list[FunctionInstance]:
-        return list(dict.fromkeys(f for target in (*function.calls, *function.indirect) for f in self.targets(target)))
+        """All that may be called and return."""
+        found = dict.fromkeys(f for target in (*function.calls, *function.indirect) for f in self.targets(target))
+        return [f for f in found if f.result is not t.NEVER]
+
+    def function_values(self) -> set[FunctionInstance]:
+        """Functions that something else than a call names: as values, in registries, in tables of interfaces."""
+        found = set().union(*self.address_taken.values(), *self.globals.in_entries.values())
+        for interface, instance in self.casts.values():
+            found |= {m for m in map(instance.method, interface.info.methods) if m is not None}
+        return found
 
     def targets(self, target: Any) -> list[FunctionInstance]:
         """The functions that a call may reach: of a function, a function type, a registry's field, or an interface."""
