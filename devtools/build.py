@@ -1,11 +1,15 @@
 """`./dev build`: sets up a build folder with meson and runs ninja in it."""
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
+from devtools import sizes
 from devtools.paths import BUILD, ROOT
 from devtools.report import Problem, locked, progress
 
@@ -14,8 +18,18 @@ PRODUCTS = {"machine": "hv.image", "host": "libhv.so"}
 
 
 def main(arguments: argparse.Namespace) -> int:
+    reported = arguments.report or arguments.json
+    if reported and arguments.target == "host":
+        raise Problem("--report and --json are about an image: leave out --target host")
     product = build(arguments.config, arguments.target)
-    print(product)
+    if not reported:
+        print(product)
+        return 0
+    report = sizes.read(folder(arguments.config))
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.report:
+        sizes.show(report, Console(width=None if sys.stdout.isatty() else sizes.WIDTH))
     return 0
 
 

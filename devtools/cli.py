@@ -102,6 +102,8 @@ def add_build(commands: Commands) -> None:
         choices=("machine", "host"),
         help="the configuration's machine (default) or tests",
     )
+    build.add_argument("--report", action="store_true", help="show sizes, and how deep the stacks may become")
+    build.add_argument("--json", metavar="FILE", help="write the same to FILE")
     build.set_defaults(module="build", needs=("compile", "sanitize"))
 
 

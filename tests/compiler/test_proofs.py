@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import lief
 import pytest
@@ -207,20 +208,20 @@ interrupt = "stub"
 """
 
 
-def prove(
-    folder: Path,
-    *,
-    size: int = 4096,
+def program(
     spend: str = "self.side",
     hooked: str = "double",
     last: str = "area()",
-    entries: str = '"choose", "main"',
     extra: str = "",
     change: tuple[str, str] = ("", ""),
-) -> list[stacks.Bound]:
-    """Compiles, links and proves the program above with parts of it replaced."""
-    text = PROGRAM.replace(*change).replace("SPEND", spend).replace("HOOKED", hooked).replace("LAST", last) + extra
-    elf, symbols, offsets = compiled(folder, text, START, {})
+) -> str:
+    """The program above with parts of it replaced."""
+    return PROGRAM.replace(*change).replace("SPEND", spend).replace("HOOKED", hooked).replace("LAST", last) + extra
+
+
+def prove(folder: Path, *, size: int = 4096, entries: str = '"choose", "main"', **parts: Any) -> list[stacks.Bound]:
+    """Compiles, links and proves the program with parts of it replaced."""
+    elf, symbols, offsets = compiled(folder, program(**parts), START, {})
     (folder / "proofs.toml").write_text(RULES.format(size=size, entries=entries))
     return proofs.hypervisor(elf, folder, symbols, offsets).bounds
 
