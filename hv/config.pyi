@@ -1,5 +1,6 @@
 """The configuration's symbols as mypy sees them; the build gives them their values from Kconfig."""
 
+CONFIG_BRANCH_GUARD: bool
 CONFIG_DEBUG: bool
 CONFIG_ERRATUM_826319: bool
 CONFIG_ERRATUM_832075: bool

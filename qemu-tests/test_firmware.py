@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from console import ask_hello
 from firmware import TABLE, Firmware, Tree, command
 
-from devtools import build, qemu
+from devtools import boot, build, qemu, scenario
 from devtools.machine import Machine
 from devtools.scenario import Machine as Hardware
 
@@ -36,6 +37,57 @@ def board(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
             return running.enter_context(Machine(command(machine, firmware, build.build(), tree.bytes(), tmp_path)))
 
         yield start
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
+    """Boots the hypervisor with a unikernel behind firmware that answers so of its workarounds 1 and 3."""
+    with ExitStack() as running:
+
+        def start(cpu: str, *answers: int) -> Machine:
+            text = (
+                f'[scenario]\ndescription = "a unikernel"\n[machine]\ncpu = "{cpu}"\ncpus = {CPUS}\nmemory = 512\n'
+                '[[domain]]\nname = "one"\nmemory = 16\ncpus = 1\nkernel = "guest:hello"\nvpl011 = true\n'
+            )
+            (tmp_path / "guarded.toml").write_text(text)
+            chosen = scenario.load("guarded", tmp_path)
+            payload = boot.hypervised(chosen, boot.Options())
+            assert payload.dtb is not None
+            tree = Tree(payload.dtb.read_bytes()).spin_table(CPUS, psci=True)
+            firmware = Firmware(answers=answers).build(tmp_path)
+            words = command(chosen.machine, firmware, payload.kernel, tree.bytes(), tmp_path, payload.loads)
+            return running.enter_context(Machine(words))
+
+        yield start
+
+
+@pytest.mark.parametrize(
+    ("answers", "function"),
+    [((0, 0), 0x8000_3FFF), ((0, -1), 0x8000_8000), ((-1, 0), 0x8000_3FFF)],
+)
+def test_the_firmware_is_called_at_exits(guarded, answers, function) -> None:
+    """Where it says that the CPU needs it; the guest notices nothing."""
+    machine = guarded("cortex-a72", *answers)
+    machine.expect(f"at each exit of a guest the firmware is called, function {function:#x}", SECONDS)
+    machine.expect("4 of 4 CPUs run", SECONDS)
+    machine.expect_all([f"function {function:x}", "READY hello"], SECONDS)
+    for _ in range(3):
+        ask_hello(machine)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "answers", "branches"),
+    [("cortex-a57", (-1, -1), 8), ("neoverse-n1", (0, -1), 24), ("cortex-a53", (0, 0), None), ("max", (1, 1), None)],
+)
+def test_branches_displace_the_history(guarded, cpu, answers, branches) -> None:
+    machine = guarded(cpu, *answers)
+    if branches is not None:
+        machine.expect(f"at each exit of a guest {branches} branches displace what it left in the history", SECONDS)
+    machine.expect("4 of 4 CPUs run", SECONDS)
+    machine.expect("READY hello", SECONDS)
+    ask_hello(machine)
+    assert "(firmware)" not in machine.output
+    assert (branches is None) == ("branches displace" not in machine.output)
 
 
 @pytest.mark.parametrize("gic_version", [3, 2])

@@ -67,6 +67,15 @@ def pen_entry() -> Paddr:
     return physical_address(symbol("pen_entry"))
 
 
+def guarded_vectors() -> u64:
+    return symbol("guarded_vectors")
+
+
+def exit_guard() -> u64:
+    """What the guarded vectors do: the firmware's function, and how many branches (boot/arm64/guarded.S)."""
+    return symbol("exit_guard")
+
+
 def stack_top(cpu: u32) -> u64:
     return STACKS + (u64(cpu) + 1) * STACK_SLOT
 

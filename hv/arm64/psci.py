@@ -5,6 +5,7 @@ from hv.common.mm.types import Paddr
 from hv.lang import Final, Never, i32, truncate, u32, u64, unbounded
 
 VERSION: Final[u64] = 0x8400_0000
+FEATURES: Final[u64] = 0x8400_000A
 CPU_ON: Final[u64] = 0xC400_0003
 SYSTEM_OFF: Final[u64] = 0x8400_0008
 SYSTEM_RESET: Final[u64] = 0x8400_0009
@@ -23,6 +24,11 @@ firmware: Final = Firmware()
 def version() -> u32:
     """Major version in the upper 16 bits. Of firmware that is present."""
     return truncate(u32, smc_call(VERSION, 0, 0, 0))
+
+
+def feature(function: u64) -> i32:
+    """Of firmware that is present and of version 1.0 at least. Negative: it has no such function."""
+    return truncate(i32, smc_call(FEATURES, function, 0, 0))
 
 
 def cpu_on(affinity: u64, entry: Paddr, context: u64) -> i32:

@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401
 
-from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests
+from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, predictor
 from hv.common.builder import dom0less, lifecycle
 from hv.common.drivers import pl011
 from hv.common.kernel import cmdline, console_input, crosscall, keys, log, panic, softirq, spinlock, symbols, timer

@@ -2,6 +2,7 @@
 
 import struct
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +47,13 @@ class Firmware:
         return image
 
 
-def command(machine: Machine, firmware: Path, kernel: Path, tree: bytes, folder: Path) -> list[str]:
-    """QEMU's: the kernel and the tree are where the firmware expects them."""
+def command(
+    machine: Machine, firmware: Path, kernel: Path, tree: bytes, folder: Path, more: Sequence[tuple[int, Path]] = ()
+) -> list[str]:
+    """QEMU's: the kernel and the tree are where the firmware expects them; `more` is loaded besides."""
     dtb = folder / "machine.dtb"
     dtb.write_bytes(tree)
-    loads = [(KERNEL, kernel), (TREE, dtb)]
+    loads = [(KERNEL, kernel), (TREE, dtb), *more]
     words = [*qemu.hardware(machine, "secure=on"), *qemu.SURROUNDINGS, "-bios", str(firmware)]
     for address, path in loads:
         words += ["-device", f"loader,file={path},addr={address:#x},force-raw=on"]
@@ -64,9 +67,10 @@ class Tree:
         self.fdt = libfdt.Fdt(dtb)
         self.fdt.resize(self.fdt.totalsize() + ROOM)
 
-    def spin_table(self, cpus: int) -> "Tree":
-        """All CPUs but the first wait in the table, each at a word of its own; there is no PSCI."""
-        self.fdt.del_node(self.fdt.path_offset("/psci"))
+    def spin_table(self, cpus: int, psci: bool = False) -> "Tree":
+        """All CPUs but the first wait in the table, each at a word of its own. `psci`: the firmware takes SMCs."""
+        if not psci:
+            self.fdt.del_node(self.fdt.path_offset("/psci"))
         reserved = self.fdt.add_subnode(0, "reserved-memory")
         for name in ("#address-cells", "#size-cells"):
             self.fdt.setprop_u32(reserved, name, 2)

@@ -14,7 +14,8 @@
 #define GICR_STRIDE 0x20000
 #define GICR_PRIVATE 0x10000
 
-#define SCR 0x531 /* non-secure, HVC and SMC, AArch64 */
+/* Non-secure, HVC and SMC, AArch64; of newer CPUs: pointer authentication, fine-grained traps, HCRX_EL2. */
+#define SCR 0x4008030531
 #define SPSR 0x3c9 /* EL2 with its own stack pointer, all masked */
 #define SPIN_CODE 0x800 /* in TABLE */
 #define CALLS 0x900 /* in TABLE: how often the workaround was called, a word for each CPU */
@@ -28,7 +29,7 @@ _start:
     and     x19, x19, #0xff
     adr     x0, vectors
     msr     vbar_el3, x0
-    mov     x0, #SCR
+    ldr     x0, =SCR
     msr     scr_el3, x0
     msr     cptr_el3, xzr
     isb
@@ -135,7 +136,9 @@ call:
     ldr     w2, =0x84000000
     cmp     w0, w2
     b.eq    psci
-unknown:
+    ldr     w2, =0x8400000a
+    cmp     w0, w2
+    b.eq    psci_features
     mov     x0, #-1
     b       out
 version:
@@ -143,6 +146,11 @@ version:
     b       out
 psci:
     ldr     x0, =0x10001
+    b       out
+psci_features:                          // of PSCI there is nothing else: the convention itself is
+    mov     w2, #0x80000000
+    cmp     w1, w2
+    csetm   x0, ne
     b       out
 features:
     mov     x0, #-1
@@ -167,19 +175,22 @@ workaround:
     add     x0, x1, #1
     str     x0, [x3, x2, lsl #3]
     tst     x1, #1023
-    b.ne    2f
+    b.ne    3f
     ldr     x3, =UART
-    add     w2, w2, #'0'
     adr     x1, told
+    ldr     w2, [sp]
+    tst     w2, #0x8000
+    b.ne    1f
+    adr     x1, told_3
 1:  ldrb    w0, [x1], #1
-    cmp     w0, #'%'
-    csel    w0, w2, w0, eq
-    cbz     w0, 2f
+    cbz     w0, 3f
     str     w0, [x3]
     b       1b
-2:  ldp     x0, x1, [sp], #16
+3:  ldp     x0, x1, [sp], #16
     b       out
 told:
-    .asciz  "\r\n(firmware) CPU % calls the workaround\r\n"
+    .asciz  "\r\n(firmware) function 80008000\r\n"
+told_3:
+    .asciz  "\r\n(firmware) function 80003fff\r\n"
     .balign 8
     .ltorg
