@@ -248,9 +248,9 @@ class Header:
             mask = 0
             for n in kind.members.values():
                 mask |= n
-            return f"{head} {{ if (x & ~{mask}UL) __builtin_trap(); return x; }}"
+            return f"{head} {{ if (x & ~{mask}UL) CX_STOP(); return x; }}"
         cases = " ".join(f"case {n}{'UL' if n > 0x7FFFFFFF else ''}:" for n in sorted(set(kind.members.values())))
-        return f"{head} {{ switch (x) {{ {cases} return x; }} __builtin_trap(); }}"
+        return f"{head} {{ switch (x) {{ {cases} return x; }} CX_STOP(); }}"
 
     def registers(self) -> list[str]:
         names = self.compiler.registers

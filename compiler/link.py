@@ -52,9 +52,10 @@ def assemble(sources: list[Path], target: Target, output: driver.Output, include
     objects = []
     for source in sources:
         made = output.directory / f"{source.stem}.S.o"
-        named = f"-ffile-prefix-map={ROOT}/="  # the same image wherever the checkout lies
+        # The same image wherever the checkout lies, and wherever the build is run from.
+        named = (f"-ffile-prefix-map={ROOT}/=", "-fdebug-compilation-dir=.")
         paths = [f"-I{i}" for i in (output.directory, *includes)]
-        run(driver.CLANG, *target.assembler, named, *paths, "-c", source, "-o", made)
+        run(driver.CLANG, *target.assembler, *named, *paths, "-c", source, "-o", made)
         objects.append(made)
     return objects
 

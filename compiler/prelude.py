@@ -24,20 +24,24 @@ typedef i32 __attribute__((aligned(1))) cx_packed_i32; typedef i64 __attribute__
 #define CX_FAILED(error) __builtin_expect((error) != 0, 0)
 #define CX_INLINE static inline __attribute__((always_inline, nodebug, unused))
 CX_INLINE void cx_zero(void *object, u64 size) { __builtin_memset(object, 0, size); }
-CX_INLINE _Noreturn void cx_trap(void) { __builtin_trap(); }
+/* Traps keep places of their own: the compiler lets equal ones share one, but not inline assembly. */
 #ifdef __aarch64__
 #define CX_TRAP(kind) __asm__ volatile("brk %0" : : "i"(0x5500 + (kind)))
+#define CX_STOP() do { __asm__ volatile("brk 1"); __builtin_trap(); } while (0)
 #elif defined(__x86_64__) && !__STDC_HOSTED__
 #define CX_TRAP(kind) __asm__ volatile("ud1l %c0(%%eax), %%eax" : : "i"(kind))
+#define CX_STOP() do { __asm__ volatile("ud2"); __builtin_trap(); } while (0)
 #else
 #define CX_TRAP(kind) (void)0
+#define CX_STOP() __builtin_trap()
 #endif
+CX_INLINE _Noreturn void cx_trap(void) { CX_STOP(); }
 CX_INLINE u64 cx_index(u64 index, u64 length) { if (index >= length) { CX_TRAP(18); __builtin_trap(); } return index; }
-CX_INLINE u64 cx_field(u64 value, u64 mask) { if (value > mask) __builtin_trap(); return value; }
+CX_INLINE u64 cx_field(u64 value, u64 mask) { if (value > mask) CX_STOP(); return value; }
 CX_INLINE text cx_text_at(u64 address, u64 length) { return (text){ (const char *)address, length }; }
-CX_INLINE u8 cx_text_byte(text s, u64 index) { if (index >= s.length) __builtin_trap(); return (u8)s.data[index]; }
+CX_INLINE u8 cx_text_byte(text s, u64 index) { if (index >= s.length) CX_STOP(); return (u8)s.data[index]; }
 CX_INLINE text cx_text_part(text s, u64 start, u64 stop) {
-    if (start > stop || stop > s.length) __builtin_trap();
+    if (start > stop || stop > s.length) CX_STOP();
     return (text){ s.data + start, stop - start };
 }
 static inline __attribute__((unused)) boolean cx_text_same(text a, text b) {
@@ -55,7 +59,7 @@ CX_INLINE message cx_message(const piece *pieces, const u64 *values, u32 count) 
     return (message){ pieces, values, count };
 }
 CX_INLINE u32 cx_message_count(message m) { return m.count; }
-CX_INLINE const piece *cx_piece(message m, u32 i) { if (i > m.count) __builtin_trap(); return &m.pieces[i]; }
+CX_INLINE const piece *cx_piece(message m, u32 i) { if (i > m.count) CX_STOP(); return &m.pieces[i]; }
 CX_INLINE text cx_message_literal(message m, u32 i) {
     const piece *p = cx_piece(m, i);
     return (text){ p->literal, p->length };
@@ -118,7 +122,7 @@ def conversions() -> list[str]:
             if source.high > target.high:
                 tests.append(f"x > {target.high}{'U' if long and not source.signed else ''}{long}")
             name = f"cx_{target.key}_of_{source.key}"
-            body = f"if ({' || '.join(tests)}) __builtin_trap(); return ({target.key})x;"
+            body = f"if ({' || '.join(tests)}) CX_STOP(); return ({target.key})x;"
             lines.append(inline(target.key, name, f"{source.key} x", body))
     return lines
 
@@ -127,7 +131,7 @@ def bit_words() -> list[str]:
     lines = []
     for kind in DISTINCT:
         bits, c = kind.bits, kind.key
-        shift = f"if (n >= {bits}) __builtin_trap(); return ({c})"
+        shift = f"if (n >= {bits}) CX_STOP(); return ({c})"
         if kind.signed or bits < 32:
             wide = "u64" if kind.signed else "u32"
             lines.append(inline(c, f"cx_shl_{c}", f"{c} x, u64 n", f"{shift}(({wide})x << n);"))

@@ -1,5 +1,5 @@
 """The hypervisor alone on emulated machines: it finds what there is, takes keys, and its own faults end in a panic that
-says what and where. The faults come from `crash=`, which debug builds understand (hv/arm64/crash.py).
+says what and where. The faults come from `crash=`, which debug builds understand (hv/common/kernel/crash.py).
 """
 
 import re
@@ -17,7 +17,7 @@ from devtools.scenario import Machine as Hardware
 pytestmark = pytest.mark.arm64
 
 SECONDS = 60
-PLACE = r"  0x[0-9a-f]+ hv/arm64/crash\.py:\d+"
+PLACE = r"  0x[0-9a-f]+ hv/common/kernel/crash\.py:\d+"
 
 
 class Boot(Protocol):
@@ -132,7 +132,7 @@ def test_unknown_options_are_told(hypervisor) -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("assert", r"hv/arm64/crash\.py:\d+: an assertion on purpose"),
+        ("assert", r"hv/common/kernel/crash\.py:\d+: an assertion on purpose"),
         ("panic", "on purpose"),
         ("index", "array index out of bounds"),
         ("range", "value out of range"),

@@ -1,7 +1,7 @@
 """Faults of the hypervisor itself: each is the end, with registers, reason and a backtrace.
 
-The stubs are in boot/arm64/vectors.S. Checks that the C compiler puts in (-fsanitize-trap) end in BRK with 0x5500 and
-the number of the check; its __builtin_trap, which our own compiler uses for values that do not fit, is BRK 1.
+The stubs are in boot/arm64/vectors.S. Checks that the C compiler puts in end in boot/arm64/checks.S with BRK 0x5500 and
+the number of the check; the traps that our own compiler uses for values that do not fit are BRK 1.
 """
 
 from hv.arm64.layout import STACK_SIZE, STACK_SLOT, STACKS, in_text
@@ -17,7 +17,21 @@ from hv.arm64.syndrome import (
 from hv.common.kernel.checks import STACK_PROTECTOR, VALUE_OUT_OF_RANGE, check_in_words
 from hv.common.kernel.panic import MachineState, line, trapped
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Embedded, Final, Message, Never, PerCpu, aligned, array, assembly_layout, export, u8, u32, u64
+from hv.lang import (
+    Embedded,
+    Final,
+    Message,
+    Never,
+    PerCpu,
+    aligned,
+    array,
+    assembly_layout,
+    export,
+    symbol,
+    u8,
+    u32,
+    u64,
+)
 
 PER_LINE: Final = 4
 EMERGENCY_SIZE: Final = 0x2000
@@ -41,8 +55,10 @@ class FaultFrame(MachineState):
     vector: u64  # the entry's number in the table
 
     def end(self, message: Message) -> Never:
-        """When the code went astray, the backtrace begins with where it came from: the link register."""
-        trapped(message, self, self.pc if in_text(self.pc) else self.x[30] - 4, self.x[29])
+        """When a check called its handler, or the code went astray, the backtrace begins with where it came from: the
+        link register."""
+        called = not in_text(self.pc) or symbol("checks_start") <= self.pc < symbol("checks_end")
+        trapped(message, self, self.x[30] - 4 if called else self.pc, self.x[29])
 
     def print(self) -> None:
         line(f"  pc {self.pc:016x} sp {self.sp:016x} pstate {self.pstate:08x}")

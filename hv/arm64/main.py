@@ -12,7 +12,7 @@ from hv.arm64.cpustart import start_this_cpu
 from hv.arm64.guests import start_guests
 from hv.arm64.interrupts import interrupt_of, interrupts
 from hv.arm64.ipi import KICK
-from hv.arm64.layout import loaded, stack_top
+from hv.arm64.layout import DIRECT_MAP, loaded, stack_top
 from hv.arm64.memory import start_memory
 from hv.arm64.timer_node import timer_node
 from hv.common.builder.lifecycle import build_domains
@@ -33,7 +33,7 @@ from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 if CONFIG_BRANCH_GUARD:
     from hv.arm64 import exit_guard  # noqa: F401 (adds itself to `cpu_starts`)
 if CONFIG_DEBUG:
-    from hv.arm64.crash import crash_if_asked
+    from hv.common.kernel.crash import crash_if_asked
 if CONFIG_GICV2:
     from hv.arm64 import gicv2  # noqa: F401 (adds itself to `controllers`)
 if CONFIG_GICV3:
@@ -88,7 +88,7 @@ def initialise() -> None:
     mark_online()
     start_cpus()
     if CONFIG_DEBUG:
-        crash_if_asked()
+        crash_if_asked(DIRECT_MAP - 8)
     build_domains()
     idle()
 

@@ -1,12 +1,12 @@
 """Exceptions of the hypervisor itself: all but the NMI are the end, with registers, reason and a backtrace.
 
-The stubs are in boot/x86/vectors.S. Checks that the C compiler puts in (-fsanitize-trap) end in UD1, whose displacement
-is the number of the check; its __builtin_trap, which our own compiler uses for values that do not fit, is UD2.
+The stubs are in boot/x86/vectors.S. Checks that the C compiler puts in end in boot/x86/checks.S with UD1, whose
+displacement is the number of the check; the traps that our own compiler uses for values that do not fit are UD2.
 """
 
 from hv.common.kernel.checks import STACK_PROTECTOR, VALUE_OUT_OF_RANGE, check_in_words
 from hv.common.kernel.panic import MachineState, line, trapped
-from hv.lang import Bits, Field, Final, Message, Never, assembly_layout, export, ptr, u8, u64
+from hv.lang import Bits, Field, Final, Message, Never, assembly_layout, export, ptr, symbol, u8, u64
 from hv.x86.layout import in_stack_hole, in_text
 from hv.x86.sysreg import CR2, CR3
 
@@ -57,10 +57,12 @@ class FaultFrame(MachineState):
     ss: u64
 
     def end(self, message: Message) -> Never:
-        """When the code went astray, the backtrace begins with where it came from: the return address on the stack."""
-        if in_text(self.rip) or in_stack_hole(self.rsp):
-            trapped(message, self, self.rip, self.rbp)
-        trapped(message, self, ptr[u64](self.rsp)[0] - 1, self.rbp)
+        """When a check called its handler, or the code went astray, the backtrace begins with where it came from: the
+        return address on the stack."""
+        called = not in_text(self.rip) or symbol("checks_start") <= self.rip < symbol("checks_end")
+        if called and not in_stack_hole(self.rsp):
+            trapped(message, self, ptr[u64](self.rsp)[0] - 1, self.rbp)
+        trapped(message, self, self.rip, self.rbp)
 
     def print(self) -> None:
         line(f"  rip {self.rip:016x} rsp {self.rsp:016x} rflags {self.rflags:08x}")

@@ -1,7 +1,7 @@
 """What the checks that the C compiler puts into the code found, by their numbers.
 
 Source: clang, lib/CodeGen/CodeGenFunction.h: LIST_SANITIZER_CHECKS. The number stands in the trapping instruction: BRK
-0x5500 + number on arm64, UD1 with the number as displacement on x86.
+0x5500 + number on arm64, UD1 with the number as displacement on x86 (boot/*/checks.S).
 """
 
 from hv.lang import Final, u64

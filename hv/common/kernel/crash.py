@@ -3,12 +3,11 @@
 They show what a panic looks like, and let tests see that each kind of fault is caught.
 """
 
-from hv.arm64.layout import DIRECT_MAP, IMAGE, STACK_SIZE
 from hv.common.kernel.options import options
 from hv.common.kernel.panic import panic
-from hv.lang import Callable, Final, address_of, array, ptr, u8, u64
+from hv.lang import Callable, Final, address_of, array, ptr, symbol, u8, u64
 
-UNMAPPED: Final[u64] = DIRECT_MAP - 8
+FULL: Final = 0x4000  # bytes: as much as a stack has
 
 asked: str = ""
 
@@ -18,7 +17,7 @@ class Table:
 
 
 class TooLarge:
-    bytes: array[u8, STACK_SIZE]
+    bytes: array[u8, FULL]
 
 
 class Indirect:
@@ -47,7 +46,8 @@ def crash(text: str) -> bool:
     return text in ("assert", "index", "null", "read", "write", "execute", "overflow", "range", "panic")
 
 
-def crash_if_asked() -> None:
+def crash_if_asked(unmapped: u64) -> None:
+    """`unmapped`: an address where nothing is."""
     if asked == "assert":
         assert table.entries[0] == 1, "an assertion on purpose"
     if asked == "index":
@@ -55,9 +55,9 @@ def crash_if_asked() -> None:
     if asked == "null":
         ptr[Table](table.entries[0]).ref().entries[0] = 1
     if asked == "read":
-        table.entries[0] = ptr[u64](UNMAPPED)[0]
+        table.entries[0] = ptr[u64](unmapped)[0]
     if asked == "write":
-        ptr[u64](IMAGE)[0] = 0
+        ptr[u64](symbol("__text_start"))[0] = 0
     if asked == "execute":
         ptr[Indirect](address_of(data)).ref().call()
     if asked == "overflow":
@@ -70,6 +70,6 @@ def crash_if_asked() -> None:
 
 def fill_stack() -> None:
     large = TooLarge()
-    for i in range(STACK_SIZE):
+    for i in range(FULL):
         large.bytes[i] = u8(i & 0xFF)
     table.entries[0] = u64(large.bytes[table.entries[0]])
