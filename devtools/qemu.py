@@ -11,7 +11,7 @@ from devtools.paths import cache
 from devtools.report import Problem, locked
 from devtools.scenario import Machine
 
-PROGRAMS = {"arm64": "qemu-system-aarch64"}
+PROGRAMS = {"arm64": "qemu-system-aarch64", "x86": "qemu-system-x86_64"}
 DUMP_SECONDS = 60
 
 TIME_IN_INSTRUCTIONS = ("-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm")

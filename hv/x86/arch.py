@@ -2,14 +2,17 @@
 
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Paddr
-from hv.lang import Final, Never, u8, u16, u32, u64, unbounded
-from hv.x86 import cpu, ipi, layout, power, timer, tlb
+from hv.lang import Callable, Final, Never, u8, u16, u32, u64, unbounded
+from hv.x86 import cpu, ipi, layout, power, recovery, timer, tlb
 from hv.x86.npt import Npt as GuestFormat  # noqa: F401 (part of the contract)
+from hv.x86.recovery import code_address  # noqa: F401 (part of the contract, and its caller's line counts)
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 
 
 def relax() -> None:
+    """What others wait for is done meanwhile: whoever spins may have interrupts masked for long."""
+    tlb.serve()
     cpu.relax()
 
 
@@ -150,6 +153,18 @@ def flush_stage2(root: Paddr, vmid: u16) -> None:
 
 def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
     tlb.flush_guest(root, vmid)
+
+
+def stack_bottom() -> u64:
+    return layout.stack_top(cpu_id()) - layout.STACK_SIZE
+
+
+def catch_fault(function: Callable[[], None]) -> bool:
+    return recovery.call_and_catch(recovery.Catcher.this(), function) != 0
+
+
+def resume_after_fault() -> Never:
+    recovery.come_back(recovery.Catcher.this())
 
 
 def frame_pointer() -> u64:

@@ -40,6 +40,7 @@ class Features:
     smap: bool
     umip: bool
     machine_check: bool
+    tsc_deadline: bool
 
 
 features: Final = Features()
@@ -49,6 +50,7 @@ def find_features() -> None:
     leaf = Leaf()
     leaf.read(1)
     features.machine_check = leaf.edx & 1 << 7 != 0
+    features.tsc_deadline = leaf.ecx & 1 << 24 != 0
     leaf.read(7)
     features.smep = leaf.ebx & 1 << 7 != 0
     features.smap = leaf.ebx & 1 << 20 != 0

@@ -8,6 +8,7 @@ from hv.x86.vectors import KICK
 @assembly_layout
 class CpuPlace(PerCpu):
     apic_id: u32
+    ready: bool  # it has its stacks, and may be started
 
 
 def send_ipi(cpu: u32) -> None:

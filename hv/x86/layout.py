@@ -9,7 +9,8 @@ mapped there once the machine has booted.
 | 257 | 0xFFFF_8080_0000_0000 | the image, at its link address | text: execute; constants: read; the rest: read, write |
 | 258 | 0xFFFF_8100_0000_0000 | device registers | read, write; not cached |
 | 259 | 0xFFFF_8180_0000_0000 | CPU stacks, each above a hole | read, write |
-| 260, 261 | | free | |
+| 260 | 0xFFFF_8200_0000_0000 | what firmware and boot loader left, by its physical address | read |
+| 261 | | free | |
 | 262 … 271 | 0xFFFF_8300_0000_0000 | all RAM, by its physical address (5 TiB) | read, write |
 """
 
@@ -20,6 +21,8 @@ from hv.lang import Final, U8Enum, symbol, u8, u32, u64
 IMAGE: Final[u64] = 0xFFFF_8080_0000_0000
 DEVICES: Final[u64] = 0xFFFF_8100_0000_0000
 STACKS: Final[u64] = 0xFFFF_8180_0000_0000
+FIRMWARE: Final[u64] = 0xFFFF_8200_0000_0000
+FIRMWARE_END: Final[u64] = 0xFFFF_8280_0000_0000
 DIRECT_MAP: Final[u64] = 0xFFFF_8300_0000_0000
 DIRECT_MAP_END: Final[u64] = 0xFFFF_8800_0000_0000
 

@@ -5,21 +5,39 @@ CPU comes to `boot_secondary`.
 """
 
 from hv.arch import halt
+from hv.common.drivers.acpi_madt import madt
+from hv.common.kernel.cmdline import read_command_line
 from hv.common.kernel.console import console
-from hv.common.kernel.crosscall import ipi_received
+from hv.common.kernel.cpus import mark_online
 from hv.common.kernel.log import info, warning
-from hv.common.kernel.timer import alarm_rang
-from hv.common.mm.types import Paddr
-from hv.lang import Errno, Final, attach_percpu, export, u8, u32, u64
-from hv.x86 import exceptions, lapic, mmu, timer, tlb  # noqa: F401 (the assembly needs the first)
-from hv.x86.cpu import write_msr
-from hv.x86.cpuid import features, find_features
+from hv.common.kernel.panic import panic
+from hv.common.mm.heap import heap
+from hv.common.mm.types import PAGE_SIZE, Paddr
+from hv.common.sched.core import idle, start_scheduler
+from hv.config import CONFIG_DEBUG, CONFIG_SCHED_RR
+from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
+from hv.x86 import exceptions, interrupts, lapic, mmu, pic, smp, timer, tlb  # noqa: F401 (the assembly needs the first)
+from hv.x86.boot_information import information
+from hv.x86.control import set_up_cpu
+from hv.x86.cpu import ThisCpu
+from hv.x86.cpuid import find_features
+from hv.x86.cpustart import start_this_cpu
 from hv.x86.descriptors import idt, load_descriptors
 from hv.x86.early_console import first_port
-from hv.x86.layout import loaded, stack_top
-from hv.x86.sysreg import CR4, PAT, Control4
+from hv.x86.firmware import found, read_acpi
+from hv.x86.layout import DIRECT_MAP, DIRECT_MAP_END, loaded, stack_top
+from hv.x86.memory import start_memory
+from hv.x86.multiboot2 import HEAD, read_multiboot2, total_size
+from hv.x86.pvh import read_pvh
+from hv.x86.time_source import start_clock
+
+if CONFIG_DEBUG:
+    from hv.common.kernel.crash import crash_if_asked
+if CONFIG_SCHED_RR:
+    from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
 VERSION: Final = "0.1"
+BY_MULTIBOOT2: Final[u32] = 1  # boot/x86/layout.h
 
 
 class Boot:
@@ -52,36 +70,74 @@ def boot(info: u64, image: u64, by: u32) -> u64:
 @export
 def initialise() -> None:
     console.attach(first_port)
-    info(f"Constrictor {VERSION} on x86-64, image at {loaded.paddr:#x}, boot information at {machine.info:#x}")
-    halt()
+    loader = "Multiboot2" if machine.by == BY_MULTIBOOT2 else "PVH"
+    info(f"Constrictor {VERSION} on x86-64, image at {loaded.paddr:#x}, {loader} information at {machine.info:#x}")
+    try:
+        read_boot_information()
+    except Errno as e:
+        panic(f"what the boot loader left cannot be read: {e.name}")
+    read_command_line(information.command_line)
+    start_heap()
+    read_acpi(information)
+    start_interrupts()
+    start_clock()
+    timer.start_cpu()
+    start_this_cpu()
+    start_scheduler()
+    tlb.take_part()
+    mark_online()
+    start_cpus()
+    if CONFIG_DEBUG:
+        crash_if_asked(DIRECT_MAP - 8)
+    idle()
 
 
 @export
 def boot_secondary(cpu: u32) -> None:
-    halt()
+    attach_percpu(cpu)
+    ThisCpu.this().id = cpu
+    set_up_cpu()
+    load_descriptors(cpu)
+    lapic.start_cpu()
+    timer.start_cpu()
+    start_this_cpu()
+    tlb.take_part()
+    mark_online()
+    idle()
 
 
-def set_up_cpu() -> None:
-    write_msr(PAT, 0x0501_0007_0406)
-    control = Control4(CR4.read())
-    control.global_pages = True
-    control.machine_check = features.machine_check
-    control.no_user_descriptors = features.umip
-    control.no_user_execution = features.smep
-    control.no_user_access = features.smap
-    CR4.write(control.raw)
+@raises
+def read_boot_information() -> None:
+    information.init(DIRECT_MAP_END - DIRECT_MAP)
+    if machine.by == BY_MULTIBOOT2:
+        size = total_size(mmu.firmware.view(machine.info, HEAD))
+        read_multiboot2(mmu.firmware.view(machine.info, size), information)
+    else:
+        read_pvh(mmu.firmware, machine.info, information)
 
 
-@export
-def interrupt_taken(vector: u64) -> None:
-    match u8(vector):
-        case 0xFB:
-            lapic.end_of_interrupt()
-            tlb.serve()
-            ipi_received()
-        case 0xFA:
-            lapic.end_of_interrupt()
-            if timer.alarm_is_due():
-                alarm_rang()
-        case _:
-            warning(f"interrupt {vector}")
+def start_heap() -> None:
+    try:
+        start_memory(information)
+    except Errno as e:
+        panic(f"the memory that the boot loader describes cannot be used: {e.name}")
+    info(f"{heap.free_frames * PAGE_SIZE >> 20} MiB of memory are free")
+
+
+def start_interrupts() -> None:
+    pic.silence()
+    if not lapic.choose_x2apic():
+        try:
+            lapic.choose_xapic(mmu.map_device(Paddr(lapic.xapic_frame() * PAGE_SIZE), PAGE_SIZE))
+        except Errno as e:
+            panic(f"the local APIC's registers cannot be mapped: {e.name}")
+    lapic.start_cpu()
+
+
+def start_cpus() -> None:
+    smp.name_boot_cpu()
+    if found.madt:
+        smp.number_cpus(madt)
+    else:
+        warning("only the boot CPU runs: no table names the others")
+    smp.start_other_cpus()

@@ -6,15 +6,19 @@ only. Device registers are mapped as the drivers find them, at addresses that ar
 """
 
 from hv.common.kernel.panic import panic
+from hv.common.lib.span import Bytes
 from hv.common.mm.flush import TableSource
 from hv.common.mm.format import Access, Attributes, Memory, Walker
 from hv.common.mm.pagetable import PageTable
+from hv.common.mm.physical import PhysicalMemory
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Mfn, Paddr, mfn_of, paddr_of
-from hv.lang import Errno, Final, address_of, aligned, array, ptr, raises, symbol, u8, u16, u32, u64, unbounded
+from hv.lang import Errno, Final, address_of, aligned, array, bounded, ptr, raises, symbol, u8, u16, u32, u64, unbounded
 from hv.x86.descriptors import idt
 from hv.x86.layout import (
     DEVICES,
     EXCEPTION_STACK_SIZE,
+    FIRMWARE,
+    FIRMWARE_END,
     IMAGE,
     STACK_SIZE,
     STACKS,
@@ -32,6 +36,7 @@ ENTRIES: Final = 512
 TABLES: Final[u32] = 64
 BLOCK_2M: Final[u64] = 0x20_0000
 PAGE_MASK: Final[u64] = PAGE_SIZE - 1
+MOST_SHOWN: Final[u64] = 1 << 27  # pages
 NUMBERED: Final[u64] = (1 << 48) - 1  # what counts of an address: the rest repeats its highest bit
 
 TEXT: Final = Attributes(access=Access.R | Access.X, memory=Memory.NORMAL)
@@ -165,10 +170,35 @@ def map_memory(start: Paddr, end: Paddr) -> None:
     map_range(direct_address(start), start, end - start, DATA)
 
 
-@raises
-def map_tables(start: Paddr, length: u64) -> u64:
-    """Shows what firmware or the boot loader left, to be read only, at an address that is returned. ENOMEM."""
-    return map_window(start, length, CONSTANTS)
+class FirmwareMemory(PhysicalMemory):
+    """What firmware and the boot loader left, page by page as it is asked for. It stays visible."""
+
+    pages: u64  # that are
+
+    @raises
+    def view(self, start: Paddr, length: u64) -> Bytes:
+        """EINVAL: beyond what can be shown, or there are no tables left for it."""
+        if start >= FIRMWARE_END - FIRMWARE or length > FIRMWARE_END - FIRMWARE - start:
+            raise Errno.EINVAL
+        first = start >> PAGE_SHIFT
+        for i in bounded((start % PAGE_SIZE + length + PAGE_MASK) >> PAGE_SHIFT, MOST_SHOWN):
+            if not self._show(Mfn(first + i)):
+                raise Errno.EINVAL
+        return Bytes(FIRMWARE + start, length)
+
+    def _show(self, page: Mfn) -> bool:
+        address = FIRMWARE + paddr_of(page)
+        if space.lookup((address & NUMBERED) >> PAGE_SHIFT).present:
+            return True
+        try:
+            map_range(address, paddr_of(page), PAGE_SIZE, CONSTANTS)
+        except Errno:
+            return False
+        self.pages += 1
+        return True
+
+
+firmware: Final = FirmwareMemory()
 
 
 @raises

@@ -290,7 +290,8 @@ def settle() -> Vcpu | None:
 def idle() -> Never:
     """What a CPU does when it has been set up."""
     start_processor()
-    architecture.vcpus.enter(leave())
+    vcpu = leave()
+    architecture.vcpus.enter(vcpu)
 
 
 def start_processor() -> None:

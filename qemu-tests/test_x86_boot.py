@@ -1,0 +1,117 @@
+"""The hypervisor alone on emulated PCs: it finds what there is, and its own faults end in a panic that says what and
+where. The faults come from `crash=`, which debug builds understand (hv/common/kernel/crash.py).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Protocol
+
+import pytest
+
+from devtools import build, qemu
+from devtools.machine import Machine
+from devtools.paths import BUILD, ROOT
+from devtools.scenario import Machine as Hardware
+
+pytestmark = pytest.mark.x86
+
+SECONDS = 60
+CRASH = "hv/common/kernel/crash.py"
+
+
+class Boot(Protocol):
+    def __call__(self, bootargs: str = ..., **hardware: object) -> Machine: ...
+
+
+@pytest.fixture
+def hypervisor(request: pytest.FixtureRequest) -> Iterator[Boot]:
+    """Boots the hypervisor by its PVH entry; arguments are those of a scenario's [machine]."""
+    with ExitStack() as running:
+
+        def start(bootargs: str = "", **hardware: object) -> Machine:
+            name = re.sub(r"[^\w-]+", "-", request.node.name)
+            serial = BUILD / "serial" / f"{name}.log"
+            serial.parent.mkdir(parents=True, exist_ok=True)
+            payload = qemu.Payload(build.build("x86_pc"), bootargs=bootargs)
+            known = {"arch": "x86", "machine": "q35", "cpu": "max", "cpus": 2, "memory": 512}
+            machine = Hardware(**known | hardware)  # type: ignore[arg-type]
+            return running.enter_context(Machine(qemu.command(machine, payload), serial))
+
+        yield start
+
+
+@pytest.mark.parametrize(
+    ("cpu", "machine", "cpus", "memory"),
+    [
+        ("max", "q35", 4, 1024),
+        ("max", "q35", 1, 128),
+        ("max", "q35", 8, 6144),  # with memory above 4 GiB
+        ("qemu64", "pc", 2, 256),  # no pages of 1 GiB, no SMEP, no SMAP
+        ("EPYC", "q35", 2, 256),
+        ("Haswell", "q35,hpet=off", 2, 256),
+    ],
+)
+def test_finds_the_machine(hypervisor, cpu, machine, cpus, memory) -> None:
+    running = hypervisor(cpu=cpu, machine=machine, cpus=cpus, memory=memory)
+    assert running.expect(re.compile(r"\(hv\) [^\r\n]+"), SECONDS).startswith("(hv) Constrictor")
+    free = running.expect(re.compile(r"\d+ MiB of memory are free"), SECONDS)
+    assert memory - memory / 64 - 4 < int(free.split()[0]) < memory  # MiB: the frame table; image and firmware
+    by = "PM timer" if "hpet=off" in machine else "HPET"
+    running.expect(re.compile(rf"TSC \d+ kHz, local APIC timer \d+ kHz, by {by}"), SECONDS)
+    running.expect(f"{cpus} of {cpus} CPUs run", SECONDS)
+    running.expect_silence_of("PANIC", 1)
+
+
+def test_more_cpus_than_there_is_room_for(hypervisor) -> None:
+    machine = hypervisor(cpus=10)
+    machine.expect("2 CPUs stay off: this build has room for 8", SECONDS)
+    machine.expect("8 of 8 CPUs run", SECONDS)
+
+
+def test_unknown_options_are_told(hypervisor) -> None:
+    machine = hypervisor("nonsense=1 loglvl=no-such-level")
+    machine.expect('(hv) unknown option "nonsense"', SECONDS)
+    machine.expect('(hv) option "loglvl=no-such-level" has a value that it cannot take', SECONDS)
+    machine.expect("CPUs run", SECONDS)
+
+
+def line_of(text: str) -> int:
+    """The number of the line of crash.py that begins so."""
+    lines = (ROOT / CRASH).read_text().splitlines()
+    (number,) = [number for number, line in enumerate(lines, 1) if line.strip().startswith(text)]
+    return number
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "line"),
+    [
+        ("assert", r"hv/common/kernel/crash\.py:\d+: an assertion on purpose", "assert table.entries"),
+        ("panic", "on purpose", "panic("),
+        ("index", "array index out of bounds", "table.entries[4"),
+        ("range", "value out of range", "table.entries[0] = u64(u8"),
+        ("null", "null reference or misaligned object", "ptr[Table]("),
+        ("read", "page fault: nothing is mapped, read at 0xffff82fffffffff8", "table.entries[0] = ptr[u64]("),
+        ("write", "page fault: protection, write at 0xffff808000000000", "ptr[u64](symbol"),
+        ("execute", "page fault: protection, fetch at 0xffff8080", "ptr[Indirect]("),
+        ("overflow", "stack overflow", "deep.call()"),
+    ],
+)
+def test_faults_panic(hypervisor, kind, said, line) -> None:
+    """The backtrace names the line that faulted, or that called what did, and the one in main.py that called it."""
+    machine = hypervisor(f"crash={kind} noreboot")
+    machine.expect("(hv) PANIC on CPU 0", SECONDS)
+    machine.expect(re.compile(rf"\(hv\) {said}"), SECONDS)
+    machine.expect(re.compile(rf"  0x[0-9a-f]+ {CRASH}:{line_of(line)}\b"), SECONDS)
+    main = (ROOT / "hv/x86/main.py").read_text().splitlines()
+    (call,) = [number for number, text in enumerate(main, 1) if text.strip().startswith("crash_if_asked(")]
+    machine.expect(re.compile(rf"  0x[0-9a-f]+ hv/x86/main\.py:{call}\b"), SECONDS)
+    machine.expect("(hv) halted", SECONDS)
+    assert machine.output.count("PANIC") == 1
+
+
+def test_a_panic_restarts_the_machine(hypervisor) -> None:
+    machine = hypervisor("crash=assert")
+    machine.expect("(hv) restarting", SECONDS)
+    while machine.running:
+        assert machine.read(SECONDS) or not machine.running, "the machine did not restart"
