@@ -94,7 +94,7 @@ class Graph:
         for function, call in computed:
             holders = [place.function.partition(".")[0] for place in where[call.address]]
             names = next((known[h] for h in holders if h in known), None)
-            if not names:
+            if names is None:  # none at all is an interface that nothing in this image implements
                 shown = where[call.address][0] if where[call.address] else function.name
                 raise ImageError(
                     f"{self.image.name}: the call at {call.address:#x} in {self.name(function.start)} ({shown}) "
