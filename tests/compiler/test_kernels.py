@@ -46,6 +46,7 @@ def linked(machine: str) -> Path:
     run(driver.CLANG, *driver.COMMON, *target.clang, "-c", HERE / "kernels.c", "-o", careful)
     made = directory / "kernels.elf"
     kept = [f"--undefined={prefix}_{kernel}" for kernel in KERNELS for prefix in ("kernels", "c")]
+    kept += ["--undefined=kernels_source", "--undefined=source"]  # written from outside
     run(
         link.LLD, "--lto-O2", *target.link, f"--image-base={BASE:#x}", "--entry=0", *kept, "-o", made, *objects, careful
     )
