@@ -86,13 +86,15 @@ def hypervisor(target: Target, output: driver.Output, objects: list[Path], flags
     script = boot / "hv.lds"
     first, elf, image = directory / "hv-pass1.elf", directory / "hv.elf", directory / "hv.image"
     strict = ("--orphan-handling=error", *target.link, *flags)
-    link([*stubs, *objects], script, first, strict)
+    # The first pass makes machine code of all modules together; the second takes that as it is.
+    code = directory / "hv-code.o"
+    link([*stubs, *objects], script, first, (*strict, f"--lto-obj-path={code}"))
     table = directory / "lines.bin"
     table.write_bytes(lines.encode_elf(first))
     source = directory / "lines.s"
     source.write_text(f'.section .lines, "a"\n.incbin "{table}"\n')
     run(driver.CLANG, *target.assembler, "-c", source, "-o", directory / "lines.o")
-    link([*stubs, *objects, directory / "lines.o"], script, elf, strict)
+    link([*stubs, code, directory / "lines.o"], script, elf, strict)
     if code_places(first) != code_places(elf):
         raise LinkError("the second link pass moved code: the line table would lie")
     proven = proofs.hypervisor(elf, boot, output.symbols, directory / "asm_offsets.h")
