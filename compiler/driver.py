@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compiler import cython_backend, cython_nodes
+from compiler import cython_backend, cython_nodes, debuginfo
 from compiler.described import described
 from compiler.errors import CompileError
 from compiler.header import Header
@@ -180,6 +180,7 @@ def emit(compiler: Compiler, directory: Path, jobs: int | None = None) -> Output
     output.symbols = symbols(compiler, header)
     write(directory / "symbols.json", json.dumps(output.symbols, indent=1))
     write(directory / "declared.json", json.dumps(described(compiler), indent=1))
+    write(directory / "debug.json", json.dumps(debuginfo.table(compiler, header), indent=1))
     write(directory / "declarations.h", output.declarations)
     return output
 

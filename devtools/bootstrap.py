@@ -60,11 +60,13 @@ EMULATING = (
     Package("qemu-system-arm", "qemu-system-aarch64"),
     Package("qemu-system-x86", "qemu-system-x86_64"),
 )
+DEBUGGING = (Package("gdb-multiarch", "gdb-multiarch"),)
 
 NEEDS: dict[str, tuple[Package, ...]] = {
     "compile": COMPILING,
     "sanitize": SANITIZING,
     "emulate": EMULATING,
+    "debug": DEBUGGING,
     "headers": HEADERS,
 }
 """What a command may ask for (see cli.py) and the packages behind it. Whatever it is, .venv is needed too."""

@@ -27,7 +27,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         return argparse.Namespace(module="bench", needs=("compile", "emulate"), argv=list(arguments[1:]))
     parser = Parser(prog="./dev", epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (add_run, add_test, add_build, add_menuconfig, add_clean):
+    for add in (add_run, add_test, add_build, add_gdb, add_menuconfig, add_clean):
         add(commands)
     commands.add_parser("bench", help="count instructions here and on Debian's Xen", add_help=False)
     if not arguments:
@@ -90,7 +90,7 @@ def add_test(commands: Commands) -> None:
     test.add_argument("what", nargs="?", choices=("host", "qemu", "all", "long"), default="host")
     test.add_argument("-k", metavar="EXPRESSION", help="only tests that match, as in pytest")
     test.add_argument("-x", action="store_true", dest="stop", help="stop at the first failure")
-    test.set_defaults(module="testing", needs=("compile", "sanitize", "emulate", "headers"))
+    test.set_defaults(module="testing", needs=("compile", "sanitize", "emulate", "headers", "debug"))
 
 
 def add_build(commands: Commands) -> None:
@@ -105,6 +105,21 @@ def add_build(commands: Commands) -> None:
     build.add_argument("--report", action="store_true", help="show sizes, and how deep the stacks may become")
     build.add_argument("--json", metavar="FILE", help="write the same to FILE")
     build.set_defaults(module="build", needs=("compile", "sanitize"))
+
+
+def add_gdb(commands: Commands) -> None:
+    gdb = commands.add_parser(
+        "gdb",
+        help="boot a scenario under gdb, with Python names, lines and objects",
+        description="Starts a scenario and stops it before its first instruction. docs/debugging.md has the commands.",
+    )
+    gdb.add_argument(
+        "scenario", nargs="?", metavar="SCENARIO", help="a name of ./dev run --list; without it, the first"
+    )
+    gdb.add_argument("--cpus", type=int, metavar="N", help="another number of physical CPUs")
+    gdb.add_argument("--ex", action="append", default=[], metavar="COMMAND", help="give gdb a command; repeatable")
+    gdb.add_argument("--batch", action="store_true", help="end when the commands are done")
+    gdb.set_defaults(module="debug", needs=("compile", "emulate", "debug"))
 
 
 def add_menuconfig(commands: Commands) -> None:

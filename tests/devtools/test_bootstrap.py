@@ -28,7 +28,7 @@ def test_the_standard_library_is_enough_to_begin() -> None:
     [
         ([], 2, "COMMAND"),
         (["--help"], 0, "remove what was built"),
-        (["image"], 2, "there is no command 'image'; the commands are run, test, build, menuconfig, clean, bench"),
+        (["imagine"], 2, "there is no command 'imagine'; the commands are run, test, build, "),
         (["run", "--cpus", "many"], 2, "invalid int value"),
     ],
 )
