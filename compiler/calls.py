@@ -12,14 +12,14 @@ from compiler.escape import NOTHING
 from compiler.instances import ClassInstance, FunctionInstance
 from compiler.lowering import Lowering, c_field
 from compiler.program import Builtin, ClassDeclaration, FunctionDeclaration, ModuleReference, VariableDeclaration
-from compiler.typesystem import Value
+from compiler.typesystem import Value, names_of
 
 
 class Calls(Lowering):
     def x_Call(self, node: ast.Call, want: t.Type | None) -> Value:
         value = self.call(node, want)
         if value.type in (t.VOID, t.NEVER):
-            raise self.refuse(node, f"`{ast.unparse(node.func)}` returns nothing")
+            raise self.refuse(node, f"`{ast.unparse(node.func)}` returns nothing: call it by itself")
         return value
 
     def call(self, node: ast.Call, want: t.Type | None, statement: bool = False) -> Value:
@@ -136,7 +136,7 @@ class Calls(Lowering):
 
     def call_function(self, node: ast.Call, function: FunctionInstance, me: Value | None) -> Value:
         if function.element is not None:
-            raise self.refuse(node, "an iterator is used by `for` alone")
+            raise self.refuse(node, "an iterator is no value: loop over it with `for`")
         if me is not None:
             (me,), arguments = self.then_all([me], lambda: self.match_arguments(function, node))
             return self.invoke(function, self.reference(me, node), arguments, node)
@@ -167,15 +167,19 @@ class Calls(Lowering):
     ) -> list[Value]:
         given: dict[str, ast.expr] = {}
         if len(node.args) > len(parameters):
-            raise self.refuse(node, f"`{name}` takes {len(parameters)} arguments, not {len(node.args)}")
+            raise self.refuse(
+                node, f"`{name}` takes {len(parameters)} arguments, not {len(node.args)}: give each parameter one"
+            )
         for (parameter, _, _), value in zip(parameters, node.args, strict=False):
             given[parameter] = value
         known = {p for p, _, _ in parameters}
         for keyword in node.keywords:
             if keyword.arg not in known:
-                raise self.refuse(node, f"`{name}` has no parameter `{keyword.arg}`")
+                raise self.refuse(
+                    node, f"`{name}` has no parameter `{keyword.arg}`: it has {names_of(p for p, _, _ in parameters)}"
+                )
             if keyword.arg in given:
-                raise self.refuse(node, f"`{keyword.arg}` is given twice")
+                raise self.refuse(node, f"`{keyword.arg}` is given twice: leave one out")
             given[keyword.arg] = keyword.value
         kinds = {p: k for p, k, _ in parameters}
         values: dict[str, Value] = {}
@@ -193,7 +197,7 @@ class Calls(Lowering):
                 none = Value("NULL", t.NULL)
                 result.append(self.coerce(none, kind, node) if found is None else self.typed_constant(found))
             else:
-                raise self.refuse(node, f"`{name}` needs `{parameter}`")
+                raise self.refuse(node, f"`{name}` needs `{parameter}`: give it by position or by name")
         return result
 
     def argument(self, source: ast.expr, kind: t.Type) -> Value:
@@ -263,7 +267,7 @@ class Calls(Lowering):
         if isinstance(kind, t.ProtocolType):
             method = kind.instance.method(func.attr)
             if method is None:
-                raise self.refuse(node, f"{kind.shown} has no method `{func.attr}`")
+                raise self.refuse(node, f"{kind.shown} has no method `{func.attr}`: its declaration says what it has")
             me = self.spill(me)
             return self.invoke(method, me, self.match_arguments(method, node), node)
         if isinstance(kind, t.Atomic):
@@ -284,14 +288,17 @@ class Calls(Lowering):
         if isinstance(kind, t.ClassType):
             if func.attr in kind.instance.fields:
                 return self.call_value(self.field(me, func, None), node)
-            raise self.refuse(node, f"{kind.shown} has no method `{func.attr}`")
-        raise self.refuse(node, f"{kind.shown if kind else ast.unparse(func.value)} has no method `{func.attr}`")
+            raise self.refuse(node, f"{kind.shown} has no method `{func.attr}`: its declaration says what it has")
+        raise self.refuse(
+            node,
+            f"{kind.shown} has no method `{func.attr}`: its declaration says what it has",
+        )
 
     def call_value(self, value: Value, node: ast.Call) -> Value:
         if isinstance(value.type, t.Nullable) and isinstance(value.type.of, t.Function):
             raise self.refuse(node, f"`{ast.unparse(node.func)}` may be None here: test it first")
         if not isinstance(value.type, t.Function):
-            raise self.refuse(node, f"{value.type.shown} cannot be called")
+            raise self.refuse(node, f"{value.type.shown} cannot be called: functions and fields that hold one can be")
         parameters: list[tuple[str, t.Type, ast.expr | None]] = [
             (f"argument {i + 1}", p, None) for i, p in enumerate(value.type.parameters)
         ]
@@ -332,7 +339,10 @@ class Calls(Lowering):
             del self.lines[before:]
             self.unify(argument.annotation, value.type, found, env)
         if not env:
-            raise self.refuse(node, f"the parameters of generic `{found.name}` cannot be inferred")
+            raise self.refuse(
+                node,
+                f"the parameters of generic `{found.name}` cannot be inferred: pass arguments whose types are known",
+            )
         function = declarations.function(found, env)
         self.compiler.want(function)
         return self.invoke(function, None, self.match_arguments(function, node), node)
@@ -363,12 +373,15 @@ class Calls(Lowering):
             )
         self.compiler.globals.made_records.add(made)
         fields = [(name, kind) for name, kind in made.fields.items() if not isinstance(kind, t.ConstType)]
+        for field, kind in fields:
+            if isinstance(kind, (t.Array, t.Embedded)):
+                raise self.refuse(
+                    node, f"`{field}` of a record that is copied cannot be {kind.shown}: make it a class of references"
+                )
         parameters: list[tuple[str, t.Type, ast.expr | None]] = [(name, kind, None) for name, kind in fields]
         values = self.arguments_for(parameters, node, made.shown, None)
         name = self.temporary(made.type)
         for (field, kind), value in zip(fields, values, strict=True):
-            if isinstance(kind, (t.Array, t.Embedded)):
-                raise self.refuse(node, f"`{field}` of a record that is copied cannot be {kind.shown}")
             self.unit.use_field(made, field, kind)
             self.emit(f"{name}.{c_field(field)} = {value.text}")
         if not fields:
@@ -399,7 +412,7 @@ class Calls(Lowering):
         if kind is t.LITERAL:
             if isinstance(want, t.Int):
                 if not want.low <= value.const <= want.high:
-                    raise self.refuse(node, f"{value.const} does not fit {want.shown}")
+                    raise self.refuse(node, f"{value.const} does not fit {want.shown}: use a wider type")
                 return self.constant(want, value.const)
             if want is t.LITERAL:
                 return value
@@ -426,10 +439,8 @@ class Calls(Lowering):
             name = self.unit.interface_cast(interface, kind.instance)
             return self.spill(Value(f"{name}({me.text})", want, cost=2, origin=me.origin))
         if kind is t.STR and want is t.MESSAGE:
-            if value.node is None:
-                raise self.refuse(node, "a Message is written where it is passed")
             return self.message_of_text(value)
-        way = ""
+        way = ": give one of that type"
         if isinstance(kind, t.Nullable) and kind.of is want:
             way = ": it may be None; test it first"
         elif t.is_integer(kind) and isinstance(want, (t.Int, t.Kind)):
@@ -454,7 +465,9 @@ class Calls(Lowering):
         assert isinstance(source, t.Int)
         if value.const is not None:
             if not target.low <= value.const <= target.high:
-                raise self.refuse(node, f"{value.const} does not fit {target.shown}")
+                raise self.refuse(
+                    node, f"{value.const} does not fit {target.shown}: use a wider type, or truncate({target.shown}, …)"
+                )
             return self.constant(target, value.const)
         if source is target:
             return Value(value.text, target, cost=value.cost)
@@ -467,13 +480,13 @@ class Calls(Lowering):
         if isinstance(kind, t.BitsType):
             return self.make_bits(kind, node)
         if len(node.args) != 1 or node.keywords:
-            raise self.refuse(node, f"{kind.shown}(…) converts one value")
+            raise self.refuse(node, f"{kind.shown}(…) converts one value: give it one")
         if isinstance(kind, t.Kind):
             value = self.expression(node.args[0], kind.base)
             if value.type is kind:
                 return value
             if not t.is_integer(value.type):
-                raise self.refuse(node, f"{value.type.shown} does not convert to {kind.shown}")
+                raise self.refuse(node, f"{value.type.shown} does not convert to {kind.shown}: integers do")
             if value.type is not t.LITERAL and t.base_of(value.type) is not kind.base:
                 raise self.refuse(
                     node, f"{value.type.shown} is not {kind.base.key}: write {kind.shown}({kind.base.key}(…))"
@@ -485,23 +498,29 @@ class Calls(Lowering):
         if isinstance(kind, t.EnumType):
             value = self.expression(node.args[0], kind.base)
             if not t.is_integer(value.type):
-                raise self.refuse(node, f"{value.type.shown} does not convert to {kind.shown}")
+                raise self.refuse(node, f"{value.type.shown} does not convert to {kind.shown}: integers do")
             value = self.convert_integer(value, kind.base, node)
             if value.const is not None:
                 allowed = 0
                 for n in kind.members.values():
                     allowed |= n
                 if (value.const & ~allowed) if kind.flags else value.const not in kind.members.values():
-                    raise self.refuse(node, f"{value.const} is no {kind.name}")
+                    raise self.refuse(
+                        node, f"{value.const} is no {kind.name}: its members are {names_of(kind.members)}"
+                    )
                 return self.constant(kind, value.const)
             return Value(f"{self.compiler.enum_check(self.unit, kind)}({value.text})", kind, cost=max(1, value.cost))
         if isinstance(kind, t.Int):
             return self.convert_integer(self.expression(node.args[0], kind), kind, node)
-        raise self.refuse(node, f"{kind.shown} is no conversion")
+        raise self.refuse(
+            node, f"{ast.unparse(node.func)}(…): {kind.shown} is no conversion: kinds, enums and Bits classes are"
+        )
 
     def make_bits(self, kind: t.BitsType, node: ast.Call) -> Value:
         if len(node.args) > 1 or (node.args and node.keywords):
-            raise self.refuse(node, f"{kind.name}(raw), or {kind.name}(field=…, …)")
+            raise self.refuse(
+                node, f"a Bits value is made in one of two ways: {kind.name}(raw), or {kind.name}(field=…, …)"
+            )
         if node.args:
             value = self.coerce(self.expression(node.args[0], kind.base), kind.base, node)
             return Value(value.text, kind, const=value.const, cost=value.cost)
@@ -514,13 +533,18 @@ class Calls(Lowering):
             if bits is None or keyword.arg in seen:
                 raise self.refuse(
                     node,
-                    f"{kind.name} has no field `{keyword.arg}`" if bits is None else f"`{keyword.arg}` is given twice",
+                    f"{kind.name} has no field `{keyword.arg}`: it has {names_of(kind.fields)}"
+                    if bits is None
+                    else f"`{keyword.arg}` is given twice: leave one out",
                 )
             seen.add(keyword.arg)
             value = self.spill(self.coerce(self.expression(keyword.value, bits.type), bits.type, keyword.value))
             if value.const is not None:
                 if not 0 <= int(value.const) <= bits.mask:
-                    raise self.refuse(keyword.value, f"{value.const} does not fit the field `{keyword.arg}`")
+                    raise self.refuse(
+                        keyword.value,
+                        f"{value.const} does not fit the field `{keyword.arg}`: it has {bits.high - bits.low + 1} bits",
+                    )
                 constant |= int(value.const) << bits.low
             else:
                 parts.append(self.packed_field(kind, bits, value))
@@ -534,7 +558,9 @@ class Calls(Lowering):
         """A field's value at its place; one that does not fit traps."""
         if value.const is not None:
             if not 0 <= int(value.const) <= bits.mask:
-                raise self.module.refuse(self.position[1], f"{value.const} does not fit the field")
+                raise self.module.refuse(
+                    self.position[1], f"{value.const} does not fit the field: it has {bits.high - bits.low + 1} bits"
+                )
             return self.number(int(value.const) << bits.low, kind.base)
         text = f"<{kind.c}>{value.text}"
         base = bits.type.base if isinstance(bits.type, (t.EnumType, t.Kind)) else bits.type

@@ -83,7 +83,7 @@ class Declarations:
                 found = self._attribute(attribute, module)
                 if isinstance(found, ClassDeclaration):
                     return self.instance_for(found, index, node, module, env).type
-        raise module.refuse(node, f"`{ast.unparse(node)}` is not a type")
+        raise module.refuse(node, f"`{ast.unparse(node)}` is not a type: name a class, an integer type or an alias")
 
     def _attribute(self, node: ast.Attribute, module: Module) -> Any:
         if isinstance(node.value, ast.Name):
@@ -121,7 +121,7 @@ class Declarations:
             return self._declared_type(found, node, module)
         if found is None:
             raise module.refuse(node, f"`{name}` is not known here: import it")
-        raise module.refuse(node, f"`{name}` is not a type")
+        raise module.refuse(node, f"`{name}` is not a type: name a class, an integer type or an alias")
 
     def _declared_type(self, found: Any, node: ast.expr, module: Module) -> Any:
         if isinstance(found, ClassDeclaration):
@@ -134,7 +134,7 @@ class Declarations:
             return self.instance(info, ()).type
         kind = self.kind_or_alias(found)
         if kind is None:
-            raise module.refuse(node, f"`{found.name}` is not a type")
+            raise module.refuse(node, f"`{found.name}` is not a type: name a class, an integer type or an alias")
         return kind
 
     def kind_or_alias(self, found: VariableDeclaration) -> t.Type | None:
@@ -200,7 +200,7 @@ class Declarations:
                     parameters = tuple(self.type_of(e, module, env) for e in index.elts[0].elts)
                     return t.intern(t.Function(parameters, self.type_of(index.elts[1], module, env)))
                 raise module.refuse(node, "write Callable[[u32, str], None]")
-        raise module.refuse(node, f"`{ast.unparse(node)}` is not a type")
+        raise module.refuse(node, f"`{ast.unparse(node)}` is not a type: name a class, an integer type or an alias")
 
     def _sized(self, word: str, index: ast.expr, node: ast.expr, module: Module, env: Environment) -> t.Type:
         """`Long[T]`, `Aligned[T]`: for the class itself no more than T."""
@@ -236,7 +236,7 @@ class Declarations:
         if isinstance(found, t.ClassType) and found.instance.info.shape == "embedded":
             return t.intern(t.Embedded(found))
         if isinstance(found, t.Constant) or found in (t.VOID, t.NEVER, t.MESSAGE):
-            raise module.refuse(node, f"`{ast.unparse(node)}` cannot be stored")
+            raise module.refuse(node, f"`{ast.unparse(node)}` cannot be stored: keep what it is made of")
         if isinstance(found, t.Tuple):
             raise module.refuse(
                 node, f"{found.shown} cannot be stored: declare a @value class, whose fields have names"
@@ -294,7 +294,7 @@ class Declarations:
             match item:
                 case ast.FunctionDef(name=name):
                     if name in info.methods:
-                        raise module.refuse(item, f"method `{name}` is declared twice")
+                        raise module.refuse(item, f"method `{name}` is declared twice: rename one")
                     info.methods[name] = item
                 case ast.AnnAssign(target=ast.Name(id=name), value=None):
                     info.fields[name] = item
@@ -376,7 +376,7 @@ class Declarations:
         found = self.program.look_up(module, node.id) if isinstance(node, ast.Name) else None
         bound = self.type_variable(found)
         if bound is False or not isinstance(node, ast.Name):
-            raise module.refuse(node, "Generic takes names made by TypeVar")
+            raise module.refuse(node, "Generic takes type parameters: make them by TypeVar")
         return TypeParameter(node.id, bound)
 
     @staticmethod
@@ -396,7 +396,8 @@ class Declarations:
         nodes = index.elts if isinstance(index, ast.Tuple) else [index]
         if len(nodes) != len(info.parameters):
             raise module.refuse(
-                node, f"`{declaration.name}` takes {len(info.parameters)} arguments between its brackets"
+                node,
+                f"`{declaration.name}` takes {len(info.parameters)} arguments in brackets: one for each parameter",
             )
         arguments = tuple(self._argument(n, module, env) for n in nodes)
         for parameter, argument, source in zip(info.parameters, arguments, nodes, strict=True):
@@ -460,12 +461,14 @@ class Declarations:
                         value, declaration.module, {k: t.Constant(base, v) for k, v in members.items()}
                     )
                     if not base.low <= constant.value <= base.high:
-                        raise declaration.module.refuse(item, f"{name} = {constant.value} does not fit {base.key}")
+                        raise declaration.module.refuse(
+                            item, f"{name} = {constant.value} does not fit {base.key}: use a wider enum"
+                        )
                     members[name] = constant.value
                 case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
                     pass
                 case _:
-                    raise declaration.module.refuse(item, "an enum holds only NAME = number")
+                    raise declaration.module.refuse(item, "an enum holds members only: NAME = number")
         return t.EnumType(declaration.c_name, declaration.name, base, members, flags)
 
     def _bits(self, declaration: ClassDeclaration, base: t.Int) -> t.BitsType:
@@ -487,11 +490,13 @@ class Declarations:
                     fields[name] = t.BitField(high, low, of or (t.BOOL if len(args) == 1 else base))
                     inner = getattr(of, "base", of)
                     if isinstance(inner, t.Int) and (inner.signed or inner.bits < high - low + 1):
-                        raise module.refuse(item, f"a field of {high - low + 1} bits does not lie in {inner.key}")
+                        raise module.refuse(
+                            item, f"a field of {high - low + 1} bits does not lie in {inner.key}: use a wider type"
+                        )
                 case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
                     pass
                 case _:
-                    raise module.refuse(item, "a Bits class holds only NAME = Field(high, low) or Field(bit)")
+                    raise module.refuse(item, "a Bits class holds fields only: NAME = Field(high, low) or Field(bit)")
         return made
 
     # Functions
@@ -510,6 +515,8 @@ class Declarations:
         if found is None:
             found = self.functions[(c,)] = FunctionInstance(module, node, owner, env, c)
             self._signature(found)
+        elif found.node is not node:
+            raise module.refuse(node, f"`{node.name}` and `{found.qualified}` are both `{c}` in C: rename one")
         return found
 
     def _names_registry(self, decorator: ast.expr, module: Module) -> bool:

@@ -18,7 +18,7 @@ from compiler.program import (
     ModuleReference,
     VariableDeclaration,
 )
-from compiler.typesystem import Value
+from compiler.typesystem import Value, names_of
 from compiler.whole_types import Global, RegistryGlobal
 from hv.lang.errno import NUMBERS
 
@@ -82,18 +82,22 @@ class Expressions(Lowering):
             raise self.refuse(
                 node, "floating point: the hypervisor leaves those registers to the guests; use scaled integers"
             )
-        raise self.refuse(node, f"{type(value).__name__} literals are not in the language")
+        raise self.refuse(
+            node, f"{type(value).__name__} literals are not in the language: numbers, text, True, False and None are"
+        )
 
     def x_JoinedStr(self, node: ast.JoinedStr, want: t.Type | None) -> Value:
         if want is not t.MESSAGE:
-            raise self.refuse(node, "an f-string is only an argument for a parameter annotated Message")
+            raise self.refuse(
+                node, "an f-string is only an argument for a parameter annotated Message: pass it where it is printed"
+            )
         return self.message(node)
 
     def x_Tuple(self, node: ast.Tuple, want: t.Type | None) -> Value:
         wanted: list[t.Type | None] = [None] * len(node.elts)
         if isinstance(want, t.Tuple):
             if len(want.parts) != len(node.elts):
-                raise self.refuse(node, f"{len(node.elts)} values where {want.shown} is wanted")
+                raise self.refuse(node, f"{len(node.elts)} values where {want.shown} is wanted: one for each part")
             wanted = list(want.parts)
         values = self.tuple_values(node, wanted)
         kind = want if isinstance(want, t.Tuple) else t.intern(t.Tuple(tuple(v.type for v in values)))
@@ -151,7 +155,7 @@ class Expressions(Lowering):
             return self.typed_constant(found)
         if isinstance(found, t.ClassType):
             return Value("NULL", found)  # only its static methods can be meant
-        raise self.refuse(node, "a type is not a value")
+        raise self.refuse(node, "a type is not a value: call it, or name a constant")
 
     def typed_constant(self, found: t.Constant) -> Value:
         if found.type is t.STR:
@@ -174,7 +178,7 @@ class Expressions(Lowering):
                 return self.function_value(self.compiler.declarations.function(found), node)
             case None:
                 raise self.refuse(node, f"`{name}` is not known here: import or assign it first")
-        raise self.refuse(node, f"`{name}` is not a value")
+        raise self.refuse(node, f"`{name}` is not a value: call it, or name a constant")
 
     def global_value(self, found: Global, path: str | None) -> Value:
         if found.constant is not None:
@@ -190,7 +194,10 @@ class Expressions(Lowering):
 
     def function_value(self, function: FunctionInstance, node: ast.AST) -> Value:
         if function.raises or not function.static:
-            raise self.refuse(node, "only a plain function that does not raise can be a value")
+            raise self.refuse(
+                node,
+                "only a plain function that does not raise can be a value: write one that calls this",
+            )
         kind = t.intern(t.Function(tuple(p.type for p in function.parameters), function.result))
         self.unit.use_function(function)
         self.compiler.note_value(kind, function)
@@ -224,7 +231,7 @@ class Expressions(Lowering):
         if isinstance(kind, t.Nullable):
             shown = ast.unparse(node.value)
             raise self.refuse(node, f"`{shown}` may be None here: test it first, `if {shown} is None: …`")
-        raise self.refuse(node, f"{kind.shown} has no `{node.attr}`")
+        raise self.refuse(node, f"{kind.shown} has no `{node.attr}`: its declaration says what it has")
 
     def class_attribute(self, node: ast.Attribute) -> Value | None:
         """`State.FREE`, `Errno.EINVAL`, `module.name`."""
@@ -236,15 +243,15 @@ class Expressions(Lowering):
             return self.named(inner, node, node.attr)
         if isinstance(found, Builtin) and found.name == "Errno":
             if node.attr not in NUMBERS:
-                raise self.refuse(node, f"no Errno.{node.attr}")
+                raise self.refuse(node, f"no Errno.{node.attr}: hv/lang/errno.py lists them")
             return Value(str(NUMBERS[node.attr]), t.ERRNO, const=NUMBERS[node.attr])
         if isinstance(found, ClassDeclaration):
             enum = self.compiler.declarations.enum_of(found)
             if isinstance(enum, t.EnumType):
                 if node.attr not in enum.members:
-                    raise self.refuse(node, f"{enum.name} has no member `{node.attr}`")
+                    raise self.refuse(node, f"{enum.name} has no member `{node.attr}`: it has {names_of(enum.members)}")
                 return self.constant(enum, enum.members[node.attr])
-            raise self.refuse(node, f"`{ast.unparse(node)}` is not a value")
+            raise self.refuse(node, f"`{ast.unparse(node)}` is not a value: a field belongs to an object")
         return None
 
     def class_or_module(self, node: ast.expr) -> Any:
@@ -274,7 +281,7 @@ class Expressions(Lowering):
                 return self.result_of(self.invoke(method, self.reference(owner, node), [], node), path)
             if method is not None:
                 raise self.refuse(node, f"`{node.attr}` is a method: call it")
-            raise self.refuse(node, f"{instance.shown} has no field `{node.attr}`")
+            raise self.refuse(node, f"{instance.shown} has no field `{node.attr}`: it has {names_of(instance.fields)}")
         if isinstance(kind, t.ConstType):
             return self.environment_value(kind.value, node)
         if owner.cost == 2 and owner.type.by_value:
@@ -301,7 +308,9 @@ class Expressions(Lowering):
             return Value(owner.text, base, const=owner.const, cost=owner.cost)
         bits = owner.type.fields.get(node.attr)
         if bits is None:
-            raise self.refuse(node, f"{owner.type.name} has no field `{node.attr}`")
+            raise self.refuse(
+                node, f"{owner.type.name} has no field `{node.attr}`: it has raw, {names_of(owner.type.fields)}"
+            )
         if owner.const is not None:
             n = (owner.const >> bits.low) & bits.mask
             return self.truth(n != 0) if bits.type is t.BOOL else self.constant(bits.type, n)
@@ -330,7 +339,7 @@ class Expressions(Lowering):
         if isinstance(kind, t.ClassType):
             method = kind.instance.method("__getitem__")
             if method is None or len(method.parameters) != 1:
-                raise self.refuse(node, f"{kind.shown} has no `__getitem__`")
+                raise self.refuse(node, f"{kind.shown} has no `__getitem__`: declare one, or name a field")
             want = method.parameters[0].type
             (owner,), index = self.then([owner], lambda: self.coerce(self.expression(node.slice, want), want, node))
             return self.invoke(method, self.reference(owner, node), [index], node)
@@ -341,13 +350,17 @@ class Expressions(Lowering):
         if isinstance(kind, t.Tuple):
             index = index_of()
             if index.const is None or index.const >= len(kind.parts):
-                raise self.refuse(node, f"{kind.shown} is indexed by a constant below {len(kind.parts)}, or unpacked")
+                raise self.refuse(
+                    node, f"{kind.shown} is indexed by a constant below {len(kind.parts)}, or unpacked: `a, b = …`"
+                )
             return self.tuple_part(self.spill(owner), index.const)
         if not isinstance(kind, t.Array):
-            raise self.refuse(node, f"{kind.shown} has no elements")
+            raise self.refuse(
+                node, f"{kind.shown} has no elements: arrays, text, tuples and classes with `__getitem__` have"
+            )
         (owner,), index = self.then([owner], index_of)
         if index.const is not None and index.const >= kind.length:
-            raise self.refuse(node, f"index {index.const} of {kind.shown}")
+            raise self.refuse(node, f"index {index.const} of {kind.shown}: the last is {kind.length - 1}")
         element = kind.element
         cost = max(1, owner.cost, index.cost)
         at = index.text

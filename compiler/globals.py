@@ -10,6 +10,7 @@ from compiler.errors import CompileError
 from compiler.instances import ClassInstance, FunctionInstance
 from compiler.lowering import c_field
 from compiler.program import Builtin, ClassDeclaration, Declared, FunctionDeclaration, Module, VariableDeclaration
+from compiler.typesystem import names_of
 from compiler.unit import c_string
 from compiler.whole_types import Global, RegistryEntry, RegistryGlobal
 
@@ -37,7 +38,9 @@ class Globals:
         found = self.found.get(declaration)
         if found is None:
             if declaration in self.evaluating:
-                raise declaration.module.refuse(declaration.node, f"`{declaration.name}` is defined by itself")
+                raise declaration.module.refuse(
+                    declaration.node, f"`{declaration.name}` is defined by itself: give it a value of its own"
+                )
             self.evaluating.add(declaration)
             found = self.found[declaration] = self._make(declaration)
             self.evaluating.discard(declaration)
@@ -49,7 +52,7 @@ class Globals:
             name = declaration.name
             raise module.refuse(node, f"`{name}` has no type: write `{name}: Final = …` or `{name}: u32 = …`")
         if node.value is None:
-            raise module.refuse(node, f"`{declaration.name}` needs a value")
+            raise module.refuse(node, f"`{declaration.name}` needs a value: write `{declaration.name}: T = …`")
         annotation = node.annotation
         final = isinstance(annotation, ast.Name) and annotation.id == "Final"
         if (
@@ -84,7 +87,7 @@ class Globals:
             if found.name in ("Registry", "Adapted") and isinstance(func, ast.Subscript):
                 kind = declarations.type_of(func.slice, module, {})
                 if not isinstance(kind, t.ClassType) or not kind.by_value:
-                    raise module.refuse(node, "a registry's entries are a @value class")
+                    raise module.refuse(node, "a registry's entries are records: mark the class @value")
                 adapter = self._adapter(value, module) if found.name == "Adapted" else None
                 return RegistryGlobal(declaration, t.VOID, entry=kind.instance, adapter=adapter, read_only=True)
             if found.name == "Atomic" and isinstance(func, ast.Subscript):
@@ -112,7 +115,7 @@ class Globals:
                 and isinstance(node.value.func, ast.Name)
                 and node.value.func.id == "array"
             ):
-                raise module.refuse(node, "a table is `array()` (zeros) or `array(a, b, …)`")
+                raise module.refuse(node, "a table has another form: write `array()` (zeros) or `array(a, b, …)`")
             initial = self.static(node.value, kind, module) if node.value.args else None
             return Global(declaration, kind, initial=initial, read_only=initial is not None and read_only)
         if isinstance(kind, t.Atomic):
@@ -149,7 +152,7 @@ class Globals:
         if not isinstance(found, VariableDeclaration) or not isinstance(
             registry := self.of(found, decorator), RegistryGlobal
         ):
-            raise module.refuse(decorator, f"`{ast.unparse(owner)}` is no registry")
+            raise module.refuse(decorator, f"`{ast.unparse(owner)}` is no registry: make one with `Registry[Entry]()`")
         registry.entries.append(RegistryEntry(module, decorator, declaration))
 
     def finish(self) -> None:
@@ -201,9 +204,11 @@ class Globals:
                     f".{c_field(name)} = {self.function_text(item.decorated, kind, module, call, (record, name))}"
                 )
             else:
-                raise module.refuse(call, f"the entry needs `{name}`")
+                raise module.refuse(call, f"the entry needs `{name}`: name it in the decorator")
         if given:
-            raise module.refuse(call, f"{record.shown} has no field `{next(iter(given))}`")
+            raise module.refuse(
+                call, f"{record.shown} has no field `{next(iter(given))}`: it has {names_of(record.fields)}"
+            )
         return "{ " + ", ".join(parts) + " }"
 
     def registries(self) -> list[RegistryGlobal]:
@@ -252,13 +257,17 @@ class Globals:
             shown = f"({', '.join(p.type.shown for p in function.parameters)}) -> {function.result.shown}"
             first = ast.unparse(adapter.node.args.args[0].annotation)  # type: ignore[arg-type]
             raise item.module.refuse(
-                item.call, f"`{function.node.name}` is {shown}, and `{adapter.name}` adapts {first}"
+                item.call,
+                f"`{function.node.name}` is {shown}, and `{adapter.name}` adapts {first}: give it that signature",
             )
         made = declarations.function(adapter, env | {adapter.node.args.args[0].arg: function})
         kind = t.intern(t.Function(tuple(p.type for p in made.parameters), made.result))
         if made.raises or kind is not want:
             shown = f"{kind.shown} and raises" if made.raises else kind.shown
-            raise adapter.module.refuse(adapter.node, f"`{adapter.name}` makes {shown}, {want.shown} is wanted")
+            raise adapter.module.refuse(
+                adapter.node,
+                f"`{adapter.name}` makes {shown}, {want.shown} is wanted: the rest of its signature is the field's",
+            )
         self.compiler.want(made)
         self.in_entries.setdefault(entry, set()).add(made)
         return made
@@ -277,7 +286,9 @@ class Globals:
         kind = t.intern(t.Function(tuple(p.type for p in function.parameters), function.result))
         if function.raises or kind is not want:
             shown = f"{kind.shown} and raises" if function.raises else kind.shown
-            raise module.refuse(node, f"`{declaration.name}` is {shown}, {want.shown} is wanted")
+            raise module.refuse(
+                node, f"`{declaration.name}` is {shown}, {want.shown} is wanted: give it that signature"
+            )
         if entry is None:
             self.compiler.note_value(kind, function)
         else:
@@ -292,13 +303,17 @@ class Globals:
             return "{0}" if isinstance(inner, t.ProtocolType) else "0"
         if isinstance(want, t.Array):
             if not isinstance(node, ast.Call) or len(node.args) > want.length:
-                raise module.refuse(node, f"`array(…)` of at most {want.length} is wanted")
+                raise module.refuse(
+                    node, f"`array(…)` of at most {want.length} is wanted: leave elements out or make the table longer"
+                )
             if len(node.args) not in (0, want.length):
-                raise module.refuse(node, f"{len(node.args)} elements for {want.shown}")
+                raise module.refuse(
+                    node, f"{len(node.args)} elements for {want.shown}: give all of them, or none for zeros"
+                )
             return "{ " + ", ".join(self.static(a, want.element, module) for a in node.args) + " }"
         if isinstance(inner, t.ClassType) and inner.by_value:
             if not isinstance(node, ast.Call):
-                raise module.refuse(node, f"`{inner.shown}(…)` is wanted")
+                raise module.refuse(node, f"a record is wanted: write `{inner.shown}(…)`")
             return self._record(node, inner.instance, module)
         if isinstance(inner, (t.Function, t.ClassType, t.ProtocolType)):
             found = look_up(module, node.id) if isinstance(node, ast.Name) else None
@@ -313,7 +328,9 @@ class Globals:
                         name = f"{inner.c}_of_{other.type.of.instance.c}"
                         self.compiler.casts[name] = (inner.instance, other.type.of.instance)
                         return f"{{ &{other.c}, &{inner.c}_for_{other.type.of.instance.c} }}"
-            raise module.refuse(node, f"`{ast.unparse(node)}` is no constant {want.shown}")
+            raise module.refuse(
+                node, f"`{ast.unparse(node)}` is no constant {want.shown}: name a static object or a function"
+            )
         constant = self.compiler.constant_of(node, module, {}, want)
         if constant.type is t.STR:
             data = constant.value.encode()
@@ -331,7 +348,9 @@ class Globals:
         missing = [n for n, _ in fields if n not in given]
         unknown = [n for n in given if n not in record.fields]
         if missing or unknown or len(node.args) > len(fields):
-            raise module.refuse(node, f"{record.shown} takes {', '.join(n for n, _ in fields)}")
+            raise module.refuse(
+                node, f"{record.shown} takes each of its fields once: {', '.join(n for n, _ in fields)}"
+            )
         return "{ " + ", ".join(f".{c_field(n)} = {self.static(given[n], k, module)}" for n, k in fields) + " }"
 
 

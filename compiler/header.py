@@ -288,7 +288,7 @@ class Header:
             and isinstance(call.args[0], ast.Constant)
             and isinstance(call.args[0].value, str)
         ):
-            raise function.module.refuse(call, '@asm("instructions")')
+            raise function.module.refuse(call, 'an @asm has its instructions as a text: write @asm("instructions")')
         words = self.assembly_words(function, call)
         pure = bool(words.pop("pure", False))
         changed = str(words.pop("changes", "")).split()
@@ -306,7 +306,10 @@ class Header:
         def operand(found: re.Match[str]) -> str:
             name, form = found.group(1), found.group(2) or ""
             if name not in known or form not in widths:
-                raise function.module.refuse(call, f"`{found.group(0)}` names no parameter")
+                raise function.module.refuse(
+                    call,
+                    f"`{found.group(0)}` names no parameter: an operand is one, or `result`",
+                )
             if form == "i":
                 immediates.add(name)
             return f"%{widths[form]}[{c_field(name)}]"
@@ -335,7 +338,10 @@ class Header:
         found: dict[str, Any] = {}
         for keyword in call.keywords:
             if keyword.arg is None or not isinstance(keyword.value, ast.Constant):
-                raise function.module.refuse(call, '@asm("instructions", pure=True, changes="…", parameter="register")')
+                raise function.module.refuse(
+                    call,
+                    'the words of an @asm are constants: @asm("…", pure=True, changes="…", parameter="register")',
+                )
             found[keyword.arg] = keyword.value.value
         return found
 

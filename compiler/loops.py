@@ -35,7 +35,7 @@ class Loops(Lowering):
         ):
             raise self.refuse(reason, '@unbounded needs the reason: @unbounded("why that ends or must not")')
         if node.orelse:
-            raise self.refuse(node, "a loop has no `else`")
+            raise self.refuse(node, "a loop has no `else`: set a local before `break`")
         self.forget_assigned(node.body)
         before = set(self.known)
         frame = Frame(self.scope, "loop", label=self.label(), again=self.label())
@@ -65,7 +65,7 @@ class Loops(Lowering):
 
     def on_For(self, node: ast.For) -> bool:
         if node.orelse:
-            raise self.refuse(node, "a loop has no `else`")
+            raise self.refuse(node, "a loop has no `else`: set a local before `break`")
         self.forget_assigned([node])
         subject = node.iter
         if isinstance(subject, ast.Call) and isinstance(subject.func, ast.Name):
@@ -94,10 +94,12 @@ class Loops(Lowering):
             values = [*values, value]
         if word == "bounded":
             if len(values) not in (2, 3):
-                raise self.refuse(node, "bounded(n, MAX) or bounded(start, stop, MAX)")
+                raise self.refuse(
+                    node, "bounded takes two or three numbers: bounded(n, MAX) or bounded(start, stop, MAX)"
+                )
             limit = values.pop()
             if limit.const is None:
-                raise self.refuse(node, "the last argument of bounded(…) is the constant maximum")
+                raise self.refuse(node, "the last argument of bounded(…) is the maximum, a constant: declare it Final")
             start = values[0] if len(values) == 2 else Value("0", t.LITERAL, const=0)
             stop, step = values[-1], 1
         else:
@@ -109,9 +111,9 @@ class Loops(Lowering):
             limit = stop
         kind = next((v.type for v in (stop, start) if v.type is not t.LITERAL), t.I32 if step < 0 else t.U32)
         if not isinstance(kind, (t.Int, t.Kind)):
-            raise self.refuse(node, f"a loop counts integers, not {kind.shown}")
+            raise self.refuse(node, f"a loop counts integers, not {kind.shown}: convert it first")
         if step == 0:
-            raise self.refuse(node, "a step of zero")
+            raise self.refuse(node, "a step of zero: the loop would not end")
         if word == "range":
             counted = range(start.const, stop.const, step)
             base = t.base_of(kind)
@@ -130,7 +132,7 @@ class Loops(Lowering):
                 )
                 self.emit(f"{self.compiler.assertion_handler(self)}({text})")
         if not isinstance(node.target, ast.Name):
-            raise self.refuse(node, "this loop yields one number")
+            raise self.refuse(node, "this loop yields one number: give it one name")
         counter = self.temporary(kind)
         self.emit(f"{counter} = {first.text}")
         target = self.loop_name(node.target.id, kind, node)
@@ -164,7 +166,7 @@ class Loops(Lowering):
                     "`for i in preemptible(range(request.next, stop), request)`",
                 )
         if not isinstance(node.target, ast.Name):
-            raise self.refuse(node, "this loop yields one number")
+            raise self.refuse(node, "this loop yields one number: give it one name")
         if not self.function.raises or self.scope.outer is not None:
             raise self.refuse(
                 node, "a preemptible loop leaves with Errno.ERESTART: it belongs in a function marked @raises"
@@ -174,7 +176,7 @@ class Loops(Lowering):
         kind = place.type
         self.check_replaceable(place, start)
         if not isinstance(kind, (t.Int, t.Kind)):
-            raise self.refuse(node, f"a loop counts integers, not {kind.shown}")
+            raise self.refuse(node, f"a loop counts integers, not {kind.shown}: convert it first")
         progress = self.pin(place)
         base = t.base_of(kind)
         last = self.kept(self.coerce(self.coerced_base(self.expression(stop, base)), base, node))
@@ -238,17 +240,19 @@ class Loops(Lowering):
             self.expand(node, method, self.reference(subject, node), [])
             return
         if not isinstance(subject.type, t.Array):
-            raise self.refuse(node, f"cannot loop over {subject.type.shown}")
+            raise self.refuse(
+                node, f"cannot loop over {subject.type.shown}: arrays, registries, counts and iterators can be"
+            )
         subject = self.spill(subject)
         names = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
         if len(names) != (2 if numbered else 1) or not all(isinstance(n, ast.Name) for n in names):
-            raise self.refuse(node, "`for x in …`, or `for i, x in enumerate(…)`")
+            raise self.refuse(node, "a loop over elements has one name: `for x in …`, or `for i, x in enumerate(…)`")
         counter = self.temporary(t.U32)
         self.emit(f"{counter} = 0")
         element = subject.type.element
         kind = element.of if isinstance(element, (t.Embedded, t.Atomic)) else element
         if isinstance(element, t.Atomic):
-            raise self.refuse(node, "atomics are reached by index")
+            raise self.refuse(node, "a loop cannot hold an atomic: reach each by its index")
         target = self.loop_name(names[-1].id, kind, node)  # type: ignore[attr-defined]
         index = self.loop_name(names[0].id, t.U32, node) if numbered else ""  # type: ignore[attr-defined]
         with self.block(f"while {counter} < {subject.type.length}:"):
@@ -283,11 +287,13 @@ class Loops(Lowering):
     def expand(self, node: ast.For, function: FunctionInstance, me: Value | None, arguments: list[Value]) -> None:
         """Lowers an iterator's body here, with the loop's body at its `yield`."""
         if self.scope.expands(function):
-            raise self.refuse(node, f"`{function.node.name}` would be expanded inside itself")
+            raise self.refuse(
+                node, f"`{function.node.name}` would be expanded inside itself: loop over something else here"
+            )
         assert function.element is not None
         yields = [n for n in ast.walk(function.node) if isinstance(n, ast.Yield)]
         if len(yields) != 1:
-            raise function.module.refuse(function.node, "an iterator has exactly one `yield`")
+            raise function.module.refuse(function.node, "an iterator has exactly one `yield`: compute the value first")
         targets = self.targets(node, function.element)
         caller = self.scope
         before = set(self.known)
@@ -333,7 +339,7 @@ class Loops(Lowering):
             list(element.parts) if isinstance(element, t.Tuple) and isinstance(node.target, ast.Tuple) else [element]
         )
         if len(names) != len(kinds) or not all(isinstance(n, ast.Name) for n in names):
-            raise self.refuse(node, f"this loop yields {element.shown}, one name is wanted for each value")
+            raise self.refuse(node, f"this loop yields {element.shown}: give it one name for each value")
         return [self.loop_name(n.id, kind, node) for n, kind in zip(names, kinds, strict=True)]  # type: ignore[attr-defined]
 
     def at_yield(

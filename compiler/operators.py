@@ -46,7 +46,7 @@ class Operators(Lowering):
         if isinstance(node.op, ast.Pow):
             raise self.refuse(node, "`**` is not in the language: shift or multiply")
         if isinstance(node.op, ast.BitOr) and isinstance(node.right, ast.Constant) and node.right.value is None:
-            raise self.refuse(node, "a type is not a value")
+            raise self.refuse(node, "a type is not a value: write it in an annotation")
         a, b = self.pair(node, node.left, node.right, hint)
         if isinstance(a.type, t.Pointer) and isinstance(node.op, (ast.Add, ast.Sub)):
             self.unit.use_type(a.type)
@@ -69,13 +69,13 @@ class Operators(Lowering):
         kind = self.common_type(a, b, node)
         if a.const is not None and b.const is not None:
             if isinstance(node.op, (ast.FloorDiv, ast.Mod)) and b.const == 0:
-                raise self.refuse(node, "division by zero")
+                raise self.refuse(node, "division by zero: test the divisor first")
             n = arithmetic(node.op, a.const, b.const)
             if kind is t.LITERAL:
                 return Value(str(n), t.LITERAL, const=n)
             assert isinstance(kind, t.Int)
             if kind.signed and not kind.low <= n <= kind.high:
-                raise self.refuse(node, f"{n} does not fit {kind.key}")
+                raise self.refuse(node, f"{n} does not fit {kind.key}: use a wider type")
             return self.constant(kind, n & kind.high if not kind.signed else n)
         assert isinstance(kind, t.Int)
         a, b = self.coerce(a, kind, node), self.coerce(b, kind, node)
@@ -92,7 +92,7 @@ class Operators(Lowering):
         """The type in which two operands meet."""
         for value in (a, b):
             if not t.is_integer(value.type):
-                hint = ""
+                hint = ": convert it first"
                 if isinstance(value.type, t.EnumType) and value.node:
                     hint = f": write {value.type.base.key}({ast.unparse(value.node)})"
                 elif isinstance(value.type, t.BitsType):
@@ -129,10 +129,10 @@ class Operators(Lowering):
             a = self.coerce(a, hint, node)
         kind = t.base_of(a.type)
         if not isinstance(kind, t.Int):
-            raise self.refuse(node, f"{a.type.shown} cannot be shifted")
+            raise self.refuse(node, f"{a.type.shown} cannot be shifted: integers can")
         b = self.coerce_integer(b, node)
         if b.const is not None and not 0 <= b.const < kind.bits:
-            raise self.refuse(node, f"a shift by {b.const} of {kind.key}")
+            raise self.refuse(node, f"a shift by {b.const} of {kind.key}: it has {kind.bits} bits")
         if a.const is not None and b.const is not None:
             n = a.const << b.const if left else a.const >> b.const
             return self.constant(kind, n & kind.high if not kind.signed else n)
@@ -147,7 +147,7 @@ class Operators(Lowering):
     def coerce_integer(self, value: Value, node: ast.AST) -> Value:
         """Any integer: a count or an index."""
         if not t.is_integer(value.type):
-            raise self.refuse(node, f"an integer is wanted, not {value.type.shown}")
+            raise self.refuse(node, f"{value.type.shown} counts nothing: an integer is wanted here")
         if value.type is t.LITERAL and value.const < 0:
             raise self.refuse(node, f"{value.const}: a count or an index is not negative")
         return value
@@ -160,7 +160,7 @@ class Operators(Lowering):
             return Value(f"(not {value.text})", t.BOOL, cost=value.cost)
         value = self.expression(node.operand, want)
         if isinstance(node.op, ast.UAdd):
-            raise self.refuse(node, "unary plus says nothing")
+            raise self.refuse(node, "unary plus says nothing: leave it out")
         invert = isinstance(node.op, ast.Invert)
         if isinstance(value.type, t.EnumType) and value.type.flags and invert:
             all_members = 0
@@ -179,7 +179,7 @@ class Operators(Lowering):
                 return self.constant(base, n & base.high)
             return Value(str(n), t.LITERAL, const=n)
         if not isinstance(kind, t.Int):
-            raise self.refuse(node, f"{value.type.shown} has no `{'~' if invert else '-'}`")
+            raise self.refuse(node, f"{value.type.shown} has no `{'~' if invert else '-'}`: integers have")
         if not invert and not kind.signed:
             raise self.refuse(node, f"minus of {kind.key}: convert to a signed type first, or subtract from 0")
         if value.const is not None:
@@ -280,7 +280,7 @@ class Operators(Lowering):
         if t.NULL in kinds:
             other = [k for k in kinds if k is not t.NULL]
             if not other:
-                raise self.refuse(node, "None on both sides")
+                raise self.refuse(node, "None on both sides of a conditional expression: say which reference it may be")
             return other[0] if isinstance(other[0], t.Nullable) else t.intern(t.Nullable(other[0]))
         for k in kinds:
             if isinstance(k, t.Nullable):
@@ -297,7 +297,7 @@ class Operators(Lowering):
         left = self.spill(self.expression(node.left, None))
         for op, right_node in zip(node.ops, node.comparators, strict=True):
             if type(op) not in COMPARISONS:
-                raise self.refuse(node, "only orderings can be chained")
+                raise self.refuse(node, "only orderings can be chained: join others with `and`")
             right = self.spill(self.expression(right_node, left.type if left.type is not t.LITERAL else None))
             value = self.ordering(node, left, op, right)
             parts.append((self.lines[start:], value))
@@ -322,17 +322,19 @@ class Operators(Lowering):
         for x, y in ((a, b), (b, a)):
             if isinstance(x.type, (t.EnumType, t.BitsType)) or x.type is t.BOOL:
                 if x.type is not y.type:
-                    raise self.refuse(node, f"{a.type.shown} is compared with {b.type.shown}")
+                    raise self.refuse(node, f"{a.type.shown} is compared with {b.type.shown}: convert one")
                 if not equality:
-                    raise self.refuse(node, f"{x.type.shown} has no order")
+                    raise self.refuse(
+                        node, f"{x.type.shown} has no order: compare with == or !=, or convert to an integer"
+                    )
                 if a.const is not None and b.const is not None:
                     return self.truth(compare_numbers(op, a.const, b.const))
                 return Value(f"({a.text} {sign} {b.text})", t.BOOL, cost=cost)
         if not t.is_integer(a.type) or not t.is_integer(b.type):
             way = (
-                "references compare with `is`"
+                "references have no value to compare: write `is`"
                 if isinstance(a.type, (t.ClassType, t.Nullable, t.ProtocolType))
-                else f"{a.type.shown} and {b.type.shown} cannot be compared"
+                else f"{a.type.shown} and {b.type.shown} cannot be compared: convert one"
             )
             raise self.refuse(node, way)
         kind = self.common_type(a, b, node)

@@ -147,7 +147,7 @@ class Program:
         try:
             tree = ast.parse(path.read_text(), filename=shown)
         except SyntaxError as error:
-            raise CompileError(shown, error.lineno or 1, f"not Python: {error.msg}") from None
+            raise CompileError(shown, error.lineno or 1, f"this is not Python: {error.msg}") from None
         module = Module(name, path, shown, tree)
         self.modules[name] = module
         self._collect(module, tree.body)
@@ -191,7 +191,10 @@ class Program:
                 case ast.Pass():
                     pass
                 case ast.Import():
-                    raise module.refuse(node, "write `from package import module` or `from package.module import name`")
+                    raise module.refuse(
+                        node,
+                        "`import` brings no name: write `from package.module import name`, or a module for the name",
+                    )
                 case _:
                     raise module.refuse(
                         node,
@@ -201,7 +204,7 @@ class Program:
 
     def _declare(self, module: Module, what: Declared, node: ast.AST) -> None:
         if isinstance(module.scope.get(what.name), Declared):
-            raise module.refuse(node, f"`{what.name}` is declared twice")
+            raise module.refuse(node, f"`{what.name}` is declared twice: rename one")
         module.scope[what.name] = what
         module.declarations.append(what)
 
@@ -250,7 +253,7 @@ class Program:
         try:
             return self.load(name)
         except FileNotFoundError:
-            raise module.refuse(line, f"no module `{name}`") from None
+            raise module.refuse(line, f"no module `{name}`: its name is its path from the project's root") from None
 
     def look_up(self, module: Module, name: str) -> Any:
         """What a name stands for in a module, imports followed; None when it is not known there."""
@@ -259,7 +262,10 @@ class Program:
         while isinstance(found, Imported):
             key = (found.module.name, found.name)
             if key in seen or found.name not in found.module.scope:
-                raise module.refuse(found.line, f"`{found.module.name}` has no `{found.name}`")
+                raise module.refuse(
+                    found.line,
+                    f"`{found.module.name}` has no `{found.name}`: that module declares what can be imported",
+                )
             seen.add(key)
             found = found.module.scope[found.name]
         if found is None and name in PYTHON_WORDS:

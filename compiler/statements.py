@@ -12,7 +12,7 @@ from compiler.facts import DONE, NOT_NULL, SET, Fact, must_use
 from compiler.instances import FunctionInstance
 from compiler.lowering import Frame, Local, Lowering, path_of
 from compiler.program import VariableDeclaration
-from compiler.typesystem import Value
+from compiler.typesystem import Value, names_of
 
 
 class Statements(Lowering):
@@ -64,7 +64,7 @@ class Statements(Lowering):
         element = self.scope.function.element
         assert element is not None
         if node.value is None:
-            raise self.refuse(node, "`yield` needs a value")
+            raise self.refuse(node, "`yield` needs a value: an iterator hands one to each round")
         self.scope.yielded(self.coerce(self.expression(node.value, element), element, node))
         return False
 
@@ -78,7 +78,7 @@ class Statements(Lowering):
     def on_AnnAssign(self, node: ast.AnnAssign) -> None:
         kind = self.compiler.declarations.type_of(node.annotation, self.module, self.scope.environment)
         if node.value is None:
-            raise self.refuse(node, "a local needs a value")
+            raise self.refuse(node, "a local needs a value: assign it where it is declared")
         self.assign(node.target, node.value, kind, node)
 
     def assign(self, target: ast.expr, source: ast.expr, kind: t.Type | None, node: ast.stmt) -> None:
@@ -93,14 +93,17 @@ class Statements(Lowering):
     def unpack(self, targets: list[ast.expr], source: ast.expr, node: ast.stmt) -> None:
         """`a, b = f()`, and `a, b = b, a`: all values are known before the first is assigned."""
         if any(isinstance(target, (ast.Tuple, ast.List, ast.Starred)) for target in targets):
-            raise self.refuse(node, "a tuple is unpacked into names, fields and elements, one for each value")
+            raise self.refuse(node, "a tuple is unpacked into names, fields and elements: one for each value")
         if isinstance(source, ast.Tuple) and len(source.elts) == len(targets):
             wanted = [self.target_type(target) for target in targets]
             values = [v if v.const is not None else self.kept(v) for v in self.tuple_values(source, wanted)]
         else:
             value = self.spill(self.expression(source, None))
             if not isinstance(value.type, t.Tuple) or len(value.type.parts) != len(targets):
-                raise self.refuse(node, f"{len(targets)} targets for {value.type.shown}")
+                raise self.refuse(
+                    node,
+                    f"{len(targets)} targets for {value.type.shown}: one for each value, `_` for what nobody wants",
+                )
             values = [self.tuple_part(value, i) for i in range(len(targets))]
         for target, value in zip(targets, values, strict=True):
             if isinstance(target, ast.Name) and target.id == "_":
@@ -130,7 +133,7 @@ class Statements(Lowering):
     def assign_local(self, name: str, source: ast.expr, kind: t.Type | None, node: ast.stmt) -> None:
         local = self.scope.names.get(name)
         if local is not None and kind is not None and kind is not local.type:
-            raise self.refuse(node, f"`{name}` already has the type {local.type.shown}")
+            raise self.refuse(node, f"`{name}` already has the type {local.type.shown}: use another name")
         want = local.type if local else kind
         stack = self.stack_object(source, name, node)
         value = stack if stack is not None else self.expression(source, want)
@@ -163,8 +166,6 @@ class Statements(Lowering):
             raise self.refuse(node, f"`{name}` needs a width: write `{name}: u32 = …`")
         if value.type is t.NULL:
             raise self.refuse(node, f"`{name}` needs a type: write `{name}: T | None = None`")
-        if value.type in (t.VOID, t.NEVER):
-            raise self.refuse(node, "this returns nothing that could be assigned")
         if isinstance(value.type, t.Array):
             raise self.refuse(node, "an array is not copied: use it where it stands")
         if isinstance(value.type, t.ClassType) and value.type.instance.info.shape == "guard":
@@ -230,19 +231,22 @@ class Statements(Lowering):
     def check_global_assignable(self, target: ast.Name, node: ast.stmt) -> None:
         found = self.compiler.program.look_up(self.module, target.id)
         if not isinstance(found, VariableDeclaration):
-            raise self.refuse(node, f"`global {target.id}` names no module variable")
+            raise self.refuse(node, f"`global {target.id}` names no module variable: declare it at module level")
         variable = self.compiler.globals.of(found, node)
         if (
             variable.constant is not None
             or variable.read_only
             or isinstance(variable.type, (t.Embedded, t.Array, t.Atomic, t.RegisterType))
         ):
-            raise self.refuse(node, f"`{target.id}` is a constant or an object and cannot be replaced")
+            raise self.refuse(
+                node,
+                f"`{target.id}` is a constant or an object and cannot be replaced: assign its fields",
+            )
 
     def setter(self, owner: t.ClassType, node: ast.AST) -> FunctionInstance:
         setter = owner.instance.method("__setitem__")
         if setter is None or len(setter.parameters) != 2:
-            raise self.refuse(node, f"{owner.shown} has no `__setitem__`")
+            raise self.refuse(node, f"{owner.shown} has no `__setitem__`: declare one, or assign a field")
         return setter
 
     def store_item(self, target: ast.Subscript, make: Callable[[t.Type], Value], node: ast.stmt) -> None:
@@ -257,7 +261,7 @@ class Statements(Lowering):
         if target.attr == "raw":
             return kind.base
         if target.attr not in kind.fields:
-            raise self.refuse(target, f"{kind.name} has no field `{target.attr}`")
+            raise self.refuse(target, f"{kind.name} has no field `{target.attr}`: it has raw, {names_of(kind.fields)}")
         return kind.fields[target.attr].type
 
     def store_bit_field(self, owner: Value, target: ast.Attribute, value: Value, node: ast.stmt) -> None:
@@ -276,9 +280,11 @@ class Statements(Lowering):
         if isinstance(node.target, ast.Name) and node.target.id not in self.scope.global_names:
             local = self.scope.names.get(node.target.id)
             if local is None:
-                raise self.refuse(node, f"`{node.target.id}` has no value yet")
+                raise self.refuse(node, f"`{node.target.id}` has no value yet: assign it first")
             if local.frozen:
-                raise self.refuse(node, f"`{node.target.id}` is the loop's own: use another name")
+                raise self.refuse(
+                    node, f"`{node.target.id}` is the loop's or the with statement's own: use another name"
+                )
             value = self.augmented(node, self.expression(node.target, None), local.type)
             self.emit(f"{local.c} = {value.text}")
             return
@@ -304,7 +310,7 @@ class Statements(Lowering):
     def augment_item(self, node: ast.AugAssign, target: ast.Subscript, kind: t.ClassType) -> None:
         getter, setter = kind.instance.method("__getitem__"), self.setter(kind, node)
         if getter is None or len(getter.parameters) != 1:
-            raise self.refuse(node, f"{kind.shown} has no `__getitem__`")
+            raise self.refuse(node, f"{kind.shown} has no `__getitem__`: declare one")
         index_type, value_type = (p.type for p in setter.parameters)
         owner = self.spill(self.reference(self.expression(target.value, None), node))
         index = self.spill(self.coerce(self.expression(target.slice, index_type), index_type, node))
@@ -353,7 +359,7 @@ class Statements(Lowering):
     def on_Match(self, node: ast.Match) -> bool:
         subject = self.spill(self.expression(node.subject, None))
         if subject.type is t.LITERAL or not isinstance(subject.type, (t.Int, t.Kind, t.EnumType)):
-            raise self.refuse(node, "`match` takes an integer or an enum member")
+            raise self.refuse(node, "`match` takes an integer or an enum member: write `if` for others")
         before = set(self.known)
         results: list[set[Fact]] = []
         covered: set[int] = set()
@@ -364,10 +370,10 @@ class Statements(Lowering):
                 raise self.refuse(case.pattern, "a case with `if`: put the condition inside")
             numbers = self.case_numbers(case.pattern, subject)
             if numbers is not None and (twice := covered & set(numbers)):
-                raise self.refuse(case.pattern, f"{twice.pop()} is matched twice")
+                raise self.refuse(case.pattern, f"{twice.pop()} is matched twice: leave one out")
             everything = numbers is None
             if everything and case is not node.cases[-1]:
-                raise self.refuse(node.cases[-1].pattern, "no case can follow `case _`")
+                raise self.refuse(node.cases[-1].pattern, "no case can follow `case _`: put it last")
             self.known = set(before)
             self.at(case.pattern)
             if numbers is None:
@@ -407,9 +413,13 @@ class Statements(Lowering):
             case ast.MatchValue(value=value):
                 found = self.coerce(self.expression(value, subject.type), t.base_of(subject.type), pattern)
                 if found.const is None:
-                    raise self.refuse(pattern, "a case is a constant or an enum member")
+                    raise self.refuse(
+                        pattern, "a case is a constant or an enum member: write `if` for what is computed"
+                    )
                 return [found.const]
-        raise self.refuse(pattern, "a case is a constant, an enum member, alternatives with `|`, or `_`")
+        raise self.refuse(
+            pattern, "a case is a constant, an enum member, alternatives with `|`, or `_`: write `if` for others"
+        )
 
     # Ways out
 
@@ -417,22 +427,22 @@ class Statements(Lowering):
         for frame in reversed(self.frames):
             if frame.shape == "expansion" and frame.scope is self.scope:
                 if node.value is not None:
-                    raise self.refuse(node, "an iterator returns nothing")
+                    raise self.refuse(node, "an iterator returns nothing: `return` alone ends it")
                 self.unwind(frame)
                 self.goto(frame.label)
                 return True
         result = self.function.result
         if node.value is None or result is t.VOID:
             if node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
-                raise self.refuse(node, "this function returns nothing")
+                raise self.refuse(node, "this function returns nothing: annotate its result, or write `return` alone")
             if result is not t.VOID:
-                raise self.refuse(node, f"this function returns {result.shown}")
+                raise self.refuse(node, f"this function returns {result.shown}: give the value")
             self.check_all_done(node, "left")
             self.unwind(None)
             self.emit(self.success(None))
             return True
         if result is t.NEVER:
-            raise self.refuse(node, "a `-> Never` function does not return")
+            raise self.refuse(node, "a `-> Never` function does not return: end it with a call that does not either")
         made = self.expression(node.value, result)
         value = self.coerce(made, result, node)
         self.flow.returned.append((self.origin_of(value), self.where(node)))
@@ -465,7 +475,7 @@ class Statements(Lowering):
         for frame in reversed(self.frames):
             if frame.shape == "loop" and frame.scope is self.scope:
                 return frame
-        raise self.refuse(node, "outside a loop")
+        raise self.refuse(node, "`break` and `continue` belong in a loop: write `return` to leave the function")
 
     def on_Raise(self, node: ast.Raise) -> bool:
         if node.exc is None:
@@ -473,7 +483,9 @@ class Statements(Lowering):
                 if frame.shape == "handler" and frame.scope is self.scope:
                     self.raise_error(frame.error, node)
                     return True
-            raise self.refuse(node, "`raise` alone belongs in an except block")
+            raise self.refuse(
+                node, "`raise` alone belongs in an except block: elsewhere name the error, `raise Errno.EINVAL`"
+            )
         named = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         if isinstance(named, ast.Name) and named.id not in self.scope.names and self.class_or_module(named) is None:
             raise self.refuse(node, f"only an Errno is raised, not {named.id}: `raise Errno.EINVAL`")
@@ -558,11 +570,14 @@ class Statements(Lowering):
     def enter(self, item: ast.withitem, node: ast.With) -> None:
         subject = self.expression(item.context_expr, None)
         if not isinstance(subject.type, t.ClassType):
-            raise self.refuse(node, f"`with` takes a lock or a guard, not {subject.type.shown}")
+            raise self.refuse(
+                node,
+                f"`with` takes a lock or a guard, not {subject.type.shown}: its class has `__enter__` and `__exit__`",
+            )
         instance = subject.type.instance
         enter, leave = instance.method("__enter__"), instance.method("__exit__")
         if enter is None or leave is None:
-            raise self.refuse(node, f"{instance.shown} has no `__enter__` and `__exit__`")
+            raise self.refuse(node, f"{instance.shown} is no guard: declare `__enter__` and `__exit__`")
         if subject.type.by_value:
             name = self.temporary(subject.type)
             self.emit(f"{name} = {subject.text}")
@@ -580,7 +595,7 @@ class Statements(Lowering):
         elif isinstance(item.optional_vars, ast.Name):
             self.bind_guard(item.optional_vars.id, held, result, node)
         else:
-            raise self.refuse(node, "`with … as name`")
+            raise self.refuse(node, "a guard is bound to a name: `with … as name:`")
         scope = self.scope
 
         def release() -> None:

@@ -9,6 +9,7 @@ that lies inside its owner is an `Embedded`, and an array is storage only.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -389,3 +390,8 @@ class Value:
     origin: frozenset[Any] = frozenset()
     home: frozenset[Any] = frozenset()
     node: ast.AST | None = field(default=None, repr=False)
+
+
+def names_of(names: Iterable[str]) -> str:
+    """Names as a message lists them."""
+    return ", ".join(names) or "nothing"

@@ -64,7 +64,8 @@ class FunctionLowering(Expressions, Operators, Calls, Words, Loops, Statements):
                     self.emit("return 0")
             else:
                 raise self.refuse(
-                    function.node, f"`{function.node.name}` may end without returning its {function.result.shown}"
+                    function.node,
+                    f"`{function.node.name}` may end without its {function.result.shown}: return one on every way",
                 )
         arguments = ", ".join(f"{c} {name}" for c, name in self.c_arguments)
         opening = (function.module.shown, function.node.lineno)
@@ -209,8 +210,10 @@ class Compiler:
             self.lowered[function.c] = function
             self.wanted.append(function)
         elif known is not function and not function.is_defined_by(known):
+            other = self.lowered[function.c].qualified
             raise function.module.refuse(
-                function.node, f"`{function.qualified}` and `{self.lowered[function.c].qualified}` have one C name"
+                function.node,
+                f"`{function.qualified}` and `{other}` are both `{function.c}` in C: rename one",
             )
 
     def unit(self, module: Module) -> Unit:
@@ -239,11 +242,12 @@ class Compiler:
                     continue
                 if self.policy is not None:
                     raise module.refuse(
-                        declaration.node, f"a program has one preemption policy, and `{self.policy.qualified}` is it"
+                        declaration.node,
+                        f"a program has one preemption policy, and `{self.policy.qualified}` is it: remove one",
                     )
                 if function.parameters or function.result is not t.BOOL or function.raises:
                     raise module.refuse(
-                        declaration.node, "a preemption policy is a function `() -> bool` that cannot raise"
+                        declaration.node, "a preemption policy has another signature: `() -> bool`, and it cannot raise"
                     )
                 self.policy = function
 
@@ -273,7 +277,7 @@ class Compiler:
         if value.type is t.NULL:
             return None
         if value.const is None:
-            raise module.refuse(node, f"`{ast.unparse(node)}` is not a constant")
+            raise module.refuse(node, f"`{ast.unparse(node)}` is not a constant: declare it Final, of constants")
         if want is not None:
             value = lowering.coerce(value, want, node)
         return Constant(value.type, value.const)
@@ -294,7 +298,8 @@ class Compiler:
             assert wanted is not None
             if found is None:
                 raise instance.info.module.refuse(
-                    instance.info.declaration.node, f"{instance.shown} does not implement {interface.shown}.{name}"
+                    instance.info.declaration.node,
+                    f"{instance.shown} does not implement {interface.shown}.{name}: declare it",
                 )
             if (
                 [p.type for p in wanted.parameters] != [p.type for p in found.parameters]
@@ -302,7 +307,8 @@ class Compiler:
                 or wanted.raises != found.raises
             ):
                 raise found.module.refuse(
-                    found.node, f"{instance.shown}.{name} has another signature than {interface.shown}.{name}"
+                    found.node,
+                    f"{instance.shown}.{name} has another signature than {interface.shown}.{name}: give it the same",
                 )
 
     def extended(self, extension: ClassInstance) -> ClassInstance:
@@ -310,7 +316,9 @@ class Compiler:
         assert extension.info.extends is not None
         kind = self.declarations.type_of(extension.info.extends, extension.info.module, {})
         if not isinstance(kind, t.ClassType) or not kind.instance.info.extensible:
-            raise extension.info.module.refuse(extension.info.declaration.node, f"{kind.shown} is not @extensible")
+            raise extension.info.module.refuse(
+                extension.info.declaration.node, f"{kind.shown} is not @extensible: mark it"
+            )
         return kind.instance
 
     def extensions(self, owner: ClassInstance) -> list[ClassInstance]:

@@ -30,13 +30,16 @@ class Words(Lowering):
             return self.to_integer(t.INTS[name], node)  # type: ignore[arg-type]
         method = getattr(self, "w_" + name, None)
         if method is None:
-            raise self.refuse(node, f"`{name}(…)` is not in the language")
+            raise self.refuse(node, f"`{name}(…)` is not in the language; docs/language.md lists what is")
         value: Value = method(node, want)
         return value
 
     def arguments(self, node: ast.Call, count: int) -> list[ast.expr]:
         if len(node.args) != count or node.keywords:
-            raise self.refuse(node, f"`{ast.unparse(node.func)}` takes {count} argument{'s' if count != 1 else ''}")
+            raise self.refuse(
+                node,
+                f"`{ast.unparse(node.func)}` takes {count} argument{'s' if count != 1 else ''}: give each by position",
+            )
         return node.args
 
     def operands(self, nodes: list[ast.expr], kinds: tuple[t.Type, ...]) -> list[Value]:
@@ -59,9 +62,9 @@ class Words(Lowering):
         if isinstance(kind, t.EnumType):
             value = Value(value.text, kind.base, const=value.const, cost=value.cost)
         elif isinstance(kind, t.BitsType):
-            raise self.refuse(node, f"write {ast.unparse(node.args[0])}.raw")
+            raise self.refuse(node, f"a Bits value is no integer: write {ast.unparse(node.args[0])}.raw")
         elif not t.is_integer(kind):
-            raise self.refuse(node, f"{kind.shown} is no number")
+            raise self.refuse(node, f"{kind.shown} is no number: integers, bools and enums convert")
         return self.convert_integer(value, target, node)
 
     def w_bool(self, node: ast.Call, want: t.Type | None) -> Value:
@@ -72,14 +75,14 @@ class Words(Lowering):
             if value.const is not None:
                 return self.truth(value.const != 0)
             return Value(f"({value.text} != 0)", t.BOOL, cost=value.cost)
-        raise self.refuse(node, "write a comparison")
+        raise self.refuse(node, "bool(…) takes an integer or flags: write a comparison, such as `is not None`")
 
     def w_truncate(self, node: ast.Call, want: t.Type | None) -> Value:
         to, source = self.arguments(node, 2)
         target = self.compiler.declarations.type_of(to, self.module, self.scope.environment)
         value = self.expression(source, None)
         if not isinstance(target, t.Int) or not t.is_integer(value.type):
-            raise self.refuse(node, "truncate(u32, x) takes an integer type and an integer")
+            raise self.refuse(node, "truncate takes an integer type and an integer: truncate(u32, x)")
         if value.const is not None:
             n = value.const & ((1 << target.bits) - 1)
             return self.constant(target, n - (1 << target.bits) if target.signed and n > target.high else n)
@@ -105,7 +108,7 @@ class Words(Lowering):
         value = self.expression(self.arguments(node, 1)[0], None)
         kind = t.base_of(value.type)
         if not isinstance(kind, t.Int) or kind.signed:
-            raise self.refuse(node, f"`{name}` takes an unsigned integer of known width")
+            raise self.refuse(node, f"`{name}` takes an unsigned integer of known width: convert it first")
         if value.const is not None and name != "byteswap":
             n = value.const
             if name == "popcount":
@@ -144,7 +147,7 @@ class Words(Lowering):
             method = value.type.instance.method("__len__")
             if method is not None:
                 return self.invoke(method, self.reference(value, node), [], node)
-        raise self.refuse(node, f"{value.type.shown} has no length")
+        raise self.refuse(node, f"{value.type.shown} has no length: arrays, text and classes with `__len__` have")
 
     def w_size_of(self, node: ast.Call, want: t.Type | None) -> Value:
         kind = self.compiler.declarations.type_of(self.arguments(node, 1)[0], self.module, self.scope.environment)
@@ -169,13 +172,13 @@ class Words(Lowering):
             return Value(f"<u64>(&{value.text})", t.U64, cost=1)
         if isinstance(value.type, t.Array):
             return Value(f"<u64>(&{value.text}[0])", t.U64, cost=1)
-        raise self.refuse(node, f"{value.type.shown} has no address")
+        raise self.refuse(node, f"{value.type.shown} has no address: objects, fields and arrays have")
 
     def w_symbol(self, node: ast.Call, want: t.Type | None) -> Value:
         self.compiler.declarations.need(self.module, "pointers", node, "symbol")
         (source,) = self.arguments(node, 1)
         if not (isinstance(source, ast.Constant) and isinstance(source.value, str)):
-            raise self.refuse(node, 'symbol("name") takes the name of a linker symbol')
+            raise self.refuse(node, 'a linker symbol is named by a constant text: symbol("name")')
         self.compiler.linker_symbols.add(source.value)
         self.unit.helper(f"cx_symbol_{source.value}", f"u64 cx_symbol_{source.value}()")
         return Value(f"cx_symbol_{source.value}()", t.U64)
@@ -219,7 +222,9 @@ class Words(Lowering):
             takes = (
                 "widen(x, into) takes a Compat[T] and a T" if widening else "narrow(x, into) takes a T and a Compat[T]"
             )
-            raise self.refuse(node, f"{takes}, not {source.type.shown} and {target.type.shown}")
+            raise self.refuse(
+                node, f"{takes}, not {source.type.shown} and {target.type.shown}: give both forms of one class"
+            )
         helper = f"{wide.type.instance.c}_{'widened' if widening else 'narrowed'}"
         self.compiler.conversions[helper] = (wide.type.instance, small.type.instance, widening)
         result = t.VOID if widening else t.BOOL
@@ -240,7 +245,7 @@ class Words(Lowering):
         owner = self.spill(owner)
         if isinstance(node.slice, ast.Slice):
             if node.slice.step is not None:
-                raise self.refuse(node, "a slice of text has no step")
+                raise self.refuse(node, "a slice of text has no step: write s[a:b]")
             ends = [Value("0UL", t.U64), Value(f"{owner.text}.length", t.U64, cost=1)]
             for i, bound in enumerate((node.slice.lower, node.slice.upper)):
                 if bound is not None:
@@ -263,11 +268,13 @@ class Words(Lowering):
                 elif value.type is t.CHAR:
                     sides.append(value.text)
                 else:
-                    raise self.refuse(node, "a character compares with a character")
+                    raise self.refuse(
+                        node, "a character compares with a character: a text of one, or ord(…) with a number"
+                    )
             sign = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}[type(op)]
             return Value(f"({sides[0]} {sign} {sides[1]})", t.BOOL, cost=2)
         if a.type is not b.type or not isinstance(op, (ast.Eq, ast.NotEq)):
-            raise self.refuse(node, "text compares with text, by == and !=")
+            raise self.refuse(node, "text has no order: it compares with text, by == and !=")
         if a.const is not None and b.const is not None:
             return self.truth((a.const == b.const) is isinstance(op, ast.Eq))
         self.unit.helper("cx_text_same", "boolean cx_text_same(text, text)")
@@ -295,7 +302,7 @@ class Words(Lowering):
                 continue
             assert isinstance(part, ast.FormattedValue)
             if part.conversion != -1:
-                raise self.refuse(part, "no !r, !s, !a in a message")
+                raise self.refuse(part, "no !r, !s, !a in a message: leave it out")
             for before, kind, width, flags, words in self.pieces(part):
                 pieces.append((literal + before, kind, width, flags))
                 values.append(words)
@@ -347,7 +354,10 @@ class Words(Lowering):
             value = self.coerce(value, t.I64 if value.const < 0 else t.U64, part)
             base = value.type
         if isinstance(kind, t.EnumType):
-            raise self.refuse(part, f"write {{{ast.unparse(part.value)}.name}} for its name, or convert it to a number")
+            raise self.refuse(
+                part,
+                f"an enum member is printed by name or number: write {{{ast.unparse(part.value)}.name}}, or convert it",
+            )
         if not isinstance(base, t.Int):
             raise self.refuse(part, f"{kind.shown} cannot be printed: name one of its fields")
         if base.signed:
@@ -371,7 +381,7 @@ class Words(Lowering):
 
     def message_part(self, me: Value, name: str, node: ast.Call) -> Value:
         if name not in MESSAGE_PARTS:
-            raise self.refuse(node, f"Message has no `{name}`")
+            raise self.refuse(node, f"Message has no `{name}`: it has {', '.join(MESSAGE_PARTS)}")
         kinds, result = MESSAGE_PARTS[name]
         arguments = self.operands(self.arguments(node, len(kinds)), kinds)
         helper = f"cx_message_{name}"
@@ -384,7 +394,7 @@ class Words(Lowering):
     def atomic(self, me: Value, kind: t.Atomic, name: str, node: ast.Call) -> Value:
         self.compiler.declarations.need(self.module, "atomics", node, f"Atomic.{name}")
         if name not in ATOMIC:
-            raise self.refuse(node, f"Atomic has no `{name}`")
+            raise self.refuse(node, f"Atomic has no `{name}`: it has {', '.join(ATOMIC)}")
         count, operation = ATOMIC[name]
         of = kind.of
         (me,), operands = self.then_all([me], lambda: self.operands(self.arguments(node, count), (of,) * count))
@@ -404,7 +414,7 @@ class Words(Lowering):
             value = self.coerce(self.expression(self.arguments(node, 1)[0], t.U64), t.U64, node)
             self.unit.helper(f"cx_write_{me.type.name}", f"void cx_write_{me.type.name}(u64)")
             return Value(f"cx_write_{me.type.name}({value.text})", t.VOID, cost=2)
-        raise self.refuse(node, "a system register has read() and write(x)")
+        raise self.refuse(node, "a system register is only moved: read() and write(x)")
 
     # Per-CPU data and extensions
 
@@ -429,7 +439,7 @@ class Words(Lowering):
             self.unit.use_extension(owner, instance)
             place = f"{value.text.removeprefix('&')}.{instance.c}"
             return Value(place, instance.type, cost=max(1, value.cost), place=True, origin=value.origin)
-        raise self.refuse(node, f"{instance.shown} has no static method `{func.attr}`")
+        raise self.refuse(node, f"{instance.shown} has no static method `{func.attr}`: mark one @staticmethod")
 
     def w_attach_percpu(self, node: ast.Call, want: t.Type | None) -> Value:
         cpu = self.coerce_integer(self.expression(self.arguments(node, 1)[0], t.U32), node)
@@ -475,7 +485,7 @@ class Words(Lowering):
     def extended_object(self, node: ast.Call) -> tuple[Value, list]:  # type: ignore[type-arg]
         value = self.expression(self.arguments(node, 1)[0], None)
         if not isinstance(value.type, t.ClassType) or not value.type.instance.info.extensible:
-            raise self.refuse(node, "this takes an object of an @extensible class")
+            raise self.refuse(node, "extensions belong to an object of an @extensible class: mark its class")
         return self.spill(self.reference(value, node)), self.compiler.extensions(value.type.instance)
 
     def builtin_named(self, node: ast.expr, name: str) -> bool:

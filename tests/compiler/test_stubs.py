@@ -40,7 +40,7 @@ def test_the_definition_stands_for_the_stub(tmp_path: Path, order: tuple[str, st
     ],
 )
 def test_other_types_are_refused(tmp_path: Path, defined: str) -> None:
-    with pytest.raises(CompileError, match="have one C name"):
+    with pytest.raises(CompileError, match="are both `tell` in C"):
         program(tmp_path, defined, ("stub", "model"))
 
 

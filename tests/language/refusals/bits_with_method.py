@@ -1,4 +1,4 @@
-# refuse: 8: a Bits class holds only
+# refuse: 8: a Bits class holds fields only: NAME = Field(high, low) or Field(bit)
 from hv.lang import Bits, Field, u32
 
 

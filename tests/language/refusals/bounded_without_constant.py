@@ -1,4 +1,4 @@
-# refuse: 7: is the constant maximum
+# refuse: 7: the last argument of bounded(…) is the maximum, a constant: declare it Final
 from hv.lang import bounded, u32
 
 

@@ -1,4 +1,4 @@
-# refuse: 6: outside
+# refuse: 6: `break` and `continue` belong in a loop: write `return` to leave the function
 from hv.lang import u32
 
 

@@ -1,4 +1,4 @@
-# refuse: 14: for its name
+# refuse: 14: an enum member is printed by name or number: write {state.name}, or convert it
 from hv.lang import Message, U8Enum
 
 

@@ -1,4 +1,4 @@
-# refuse: 11: an iterator is used by `for` alone
+# refuse: 11: an iterator is no value: loop over it with `for`
 from hv.lang import Iterator, u32
 
 

@@ -1,4 +1,4 @@
-# refuse: 5: Generic takes names made by TypeVar
+# refuse: 5: Generic takes type parameters: make them by TypeVar
 from hv.lang import Generic, u32, value
 
 

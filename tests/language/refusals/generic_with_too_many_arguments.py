@@ -1,4 +1,4 @@
-# refuse: 11: takes 1 arguments between its brackets
+# refuse: 11: `Cell` takes 1 arguments in brackets: one for each parameter
 from hv.lang import Generic, TypeVar, u32, u8, value
 
 T = TypeVar("T")

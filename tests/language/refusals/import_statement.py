@@ -1,2 +1,2 @@
-# refuse: 2: write `from package import module`
+# refuse: 2: `import` brings no name: write `from package.module import name`, or a module for the name
 import hv.lang

@@ -1,4 +1,4 @@
-# refuse: 11: this loop yields tuple[u32, u32], one name is wanted for each value
+# refuse: 11: this loop yields tuple[u32, u32]: give it one name for each value
 from hv.lang import Iterator, u32
 
 

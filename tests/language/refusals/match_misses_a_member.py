@@ -1,4 +1,4 @@
-# refuse: 10: may end without returning
+# refuse: 10: `f` may end without its u32: return one on every way
 from hv.lang import U8Enum, u32
 
 

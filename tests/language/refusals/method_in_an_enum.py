@@ -1,4 +1,4 @@
-# refuse: 8: an enum holds only NAME = number
+# refuse: 8: an enum holds members only: NAME = number
 from hv.lang import U8Enum, u8
 
 

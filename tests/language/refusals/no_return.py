@@ -1,4 +1,4 @@
-# refuse: 5: may end without returning
+# refuse: 5: `f` may end without its u32: return one on every way
 from hv.lang import u32
 
 

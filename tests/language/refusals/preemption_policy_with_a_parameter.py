@@ -1,4 +1,4 @@
-# refuse: 12: a preemption policy is a function `() -> bool` that cannot raise
+# refuse: 12: a preemption policy has another signature: `() -> bool`, and it cannot raise
 from hv.lang import preemptible, preemption_policy, raises, u32
 
 

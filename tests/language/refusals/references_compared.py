@@ -1,4 +1,4 @@
-# refuse: 10: references compare with `is`
+# refuse: 10: references have no value to compare: write `is`
 from hv.lang import u32
 
 

@@ -1,4 +1,4 @@
-# refuse: 9: entries are a @value class
+# refuse: 9: a registry's entries are records: mark the class @value
 from hv.lang import Final, Registry
 
 

@@ -1,3 +1,3 @@
-# refuse: 3: text compares with text, by == and !=
+# refuse: 3: text has no order: it compares with text, by == and !=
 def f(a: str, b: str) -> bool:
     return a < b

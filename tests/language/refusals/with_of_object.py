@@ -1,4 +1,4 @@
-# refuse: 10: has no `__enter__` and `__exit__`
+# refuse: 10: Node is no guard: declare `__enter__` and `__exit__`
 from hv.lang import u32
 
 
