@@ -69,6 +69,13 @@ def test_more_cpus_than_there_is_room_for(hypervisor) -> None:
     machine.expect("8 of 8 CPUs run", SECONDS)
 
 
+def test_keys_reach_the_hypervisor(hypervisor) -> None:
+    machine = hypervisor()
+    machine.expect("CPUs run", SECONDS)
+    machine.send("h")
+    machine.expect("h: lists the keys", SECONDS)
+
+
 def test_unknown_options_are_told(hypervisor) -> None:
     machine = hypervisor("nonsense=1 loglvl=no-such-level")
     machine.expect('(hv) unknown option "nonsense"', SECONDS)

@@ -1,10 +1,78 @@
-"""Interrupts: from the vector that the CPU took to whoever it is for."""
+"""Interrupts: from the vector that a CPU took to whoever it is for.
 
+A device's interrupt is claimed once, by its global number, and gets a vector of its own. One that is triggered by an
+edge is ended before its handler runs, so that the next edge counts; by a level behind it, when the device has let go.
+Handlers run with interrupts masked and without a lock. `Interrupts.lock` protects the table and the I/O APICs.
+"""
+
+from hv.common.drivers.acpi_madt import Line
 from hv.common.kernel.crosscall import ipi_received
 from hv.common.kernel.log import warning
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.spinlock import SpinLock
 from hv.common.kernel.timer import alarm_rang
-from hv.lang import export, u8, u64
+from hv.lang import Callable, Errno, Final, array, export, raises, u8, u32, u64
 from hv.x86 import lapic, timer, tlb
+from hv.x86.ioapic import LARGEST_DESTINATION, Redirection, io_apics
+from hv.x86.vectors import FIRST_DEVICE, LAST_DEVICE
+
+VECTORS: Final = 256
+
+
+class Claim:
+    """What a device's vector is for."""
+
+    gsi: u32
+    level: bool
+    claimed: bool
+    handler: Callable[[u32], None]
+
+
+class Interrupts:
+    lock: SpinLock[Rank.INTERRUPT]
+    claims: array[Claim, VECTORS]
+    next: u8  # vector to hand out; 0: the first
+
+    @raises
+    def claim(self, line: Line, cpu_apic_id: u32, handler: Callable[[u32], None]) -> None:
+        """Calls `handler` with the interrupt's number from now on, on one CPU. EINVAL: no such interrupt, or that CPU
+        cannot be reached. EBUSY: it has an owner. ENOSPC: all vectors are taken."""
+        apic = io_apics.find(line.gsi)
+        if apic is None or cpu_apic_id > LARGEST_DESTINATION:
+            raise Errno.EINVAL
+        with self.lock:
+            for other in range(VECTORS):
+                if self.claims[other].claimed and self.claims[other].gsi == line.gsi:
+                    raise Errno.EBUSY
+            vector = FIRST_DEVICE if self.next == 0 else self.next
+            if vector > LAST_DEVICE:
+                raise Errno.ENOSPC
+            self.next = vector + 1
+            claim = self.claims[vector]
+            claim.gsi = line.gsi
+            claim.level = line.level
+            claim.handler = handler
+            claim.claimed = True
+            apic.set(
+                line.gsi - apic.first,
+                Redirection(vector=vector, active_low=line.active_low, level=line.level, destination=u64(cpu_apic_id)),
+            )
+
+    def take(self, vector: u8) -> None:
+        claim = self.claims[vector]
+        if not claim.claimed:
+            lapic.end_of_interrupt()
+            warning(f"the interrupt with vector {vector} has no owner")
+            return
+        if claim.level:
+            claim.handler(claim.gsi)
+            lapic.end_of_interrupt()
+        else:
+            lapic.end_of_interrupt()
+            claim.handler(claim.gsi)
+
+
+interrupts: Final = Interrupts()
 
 
 @export
@@ -22,5 +90,7 @@ def interrupt_taken(vector: u64) -> None:
         case 0xFF:
             pass  # spurious: nothing came, and nothing has to be ended
         case _:
-            warning(f"interrupt {vector} has no owner")
-            lapic.end_of_interrupt()
+            if vector < u64(FIRST_DEVICE):
+                pass  # of the masked PICs, by mistake: nothing has to be ended either
+            else:
+                interrupts.take(u8(vector))

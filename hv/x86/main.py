@@ -7,14 +7,13 @@ CPU comes to `boot_secondary`.
 from hv.arch import halt
 from hv.common.drivers.acpi_madt import madt
 from hv.common.kernel.cmdline import read_command_line
-from hv.common.kernel.console import console
 from hv.common.kernel.cpus import mark_online
 from hv.common.kernel.log import info, warning
 from hv.common.kernel.panic import panic
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.sched.core import idle, start_scheduler
-from hv.config import CONFIG_DEBUG, CONFIG_SCHED_RR
+from hv.config import CONFIG_DEBUG, CONFIG_NS16550, CONFIG_SCHED_RR
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 from hv.x86 import exceptions, interrupts, lapic, mmu, pic, smp, timer, tlb  # noqa: F401 (the assembly needs the first)
 from hv.x86.boot_information import information
@@ -23,8 +22,8 @@ from hv.x86.cpu import ThisCpu
 from hv.x86.cpuid import find_features
 from hv.x86.cpustart import start_this_cpu
 from hv.x86.descriptors import idt, load_descriptors
-from hv.x86.early_console import first_port
 from hv.x86.firmware import found, read_acpi
+from hv.x86.ioapic import io_apics
 from hv.x86.layout import DIRECT_MAP, DIRECT_MAP_END, loaded, stack_top
 from hv.x86.memory import start_memory
 from hv.x86.multiboot2 import HEAD, read_multiboot2, total_size
@@ -33,6 +32,8 @@ from hv.x86.time_source import start_clock
 
 if CONFIG_DEBUG:
     from hv.common.kernel.crash import crash_if_asked
+if CONFIG_NS16550:
+    from hv.x86.console import look_for_console, start_first_port, start_input
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
@@ -69,7 +70,8 @@ def boot(info: u64, image: u64, by: u32) -> u64:
 
 @export
 def initialise() -> None:
-    console.attach(first_port)
+    if CONFIG_NS16550:
+        start_first_port()
     loader = "Multiboot2" if machine.by == BY_MULTIBOOT2 else "PVH"
     info(f"Constrictor {VERSION} on x86-64, image at {loaded.paddr:#x}, {loader} information at {machine.info:#x}")
     try:
@@ -79,9 +81,13 @@ def initialise() -> None:
     read_command_line(information.command_line)
     start_heap()
     read_acpi(information)
+    if CONFIG_NS16550:
+        look_for_console()
     start_interrupts()
     start_clock()
     timer.start_cpu()
+    if CONFIG_NS16550:
+        start_input()
     start_this_cpu()
     start_scheduler()
     tlb.take_part()
@@ -132,10 +138,16 @@ def start_interrupts() -> None:
         except Errno as e:
             panic(f"the local APIC's registers cannot be mapped: {e.name}")
     lapic.start_cpu()
+    smp.name_boot_cpu()
+    if found.madt:
+        for apic in madt.io_apics():
+            try:
+                io_apics.add(apic.address, apic.first)
+            except Errno as e:
+                warning(f"the I/O APIC at {apic.address:#x} cannot be used: {e.name}")
 
 
 def start_cpus() -> None:
-    smp.name_boot_cpu()
     if found.madt:
         smp.number_cpus(madt)
     else:
