@@ -1,11 +1,13 @@
-"""What a program declares, for readers outside: its registries with all that their entries hold, and its ABI classes.
+"""What a program declares, for readers outside: its registries with all that their entries hold, its ABI classes and
+registers.
 
 The documentation of the ABI and the grammars of the fuzzers are made from this, `declared.json` of an output directory:
 
     {"registries": {"hv.….hypercall": {"entry": "Hypercall", "entries": [{"function": …, "file": …, "line": …,
         "documentation": …, "fields": {"number": 32, …}, "parameters": [["request", "EvtchnSend"]], "result": "u64",
         "raises": ["EINVAL"] or null, "preemptible": false, "arguments": {"request": {a class, as below}}}]}},
-     "layouts": {"hv.….EvtchnSend": {"header": …, "type": …, "native": {"size": …, "fields": […]}, "compat": {…}}}}
+     "layouts": {"hv.….EvtchnSend": {"header": …, "type": …, "native": {"size": …, "fields": […]}, "compat": {…}}},
+     "bits": {"hv.….ListRegister": {"documentation": …, "base": "u64", "fields": {"priority": {"high": 55, …}}}}}
 """
 
 from __future__ import annotations
@@ -33,7 +35,16 @@ def described(compiler: Compiler) -> dict[str, Any]:
         for i in list(compiler.declarations.instances.values())
         if i.info.abi is not None
     }
-    return {"registries": registries, "layouts": layouts}
+    bits = {
+        f"{declaration.module.name}.{declaration.name}": {
+            "documentation": ast.get_docstring(declaration.node),
+            "base": kind.base.key,
+            "fields": {n: {"high": f.high, "low": f.low, "type": f.type.shown} for n, f in kind.fields.items()},
+        }
+        for declaration, kind in compiler.declarations.enums.items()
+        if isinstance(kind, t.BitsType)
+    }
+    return {"registries": registries, "layouts": layouts, "bits": bits}
 
 
 def registry(compiler: Compiler, found: RegistryGlobal) -> dict[str, Any]:

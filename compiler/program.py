@@ -23,7 +23,7 @@ WORDS = frozenset(
     u8 u16 u32 u64 i8 i16 i32 i64 usize bool str array ptr size_of value guard embedded aligned extensible raises
     unbounded asm export extern assembly_layout truncate bounded min max leading_zeros trailing_zeros popcount byteswap
     address_of symbol str_at attach_percpu init_extensions teardown_extensions test_only must_use preemptible
-    preemption_policy packed union abi Long Aligned Compat widen narrow Adapted
+    preemption_policy packed union abi Long Aligned Compat widen narrow Adapted step_extensions
     """.split()
 )
 PYTHON_WORDS = frozenset(

@@ -476,6 +476,26 @@ class Words(Lowering):
         self.tear_down(parts, owner, node)
         return Value("", t.VOID)
 
+    def w_step_extensions(self, node: ast.Call, want: t.Type | None) -> Value:
+        """One step of each extension's `teardown_step`, as long as those before say that nothing is left."""
+        owner, extensions = self.extended_object(node)
+        done = self.temporary(t.BOOL)
+        self.emit(f"{done} = 1")
+        for extension in reversed(extensions):
+            method = extension.method("teardown_step")
+            if method is None:
+                continue
+            if method.result is not t.BOOL or method.raises:
+                raise method.module.refuse(
+                    method.node,
+                    "`teardown_step` says whether nothing is left: `(self, owner: T) -> bool`, and cannot raise",
+                )
+            self.unit.use_extension(owner.type.instance, extension)  # type: ignore[attr-defined]
+            me = Value(f"&{owner.text}.{extension.c}", extension.type, origin=owner.origin)
+            with self.block(f"if {done}:"):
+                self.emit(f"{done} = {self.invoke(method, me, [owner], node).text}")
+        return Value(done, t.BOOL, cost=1)
+
     def tear_down(self, extensions: list[Value], owner: Value, node: ast.Call) -> None:
         for me in extensions:
             method = me.type.instance.method("teardown")  # type: ignore[attr-defined]

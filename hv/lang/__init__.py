@@ -25,6 +25,7 @@ from hv.lang.classes import (
     init_extensions,
     must_use,
     packed,
+    step_extensions,
     teardown_extensions,
     value,
 )
@@ -130,6 +131,7 @@ __all__ = [
     "ptr",
     "raises",
     "size_of",
+    "step_extensions",
     "str_at",
     "symbol",
     "teardown_extensions",

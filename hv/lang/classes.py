@@ -232,6 +232,10 @@ def teardown_extensions(owner: Any) -> None:
     _tear_down(_extensions(owner), owner)
 
 
+def step_extensions(owner: Any) -> bool:
+    return all(part.teardown_step(owner) for part in reversed(_extensions(owner)) if hasattr(part, "teardown_step"))
+
+
 def _tear_down(parts: list[Any], owner: Any) -> None:
     for part in reversed(parts):
         if hasattr(part, "teardown"):

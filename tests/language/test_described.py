@@ -37,5 +37,11 @@ def test_both_forms() -> None:
     assert layout["compat"]["fields"][4] == {"name": "gpfn", "type": "u32", "offset": 12, "size": 4}
 
 
+def test_registers() -> None:
+    register = declared("bit_fields")["bits"]["bit_fields.ListRegister"]
+    assert register["documentation"].startswith("ICH_LR<n>_EL2")
+    assert register["fields"]["virtual_id"] == {"high": 31, "low": 0, "type": "u64"}
+
+
 def test_written_beside_the_symbols() -> None:
     assert (library("hypercalls").path.parent / "declared.json").exists()

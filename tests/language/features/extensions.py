@@ -7,6 +7,7 @@ from hv.lang import (
     extensible,
     init_extensions,
     raises,
+    step_extensions,
     teardown_extensions,
     u32,
     u64,
@@ -38,6 +39,13 @@ class Events(Extension[Domain]):
         self.ports = owner.id * 2
         mark(1)
 
+    def teardown_step(self, owner: Domain) -> bool:
+        if self.ports == 0:
+            return True
+        self.ports -= 1
+        mark(6)
+        return False
+
     def teardown(self, owner: Domain) -> None:
         self.ports = 0
         mark(2)
@@ -52,6 +60,12 @@ class Grants(Extension[Domain]):
         if owner.fail == 1:
             raise Errno.ENOMEM
         self.frames = 9
+
+    def teardown_step(self, owner: Domain) -> bool:
+        if self.frames > 0:
+            self.frames //= 2
+            mark(7)
+        return self.frames == 0
 
     def teardown(self, owner: Domain) -> None:
         mark(4)
@@ -139,3 +153,18 @@ def test_on_the_stack() -> u64:
     domain.id = 8
     Passive.of(domain).count = 2
     return u64(Passive.of(domain).count) + u64(Events.of(domain).ports)
+
+
+def calc_torn_down_in_steps(id: u32) -> u64:
+    domain = Domain()
+    domain.id = id % 4
+    try:
+        init_extensions(domain)
+    except Errno:
+        return 0
+    for _ in range(20):
+        if step_extensions(domain):
+            teardown_extensions(domain)
+            return trail
+        mark(8)
+    return trail
