@@ -280,7 +280,8 @@ class Header:
         arguments = ", ".join(f"{c} {c_field(n)}" for c, n in function.arguments) or "void"
         head = f"CX_INLINE {never}{result.c} {function.c}({arguments})"
         if self.hosted:
-            return f"{head} {{ {'return 0;' if value else '__builtin_trap();' if result is t.NEVER else ''} }}"
+            zero = f"({result.c}){{0}}" if isinstance(result, t.Tuple) else "0"
+            return f"{head} {{ {f'return {zero};' if value else '__builtin_trap();' if result is t.NEVER else ''} }}"
         call: Any = function.decorators["asm"]
         if not (
             isinstance(call, ast.Call)
@@ -292,7 +293,8 @@ class Header:
         words = self.assembly_words(function, call)
         pure = bool(words.pop("pure", False))
         changed = str(words.pop("changes", "")).split()
-        known = {name for _, name in function.arguments} | ({"result"} if value else set())
+        outputs = self.assembly_outputs(function, call, words)
+        known = {name for _, name in function.arguments} | {name for name, _, _ in outputs}
         architecture = self.compiler.program.target.architecture
         for name, register in words.items():
             if name not in known or register not in FIXED or architecture != "x86":
@@ -323,14 +325,52 @@ class Header:
             f"({'(u64)' if c.endswith('*') else ''}{c_field(n)})"
             for c, n in function.arguments
         )
-        output = f'[result] "={constraint("result")}"(result)' if value else ""
-        clobbers = ", ".join(f'"{name}"' for name in (*changed, *(() if pure else ("memory", "cc"))))
+        output = ", ".join(f'[{name}] "={place or constraint(name)}"({name})' for name, _, place in outputs)
+        flags = any(place.startswith("@") for _, _, place in outputs)
+        clobbers = ", ".join(
+            f'"{n}"' for n in (*changed, *(() if pure else ("memory",) if flags else ("memory", "cc")))
+        )
         volatile, clobbered = "" if pure else "volatile", f" : {clobbers}" if clobbers else ""
         body = f"__asm__ {volatile}({c_string(text.encode())} : {output} : {inputs}{clobbered});"
-        wide = "u64" if result.c in ("u64", "i64") or result.c.endswith("*") else "u32"
+        locals_ = " ".join(f"{'u64' if wide(kind) else 'u32'} {name};" for name, kind, _ in outputs)
+        if isinstance(result, t.Tuple):
+            parts = ", ".join(f"({kind.c}){name}" for name, kind, _ in outputs)
+            return f"{head} {{ {locals_} {body} return ({result.c}){{ {parts} }}; }}"
         if value:
-            return f"{head} {{ {wide} result; {body} return ({result.c})result; }}"
+            return f"{head} {{ {locals_} {body} return ({result.c})result; }}"
         return f"{head} {{ {body}{' __builtin_unreachable();' if result is t.NEVER else ''} }}"
+
+    def assembly_outputs(
+        self, function: FunctionInstance, call: ast.Call, words: dict[str, Any]
+    ) -> list[tuple[str, t.Type, str]]:
+        """Name, type and place of each result; an empty place is any register, or the one that a word names."""
+        result = function.result
+        places: list[str]
+        if isinstance(result, t.Tuple):
+            kinds, names = list(result.parts), [f"result{i}" for i in range(len(result.parts))]
+            places = str(words.pop("results", "")).split() or ["any"] * len(kinds)
+        elif result in (t.VOID, t.NEVER):
+            return []
+        else:
+            kinds, names = [result], ["result"]
+            places = (
+                [words.pop("result")] if str(words.get("result", "")).startswith("@") else [words.get("result", "any")]
+            )
+        registers = FIXED if self.compiler.program.target.architecture == "x86" else {}
+        several = len(kinds) > 1
+        found = []
+        for name, kind, place in zip(names, kinds, places, strict=False):
+            if place.startswith("@") and kind is t.BOOL:
+                found.append((name, kind, f"@cc{place[1:]}"))
+            elif place == "any":
+                found.append((name, kind, "&r" if several else ""))  # an operand may still be needed behind it
+            elif place in registers:
+                found.append((name, kind, registers[place]))
+        if not len(found) == len(kinds) == len(places):
+            raise function.module.refuse(
+                call, 'each result of an @asm has a register, any, or for a bool a condition: results="rax any @c"'
+            )
+        return found
 
     @staticmethod
     def assembly_words(function: FunctionInstance, call: ast.Call) -> dict[str, Any]:
@@ -399,6 +439,11 @@ class Header:
                     values[f"PER_CPU_{c.info.declaration.name}"] = f"__builtin_offsetof(per_cpu, {c.c})"
         lines = [f'__asm__ volatile(".ascii \\"->{name} %c0\\"" : : "i"({value}));' for name, value in values.items()]
         return "\n".join(['#include "hv.h"', "void cx_offsets(void) {", *lines, "}", ""])
+
+
+def wide(kind: t.Type) -> bool:
+    """Whether a result takes a register of 64 bits."""
+    return kind.c in ("u64", "i64") or kind.c.endswith("*")
 
 
 def first_names(kind: t.EnumType) -> dict[str, int]:
