@@ -20,6 +20,7 @@ from hv.common.builder.description import Description
 from hv.common.builder.guest_tree import guest_nodes
 from hv.common.lib.fdt_writer import FdtWriter
 from hv.common.model.vcpu import MAX_VCPUS
+from hv.config import CONFIG_VPL011
 from hv.lang import Final, bounded, u32
 
 CONTROLLER: Final[u32] = 1  # the interrupt controller's phandle
@@ -81,21 +82,23 @@ def write_timer(tree: FdtWriter, description: Description) -> None:
             put_interrupt(tree, PRIVATE, VIRTUAL_TIMER - FIRST_PRIVATE)
 
 
-@guest_nodes.entry()
-def write_uart(tree: FdtWriter, description: Description) -> None:
-    if not description.uart:
-        return
-    with tree.node("aliases"):
-        tree.text("serial0", f"/sbsa-uart@{VPL011_BASE:x}")
-    with tree.node(f"sbsa-uart@{VPL011_BASE:x}"):
-        tree.text("compatible", "arm,sbsa-uart")
-        tree.cell("current-speed", 115200)
-        tree.cell("interrupt-parent", CONTROLLER)
-        with tree.property("interrupts"):
-            put_interrupt(tree, SHARED, VPL011_INTERRUPT - FIRST_SHARED)
-        with tree.property("reg"):
-            tree.put_wide(VPL011_BASE)
-            tree.put_wide(VPL011_SIZE)
+if CONFIG_VPL011:
+
+    @guest_nodes.entry()
+    def write_uart(tree: FdtWriter, description: Description) -> None:
+        if not description.uart:
+            return
+        with tree.node("aliases"):
+            tree.text("serial0", f"/sbsa-uart@{VPL011_BASE:x}")
+        with tree.node(f"sbsa-uart@{VPL011_BASE:x}"):
+            tree.text("compatible", "arm,sbsa-uart")
+            tree.cell("current-speed", 115200)
+            tree.cell("interrupt-parent", CONTROLLER)
+            with tree.property("interrupts"):
+                put_interrupt(tree, SHARED, VPL011_INTERRUPT - FIRST_SHARED)
+            with tree.property("reg"):
+                tree.put_wide(VPL011_BASE)
+                tree.put_wide(VPL011_SIZE)
 
 
 def put_interrupt(tree: FdtWriter, kind: u32, number: u32) -> None:

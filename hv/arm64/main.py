@@ -27,12 +27,12 @@ from hv.common.kernel.timer import alarm_rang
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.sched.core import idle, start_scheduler
-from hv.config import CONFIG_BRANCH_GUARD, CONFIG_DEBUG, CONFIG_GICV2, CONFIG_GICV3, CONFIG_PL011, CONFIG_SCHED_RR
+from hv.config import CONFIG_BRANCH_GUARD, CONFIG_CRASH, CONFIG_GICV2, CONFIG_GICV3, CONFIG_PL011, CONFIG_SCHED_RR
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 
 if CONFIG_BRANCH_GUARD:
     from hv.arm64 import exit_guard  # noqa: F401 (adds itself to `cpu_starts`)
-if CONFIG_DEBUG:
+if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
 if CONFIG_GICV2:
     from hv.arm64 import gicv2  # noqa: F401 (adds itself to `controllers`)
@@ -87,7 +87,7 @@ def initialise() -> None:
     start_scheduler()
     mark_online()
     start_cpus()
-    if CONFIG_DEBUG:
+    if CONFIG_CRASH:
         crash_if_asked(DIRECT_MAP - 8)
     build_domains()
     idle()

@@ -13,7 +13,7 @@ from hv.common.kernel.panic import panic
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.sched.core import idle, start_scheduler
-from hv.config import CONFIG_DEBUG, CONFIG_NS16550, CONFIG_SCHED_RR
+from hv.config import CONFIG_CRASH, CONFIG_NS16550, CONFIG_SCHED_RR
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 from hv.x86 import exceptions, interrupts, lapic, mmu, pic, smp, timer, tlb  # noqa: F401 (the assembly needs the first)
 from hv.x86.boot_information import information
@@ -30,7 +30,7 @@ from hv.x86.multiboot2 import HEAD, read_multiboot2, total_size
 from hv.x86.pvh import read_pvh
 from hv.x86.time_source import start_clock
 
-if CONFIG_DEBUG:
+if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
 if CONFIG_NS16550:
     from hv.x86.console import look_for_console, start_first_port, start_input
@@ -93,7 +93,7 @@ def initialise() -> None:
     tlb.take_part()
     mark_online()
     start_cpus()
-    if CONFIG_DEBUG:
+    if CONFIG_CRASH:
         crash_if_asked(DIRECT_MAP - 8)
     idle()
 

@@ -23,7 +23,7 @@ from hv.common.mm.early import Ranges, early
 from hv.common.mm.types import DomId, Paddr
 from hv.common.model.domain import MAX_DOMAINS
 from hv.common.model.vcpu import MAX_VCPUS
-from hv.config import CONFIG_NR_CPUS
+from hv.config import CONFIG_NR_CPUS, CONFIG_VPL011
 from hv.lang import Embedded, Errno, Final, array, bounded, raises, u16, u32, u64
 
 LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the end
@@ -51,6 +51,9 @@ class Reader:
         description.frames = self._memory(node)
         description.vcpus = self._cpus(node)
         description.uart = node.has("vpl011")
+        if description.uart and not CONFIG_VPL011:
+            self.mistake.wrong("", "vpl011", "asks for a UART, which this build leaves out (CONFIG_VPL011)")
+            raise Errno.EINVAL
         for child in node.children():
             self._read_child(node, child, description)
         if description.kernel.bytes == 0:
