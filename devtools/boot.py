@@ -3,14 +3,19 @@
 import dataclasses
 import hashlib
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from devtools import build, guests, qemu, tree
+from devtools import bochs, bootstrap, build, guests, image, qemu, tree
 from devtools.paths import BUILD
 from devtools.report import Problem
-from devtools.scenario import CONFIGS, Scenario
+from devtools.scenario import CONFIGS, Machine, Scenario
+
+if TYPE_CHECKING:
+    from tools.partition import Partition
 
 
 @dataclass(frozen=True)
@@ -25,34 +30,73 @@ class Options:
 
 
 def command(scenario: Scenario, options: Options = Options()) -> list[str]:
-    """QEMU's command for a scenario, with everything that it names built and fetched."""
+    """The emulator's command for a scenario, with everything that it names built and fetched."""
     machine = scenario.machine
     cpus = 1 if options.icount else options.cpus or machine.cpus
     machine = dataclasses.replace(machine, cpu=options.cpu or machine.cpu, cpus=cpus)
     scenario = dataclasses.replace(scenario, machine=machine)
-    payload = hypervised(scenario, options) if machine.hypervisor else bare(scenario)
+    bootstrap.ensure(*machine.needs)
+    payload = PAYLOADS[machine.arch](scenario, options) if machine.hypervisor else bare(scenario)
+    if machine.emulator == "bochs":
+        return bochs.command(machine, payload, scenario.name)
     return qemu.command(machine, payload, icount=options.icount, seed=options.seed)
 
 
-def hypervised(scenario: Scenario, options: Options) -> qemu.Payload:
+def on_arm64(scenario: Scenario, options: Options) -> qemu.Payload:
     """The hypervisor with the domains' tree, and their kernels and ramdisks where the tree says they are."""
-    from tools.partition import PartitionError, load
-
     machine = scenario.machine
-    image = options.hypervisor.absolute() if options.hypervisor else build.build(CONFIGS[machine.arch])
-    if not image.is_file():
-        raise Problem(f"there is no hypervisor image {image}")
-    try:
-        partition = load(scenario.partition)
-        resolve = resolver(scenario, [domain.kernel for domain in partition.domains])
+    hypervisor = hypervisor_of(machine, options)
+    partition = partition_of(scenario)
+    resolve = resolver(scenario, [domain.kernel for domain in partition.domains])
+    with mistakes():
         compiled = partition.compile(qemu.base_tree(machine), resolve)
-    except PartitionError as error:
-        raise Problem(str(error)) from None
     dtb = compiled.dtb if options.seed is None else tree.seeded(compiled.dtb, options.seed)
     place = BUILD / "trees" / f"{scenario.name}-{hashlib.sha256(dtb).hexdigest()[:16]}.dtb"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(dtb)
-    return qemu.Payload(image, dtb=place, loads=[(load.address, load.path) for load in compiled.loads])
+    return qemu.Payload(hypervisor, dtb=place, loads=[(load.address, load.path) for load in compiled.loads])
+
+
+def on_x86(scenario: Scenario, options: Options) -> qemu.Payload:
+    """The hypervisor with its command line: as the kernel, or as the only entry of a medium's menu."""
+    partition = partition_of(scenario)
+    if partition.domains:
+        raise Problem(f"{scenario.partition}: the hypervisor for x86 starts no domains, leave [[domain]] out")
+    hypervisor = hypervisor_of(scenario.machine, options)
+    line = partition.command_line or ""
+    if scenario.machine.boot == "kernel":
+        return qemu.Payload(hypervisor, bootargs=line)
+    contents = image.Contents(hypervisor, (image.Entry(scenario.name, line),), timeout=0)
+    return qemu.Payload(medium=image.cached(scenario.machine.boot, contents))
+
+
+PAYLOADS = {"arm64": on_arm64, "x86": on_x86}
+
+
+def hypervisor_of(machine: Machine, options: Options) -> Path:
+    """The image to boot: the one that was asked for, or the one that is built here."""
+    hypervisor = options.hypervisor.absolute() if options.hypervisor else build.build(CONFIGS[machine.arch])
+    if not hypervisor.is_file():
+        raise Problem(f"there is no hypervisor image {hypervisor}")
+    return hypervisor
+
+
+def partition_of(scenario: Scenario) -> "Partition":
+    from tools.partition import load
+
+    with mistakes():
+        return load(scenario.partition)
+
+
+@contextmanager
+def mistakes() -> Iterator[None]:
+    """What is wrong in a partition file ends the command like any other problem."""
+    from tools.partition import PartitionError
+
+    try:
+        yield
+    except PartitionError as error:
+        raise Problem(str(error)) from None
 
 
 def bare(scenario: Scenario) -> qemu.Payload:

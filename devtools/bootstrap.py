@@ -56,20 +56,32 @@ BUILDING_PYTHON = (
 """For making .venv: some Python packages exist only as source, which clang compiles."""
 HEADERS = (Package("libxen-dev", "/usr/include/xen/argo.h"),)
 """Xen's public headers, which the tests compare the hypervisor's layouts and constants with."""
-EMULATING = (
-    Package("qemu-system-arm", "qemu-system-aarch64"),
-    Package("qemu-system-x86", "qemu-system-x86_64"),
-)
 DEBUGGING = (Package("gdb-multiarch", "gdb-multiarch"),)
 
 NEEDS: dict[str, tuple[Package, ...]] = {
     "compile": COMPILING,
     "sanitize": SANITIZING,
-    "emulate": EMULATING,
     "debug": DEBUGGING,
     "headers": HEADERS,
+    "qemu-arm64": (Package("qemu-system-arm", "qemu-system-aarch64"),),
+    "qemu-x86": (Package("qemu-system-x86", "qemu-system-x86_64"),),
+    "uefi": (Package("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd"),),
+    "bochs": (
+        Package("bochs", "bochs-bin"),
+        # the least of what `bochs` asks for as a display
+        Package("bochs-term", "/usr/lib/*/bochs/plugins/libbx_term_gui.so"),
+        Package("bochsbios", "/usr/share/bochs/BIOS-bochs-latest"),
+        Package("vgabios", "/usr/share/vgabios/vgabios.bin"),
+    ),
+    "image": (
+        Package("grub-common", "grub-mkimage"),
+        Package("grub-pc-bin", "/usr/lib/grub/i386-pc/boot.img"),
+        Package("grub-efi-amd64-bin", "/usr/lib/grub/x86_64-efi/kernel.img"),
+        Package("mtools", "mcopy"),
+        Package("xorriso", "xorriso"),
+    ),
 }
-"""What a command may ask for (see cli.py) and the packages behind it. Whatever it is, .venv is needed too."""
+"""What a command may ask for and the packages behind it. Whatever it is, .venv is needed too."""
 
 
 def enter(needs: Iterable[str], arguments: Sequence[str]) -> int:
@@ -94,6 +106,11 @@ def missing(needs: Iterable[str]) -> list[Package]:
     if not environment_is_current():
         wanted |= set(BUILDING_PYTHON)
     return sorted((package for package in wanted if not package.present()), key=lambda package: package.name)
+
+
+def ensure(*needs: str) -> None:
+    """For a need that shows only while a command runs: installs what is missing, as `install` does."""
+    install(missing(needs))
 
 
 def install(packages: Sequence[Package]) -> None:

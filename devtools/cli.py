@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from devtools import scenario
 from devtools.report import Problem
 
 EPILOGUE = """Everything a command needs is installed when it is first needed: by apt when you are root,
@@ -24,16 +25,19 @@ class Parser(argparse.ArgumentParser):
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The parsed command line; `module` and `needs` say what runs it and what that takes. Exits on --help."""
     if arguments[:1] == ["bench"]:  # has many options of its own, which its own parser explains
-        return argparse.Namespace(module="bench", needs=("compile", "emulate"), argv=list(arguments[1:]))
+        return argparse.Namespace(module="bench", needs=("compile", "qemu-arm64"), argv=list(arguments[1:]))
     parser = Parser(prog="./dev", epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (add_run, add_test, add_build, add_gdb, add_menuconfig, add_clean):
+    for add in (add_run, add_test, add_build, add_image, add_gdb, add_menuconfig, add_clean):
         add(commands)
     commands.add_parser("bench", help="count instructions here and on Debian's Xen", add_help=False)
     if not arguments:
         parser.print_help()
         parser.exit(2)
-    return parser.parse_args(arguments, argparse.Namespace(needs=()))
+    parsed = parser.parse_args(arguments, argparse.Namespace(needs=()))
+    if callable(parsed.needs):
+        parsed.needs = parsed.needs(parsed)
+    return parsed
 
 
 def dispatch(arguments: argparse.Namespace) -> int:
@@ -77,7 +81,18 @@ def add_run(commands: Commands) -> None:
     run.add_argument("--icount", action="store_true", help="one CPU, time counted in instructions: repeatable runs")
     run.add_argument("--seed", type=int, metavar="N", help="the seed of what is random in machine and guests")
     run.add_argument("--hypervisor", metavar="IMAGE", help="boot IMAGE in place of the one built here")
-    run.set_defaults(module="run", needs=("compile", "emulate"))
+    run.set_defaults(module="run", needs=run_needs)
+
+
+def run_needs(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Those of the scenario. One that cannot be read is told of when it is run."""
+    try:
+        if getattr(arguments, "list", False):
+            return ("compile",)
+        chosen = scenario.load(arguments.scenario) if arguments.scenario else scenario.every()[0]
+    except Problem:
+        return ("compile",)
+    return ("compile", *chosen.machine.needs)
 
 
 def add_test(commands: Commands) -> None:
@@ -90,7 +105,13 @@ def add_test(commands: Commands) -> None:
     test.add_argument("what", nargs="?", choices=("host", "qemu", "all", "long"), default="host")
     test.add_argument("-k", metavar="EXPRESSION", help="only tests that match, as in pytest")
     test.add_argument("-x", action="store_true", dest="stop", help="stop at the first failure")
-    test.set_defaults(module="testing", needs=("compile", "sanitize", "emulate", "headers", "debug"))
+    test.set_defaults(module="testing", needs=test_needs)
+
+
+def test_needs(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The host tests look at what emulators and images are made from, but boot only the smallest machines."""
+    host = ("compile", "sanitize", "headers", "debug", "qemu-arm64", "qemu-x86", "image")
+    return host if arguments.what == "host" else (*host, "uefi", "bochs")
 
 
 def add_build(commands: Commands) -> None:
@@ -107,6 +128,28 @@ def add_build(commands: Commands) -> None:
     build.set_defaults(module="build", needs=("compile", "sanitize"))
 
 
+def add_image(commands: Commands) -> None:
+    image = commands.add_parser(
+        "image",
+        help="make a medium that starts the hypervisor on real hardware",
+        description="Makes a CD image, which a USB stick takes as well, or a disk image. Both start by GRUB under BIOS"
+        " and UEFI. The same sources and SOURCE_DATE_EPOCH give the same bytes (docs/images.md).",
+    )
+    image.add_argument("--config", default="x86_pc", metavar="NAME", help="kconfig/NAME_defconfig (x86_pc)")
+    image.add_argument("--out", metavar="FILE", help="where to (build/NAME/constrictor.iso or .disk)")
+    kind = image.add_mutually_exclusive_group()
+    kind.add_argument("--iso", action="store_const", dest="kind", const="iso", help="a CD image (without --disk)")
+    kind.add_argument("--disk", action="store_const", dest="kind", const="disk", help="a disk image")
+    image.add_argument("--cmdline", default="", metavar="OPTIONS", help="the hypervisor's options in the first entry")
+    image.add_argument("--hypervisor", metavar="IMAGE", help="take IMAGE in place of the one built here")
+    image.set_defaults(module="image", needs=image_needs, kind="iso")
+
+
+def image_needs(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Arm boards take the hypervisor's file as it is."""
+    return ("compile",) if arguments.config.startswith("arm64") else ("compile", "image")
+
+
 def add_gdb(commands: Commands) -> None:
     gdb = commands.add_parser(
         "gdb",
@@ -119,7 +162,7 @@ def add_gdb(commands: Commands) -> None:
     gdb.add_argument("--cpus", type=int, metavar="N", help="another number of physical CPUs")
     gdb.add_argument("--ex", action="append", default=[], metavar="COMMAND", help="give gdb a command; repeatable")
     gdb.add_argument("--batch", action="store_true", help="end when the commands are done")
-    gdb.set_defaults(module="debug", needs=("compile", "emulate", "debug"))
+    gdb.set_defaults(module="debug", needs=lambda arguments: ("debug", *run_needs(arguments)))
 
 
 def add_menuconfig(commands: Commands) -> None:

@@ -108,7 +108,7 @@ class Machine:
     def refused(self) -> bool:
         """True when the emulator ended by itself with a message of its own: it could not run this machine."""
         failed = self._ended and self.process is not None and self.process.returncode != 0
-        return failed and self.printed.startswith((b"qemu-system-", PARENT_GUARD[0].encode()))
+        return failed and self.printed.startswith((b"qemu-system-", b"bochs: ", PARENT_GUARD[0].encode()))
 
     def fileno(self) -> int:
         """Of the output, for a selector of the caller's."""

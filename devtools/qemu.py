@@ -20,12 +20,28 @@ TIME_IN_INSTRUCTIONS = ("-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01
 SURROUNDINGS = ("-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio")
 """Nothing but the serial port, on our pipes; Ctrl-A is the hypervisor's. A machine that resets itself has stopped."""
 
+OVMF = Path("/usr/share/OVMF")
+UEFI = (
+    *("-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"),
+    *("-drive", f"if=pflash,format=raw,snapshot=on,file={OVMF / 'OVMF_VARS_4M.fd'}"),
+)
+"""UEFI in place of SeaBIOS. What it stores in its variables is forgotten."""
+MEDIA = {
+    "iso": ("ide-cd", "media=cdrom,readonly=on"),
+    "disk": ("ide-hd", "snapshot=on"),
+}
+"""For Machine.boot: the device, and how it holds the file, which stays as it is."""
+
 
 @dataclass(frozen=True)
 class Payload:
-    """What is put into the machine before it starts: `loads` are addresses and files."""
+    """What is put into the machine before it starts: `loads` are addresses and files.
 
-    kernel: Path
+    Either a kernel that the emulator loads, with what belongs to it, or a medium to boot from.
+    """
+
+    kernel: Path | None = None
+    medium: Path | None = None
     dtb: Path | None = None
     initrd: Path | None = None
     bootargs: str = ""
@@ -34,7 +50,15 @@ class Payload:
 
 def command(machine: Machine, payload: Payload, *, icount: bool = False, seed: int | None = None) -> list[str]:
     """The whole command. `seed` makes the machine's own random numbers repeatable."""
-    words = [*hardware(machine), *SURROUNDINGS, "-kernel", str(payload.kernel)]
+    words = [*hardware(machine), *SURROUNDINGS]
+    if payload.kernel:
+        words += ["-kernel", str(payload.kernel)]
+    if payload.medium:
+        device, held = MEDIA[machine.boot]
+        words += ["-drive", f"if=none,id=medium,format=raw,{held},file={_escaped(payload.medium)}"]
+        words += ["-device", f"{device},drive=medium,bootindex=0"]
+    if machine.firmware == "uefi":
+        words += UEFI
     if payload.dtb:
         words += ["-dtb", str(payload.dtb)]
     if payload.initrd:

@@ -5,17 +5,21 @@
     order = 1                   # place in --list; those without come after, by name
     like = "arm64-demo"         # take what this file leaves out, and the domains, from another scenario
 
-    [machine]                   # what QEMU emulates
-    arch = "arm64"
+    [machine]                   # what is emulated
+    arch = "arm64"              # or "x86", with other defaults for machine ("q35") and cpu ("max")
     machine = "virt"
     cpu = "cortex-a57"
     gic_version = 3
     cpus = 4
     memory = 2048               # MiB
     hypervisor = true           # false: boot the only domain's kernel on the bare machine
+    boot = "kernel"             # the emulator loads the hypervisor; x86 also: "iso", "disk", as ./dev image makes them
+    firmware = "bios"           # or "uefi", to boot a medium with; x86 only
+    emulator = "qemu"           # or "bochs", whose cpu is one of `bochs -help cpu` and which boots a medium by BIOS
     extra = []                  # more arguments of QEMU
 
-`[hypervisor]` and `[[domain]]` belong to tools/partition, which compiles them into the device tree.
+`[hypervisor]` and `[[domain]]` belong to tools/partition, which compiles them into the device tree. On x86 the
+hypervisor's command line comes with the kernel or the medium's menu.
 """
 
 import dataclasses
@@ -28,7 +32,7 @@ from typing import Any
 from devtools.paths import SCENARIOS
 from devtools.report import Problem
 
-CONFIGS = {"arm64": "arm64_virt"}
+CONFIGS = {"arm64": "arm64_virt", "x86": "x86_pc"}
 """Which configuration of the hypervisor is built for the machines of an architecture."""
 
 
@@ -43,8 +47,31 @@ class Machine:
     cpus: int = 4
     memory: int = 2048
     hypervisor: bool = True
+    boot: str = "kernel"
+    firmware: str = "bios"
+    emulator: str = "qemu"
     extra: tuple[str, ...] = ()
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What emulating it takes, in the words of bootstrap.NEEDS."""
+        emulator = "bochs" if self.emulator == "bochs" else f"qemu-{self.arch}"
+        return (
+            emulator,
+            *(["uefi"] if self.firmware == "uefi" else []),
+            *(["image"] if self.boot != "kernel" else []),
+        )
+
+
+DEFAULTS = {"arm64": Machine(), "x86": Machine(arch="x86", machine="q35", cpu="max", memory=1024)}
+"""The machine of a scenario that says no more than its architecture."""
+CHOICES = {
+    "arch": tuple(CONFIGS),
+    "boot": ("kernel", "iso", "disk"),
+    "firmware": ("bios", "uefi"),
+    "emulator": ("qemu", "bochs"),
+}
+"""Keys of [machine] that take one of a few words."""
 
 KEYS: dict[str, dict[str, type]] = {
     "scenario": {"description": str, "order": int, "like": str},
@@ -84,7 +111,8 @@ def load(name: str, folder: Path = SCENARIOS) -> Scenario:
         base = load(head["like"], folder)
         machine, partition = base.machine, base.partition
     else:
-        machine, partition = Machine(), path
+        arch = document.table("machine").get("arch", Machine.arch)
+        machine, partition = DEFAULTS.get(arch, Machine()), path
     return Scenario(name, path, head["description"], head.get("order", 1 << 30), _machine(document, machine), partition)
 
 
@@ -98,14 +126,34 @@ def _path(name: str, folder: Path) -> Path:
 
 def _machine(document: "_Document", base: Machine) -> Machine:
     values = document.table("machine")
-    if values.get("arch", base.arch) not in CONFIGS:
-        raise document.problem("machine", "arch", f"no such architecture, write one of {', '.join(CONFIGS)}")
+    for key, choices in CHOICES.items():
+        if values.get(key, choices[0]) not in choices:
+            raise document.problem("machine", key, f"no such {WORDS[key]}, write one of {', '.join(choices)}")
     for key in ("cpus", "memory"):
         if values.get(key, 1) < 1:
             raise document.problem("machine", key, f"{key} is at least 1, write a larger number")
-    return dataclasses.replace(base, **values)
+    machine = dataclasses.replace(base, **values)
+    for key, fits, why in (
+        ("boot", machine.arch == "x86" or machine.boot == "kernel", 'only x86 boots from a medium, write "kernel"'),
+        (
+            "firmware",
+            machine.boot != "kernel" or machine.firmware == "bios",
+            'only a medium starts by UEFI, write boot = "iso"',
+        ),
+        ("emulator", machine.arch == "x86" or machine.emulator == "qemu", 'Bochs emulates x86 only, write "qemu"'),
+        (
+            "emulator",
+            machine.emulator == "qemu" or (machine.boot, machine.firmware) in (("iso", "bios"), ("disk", "bios")),
+            'Bochs boots a medium by BIOS, write boot = "iso" and firmware = "bios"',
+        ),
+        ("extra", machine.emulator == "qemu" or not machine.extra, "these are arguments of QEMU, leave them out"),
+    ):
+        if not fits:
+            raise document.problem("machine", key, why)
+    return machine
 
 
+WORDS = {"arch": "architecture", "boot": "way to boot", "firmware": "firmware", "emulator": "emulator"}
 IN_WORDS = {str: "a text in quotes", int: "a number", bool: "true or false", tuple: "a list of texts"}
 
 

@@ -29,6 +29,7 @@ def test_the_standard_library_is_enough_to_begin() -> None:
         ([], 2, "COMMAND"),
         (["--help"], 0, "remove what was built"),
         (["imagine"], 2, "there is no command 'imagine'; the commands are run, test, build, "),
+        (["image", "--iso", "--disk"], 2, "not allowed with argument"),
         (["run", "--cpus", "many"], 2, "invalid int value"),
     ],
 )
@@ -44,8 +45,21 @@ def test_options_of_bench_go_through() -> None:
 
 
 def test_every_need_is_known() -> None:
-    for command in (["run"], ["test"], ["build"], ["clean"], ["bench"]):
+    for command in (["run"], ["test"], ["test", "all"], ["build"], ["image"], ["clean"], ["bench"]):
         assert set(cli.parse(command).needs) <= bootstrap.NEEDS.keys()
+
+
+def test_a_run_needs_what_its_scenario_does() -> None:
+    for name, needs in (
+        ("arm64-demo", ("compile", "qemu-arm64")),
+        ("x86-selftest", ("compile", "qemu-x86", "image")),
+        ("x86-selftest-uefi", ("compile", "qemu-x86", "uefi", "image")),
+        ("x86-selftest-kernel", ("compile", "qemu-x86")),
+        ("x86-selftest-bochs", ("compile", "bochs", "image")),
+        ("no-such-scenario", ("compile",)),
+    ):
+        assert cli.parse(["run", name]).needs == needs, name
+    assert cli.parse(["run"]).needs == ("compile", "qemu-arm64")
 
 
 def test_missing_packages_are_those_without_their_witness(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,29 @@ def test_a_bare_machine_starts_its_kernel_below_el2() -> None:
     }
 
 
+PC = Machine(arch="x86", machine="q35", cpu="max")
+
+
+def test_a_pc_takes_the_kernel_with_its_command_line() -> None:
+    command = qemu.command(PC, qemu.Payload(Path("hv.image"), bootargs="selftest=all x"))
+    assert Path(command[0]).name == "qemu-system-x86_64"
+    assert pairs(command) >= {("-machine", "q35"), ("-kernel", "hv.image"), ("-append", "selftest=all x")}
+
+
+@pytest.mark.parametrize(
+    ("boot", "device", "held"), [("iso", "ide-cd", "readonly=on"), ("disk", "ide-hd", "snapshot=on")]
+)
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_a_pc_boots_a_medium_and_leaves_it_as_it_is(boot: str, device: str, held: str, firmware: str) -> None:
+    machine = dataclasses.replace(PC, boot=boot, firmware=firmware)
+    command = qemu.command(machine, qemu.Payload(medium=Path("a,b.img")))
+    assert "-kernel" not in command
+    assert ("-device", f"{device},drive=medium,bootindex=0") in pairs(command)
+    (drive,) = [word for word in command if word.endswith("file=a,,b.img")]
+    assert held in drive.split(",")
+    assert sum("if=pflash" in word for word in command) == (2 if firmware == "uefi" else 0)
+
+
 def test_the_base_tree_is_the_machines_and_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CONSTRICTOR_CACHE", str(tmp_path))
     machine = Machine(cpus=3, memory=1024)

@@ -39,6 +39,13 @@ def test_a_variant_changes_the_machine_and_keeps_the_domains(folder: Path) -> No
     assert variant.partition == base.partition == folder / "base.toml"
 
 
+def test_defaults_are_those_of_the_architecture(folder: Path) -> None:
+    (folder / "pc.toml").write_text('[scenario]\ndescription = "x"\n[machine]\narch = "x86"\ncpus = 2\n')
+    machine = scenario.load("pc", folder).machine
+    assert (machine.machine, machine.cpu, machine.cpus) == ("q35", "max", 2)
+    assert (machine.boot, machine.firmware, machine.emulator) == ("kernel", "bios", "qemu")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -47,7 +54,18 @@ def test_a_variant_changes_the_machine_and_keeps_the_domains(folder: Path) -> No
         ('[scenario]\ndescription = "x"\n[machine]\nhypervisor = 1\n', 4, "write true or false"),
         ('[scenario]\ndescription = "x"\n[machine]\ncpus = true\n', 4, "write a number"),
         ('[scenario]\ndescription = "x"\n[machine]\nmemory = 0\n', 4, "write a larger number"),
-        ('[scenario]\ndescription = "x"\n[machine]\narch = "mips"\n', 4, "write one of arm64"),
+        ('[scenario]\ndescription = "x"\n[machine]\narch = "mips"\n', 4, "write one of arm64, x86"),
+        ('[scenario]\ndescription = "x"\n[machine]\nboot = "iso"\n', 4, 'write "kernel"'),
+        ('[scenario]\ndescription = "x"\n[machine]\narch = "x86"\nboot = "cd"\n', 5, "write one of kernel, iso, disk"),
+        ('[scenario]\ndescription = "x"\n[machine]\narch = "x86"\nfirmware = "uefi"\n', 5, 'write boot = "iso"'),
+        ('[scenario]\ndescription = "x"\n[machine]\nemulator = "bochs"\n', 4, 'write "qemu"'),
+        ('[scenario]\ndescription = "x"\n[machine]\narch = "x86"\nemulator = "bochs"\n', 5, 'write boot = "iso"'),
+        (
+            '[scenario]\ndescription = "x"\n[machine]\narch = "x86"\nemulator = "bochs"\nboot = "disk"\n'
+            'extra = ["-S"]\n',
+            7,
+            "leave them out",
+        ),
         ('[scenario]\ndescription = "x"\n[machine]\nextra = [1]\n', 4, "write a list of texts"),
         ("\n[scenario]\norder = 1\n", 2, "write description ="),
         ('[scenario]\ndescription = "x"\nlike = "bad"\n', 3, "write the name of one that is not"),

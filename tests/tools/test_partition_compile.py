@@ -224,3 +224,10 @@ def test_merges_into_the_tree_that_qemu_makes(write: Callable[[str], Path], file
     before, after = (dtc(dtb).stdout.decode().split("\tchosen {")[0] for dtb in (base.read_bytes(), result.dtb))
     assert before == after
     assert len(result.dtb) < 64 << 10  # QEMU's own has a megabyte of room
+
+
+def test_a_file_may_describe_the_hypervisor_alone(compiled: Compile) -> None:
+    alone = compiled('[hypervisor]\ncommand_line = "selftest=all"\n')
+    fdt = libfdt.Fdt(bytearray(alone.dtb))
+    assert fdt.getprop(fdt.path_offset("/chosen"), "xen,xen-bootargs").as_str() == "selftest=all"
+    assert (read_domains(alone.dtb), alone.loads) == ([], [])

@@ -54,7 +54,10 @@ def _domains(document: Document, mistakes: Mistakes) -> list[Domain]:
         mistakes.add(document.line("domain"), "[domain] is no list of domains", "write [[domain]] before each domain")
         return []
     if not tables:
-        mistakes.add(document.line("domain"), "the file describes no domain", "add a table that begins with [[domain]]")
+        hypervisor = document.data.get("hypervisor")
+        if not (isinstance(hypervisor, dict) and "command_line" in hypervisor):  # the hypervisor alone, told what to do
+            hint = "add a table that begins with [[domain]]"
+            mistakes.add(document.line("domain"), "the file describes no domain", hint)
         return []
     domains = []
     seen: dict[str, int] = {}

@@ -1,0 +1,46 @@
+"""GRUB's menu: what can be started, and on which consoles it is shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devtools.report import Problem
+
+HYPERVISOR = "/boot/hv.elf"
+CONFIGURATION = "/boot/grub/grub.cfg"
+PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=,.:/+@%")
+
+HEAD = """\
+if serial --unit=0 --speed=115200 --word=8 --parity=no --stop=1; then
+  terminal_input --append serial
+  terminal_output --append serial
+fi
+"""
+"""Adds the first serial port, where there is one, to the consoles that GRUB already has."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the menu: the hypervisor with a command line."""
+
+    title: str
+    command_line: str = ""
+
+
+def text(entries: Sequence[Entry], timeout: int) -> str:
+    """grub.cfg: the first entry starts by itself after `timeout` seconds, at once with 0."""
+    blocks = [HEAD, f"set default=0\nset timeout={timeout}\n", *map(_block, entries)]
+    return "\n".join(blocks)
+
+
+def _block(entry: Entry) -> str:
+    words = " ".join(map(quoted, [HYPERVISOR, *entry.command_line.split()]))
+    return f"menuentry {quoted(entry.title)} {{\n  multiboot2 {words}\n}}\n"
+
+
+def quoted(word: str) -> str:
+    """A word for GRUB's shell, in single quotes unless it needs none. Problem: it holds what cannot be quoted."""
+    if word and PLAIN.issuperset(word):
+        return word
+    if "'" in word or not word.isprintable():
+        raise Problem(f"{word!r} cannot be written in GRUB's menu: leave single quotes and control characters out")
+    return f"'{word}'"

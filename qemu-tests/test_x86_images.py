@@ -1,0 +1,54 @@
+"""The media of `./dev image` start the hypervisor on emulated PCs: from CD and disk, under BIOS and UEFI.
+
+Each boot reaches the hypervisor's first line with the command line of the menu, and all CPUs.
+"""
+
+import re
+import subprocess
+
+import pytest
+
+from devtools import boot, scenario
+from devtools.machine import Machine
+from devtools.paths import BUILD, ROOT
+
+pytestmark = pytest.mark.x86
+
+BOOT_SECONDS = 180
+
+
+def starts(machine: Machine, cpus: int, way: str) -> None:
+    first = machine.expect(re.compile(r"\(hv\) [^\r\n]+"), BOOT_SECONDS)
+    assert first.startswith("(hv) Constrictor") and way in first
+    machine.expect(f"{cpus} of {cpus} CPUs run", BOOT_SECONDS)
+    assert "PANIC" not in machine.output, machine.tail()
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("x86-selftest", "Multiboot2"),
+        ("x86-selftest-uefi", "Multiboot2"),
+        ("x86-selftest-kernel", "PVH"),
+        ("x86-selftest-disk", "Multiboot2"),
+        pytest.param("x86-selftest-disk-uefi", "Multiboot2", marks=pytest.mark.long),
+        pytest.param("x86-selftest-1cpu", "Multiboot2", marks=pytest.mark.long),
+        pytest.param("x86-selftest-8cpu", "Multiboot2", marks=pytest.mark.long),
+        pytest.param("x86-selftest-bochs", "Multiboot2", marks=pytest.mark.bochs),
+    ],
+)
+def test_starts(booted, name: str, way: str) -> None:
+    starts(booted(name), scenario.load(name).machine.cpus, way)
+
+
+@pytest.mark.parametrize("firmware", ["bios", pytest.param("uefi", marks=pytest.mark.long)])
+def test_a_cd_image_starts_from_a_usb_stick(booted, firmware: str, tmp_path) -> None:
+    """The whole image on a disk, as `dd` writes it. The menu waits; its first entry has the options of --cmdline."""
+    stick = tmp_path / "stick"
+    command = [ROOT / "dev", "image", "--iso", "--cmdline", "of-the-menu", "--out", stick]
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == f"{stick}\n"
+    words = boot.command(scenario.load("x86-selftest-disk" + ("-uefi" if firmware == "uefi" else "")))
+    words = [re.sub(r"file=[^,]*\.disk$", f"file={stick}", word) for word in words]
+    with Machine(words, BUILD / "serial" / f"stick-{firmware}.log") as machine:
+        machine.expect('unknown option "of-the-menu"', BOOT_SECONDS)
+        machine.expect("4 of 4 CPUs run", BOOT_SECONDS)
