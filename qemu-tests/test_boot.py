@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Protocol
 
+import places
 import pytest
 
 from devtools import boot, build, qemu, scenario
@@ -17,7 +18,6 @@ from devtools.scenario import Machine as Hardware
 pytestmark = pytest.mark.arm64
 
 SECONDS = 60
-PLACE = r"  0x[0-9a-f]+ hv/common/kernel/crash\.py:\d+"
 
 
 class Boot(Protocol):
@@ -144,13 +144,10 @@ def test_unknown_options_are_told(hypervisor) -> None:
     ],
 )
 def test_faults_panic(hypervisor, kind, said) -> None:
-    machine = hypervisor(f"crash={kind} noreboot")
-    machine.expect("(hv) PANIC on CPU 0", SECONDS)
-    machine.expect(re.compile(rf"\(hv\) {said}"), SECONDS)
-    machine.expect(re.compile(PLACE), SECONDS)
-    machine.expect(re.compile(r"  0x[0-9a-f]+ hv/arm64/main\.py:\d+"), SECONDS)
-    machine.expect("(hv) halted", SECONDS)
-    assert machine.output.count("PANIC") == 1
+    """With the reason, and a backtrace whose places are those of the source."""
+    panic = places.panic_of(hypervisor(f"crash={kind} noreboot"), SECONDS)
+    assert re.match(said, panic.reason)
+    places.check(panic, kind, "hv/arm64/main.py")
 
 
 def test_a_panic_restarts_the_machine(hypervisor) -> None:
