@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
     extra = [*(["-ex", c] for c in arguments.ex), *(["--batch"] for _ in range(arguments.batch))]
     with stopped(command, serial) as socket:
         progress(f"{chosen.name}: its console goes to {serial.relative_to(ROOT)}; `help hv-` lists the commands")
-        return debugger(elf, socket, [word for words in extra for word in words])
+        return debugger(words(elf, socket, [word for pair in extra for word in pair]))
 
 
 @contextmanager
@@ -65,15 +65,19 @@ def _read(machine: Machine, over: threading.Event) -> None:
         machine.read(READ_SECONDS)
 
 
-def debugger(elf: Path, socket: Path, extra: Sequence[str]) -> int:
-    """Runs gdb in the foreground and returns its exit status."""
+def words(elf: Path, socket: Path, extra: Sequence[str]) -> list[str]:
+    """The command that runs gdb on a stopped machine."""
     program = shutil.which(PROGRAM)
     if program is None:
         raise Problem(f"{PROGRAM} is not installed")
-    words = [program, "-q", "-nx", str(elf), "-ex", f"source {START}", "-ex", f"target remote {socket}", *extra]
+    return [program, "-q", "-nx", str(elf), "-ex", f"source {START}", "-ex", f"target remote {socket}", *extra]
+
+
+def debugger(command: Sequence[str]) -> int:
+    """Runs gdb in the foreground and returns its exit status."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return subprocess.run(words, check=False, preexec_fn=_interruptible, env=os.environ).returncode
+        return subprocess.run(command, check=False, preexec_fn=_interruptible, env=os.environ).returncode
     finally:
         signal.signal(signal.SIGINT, before)
 

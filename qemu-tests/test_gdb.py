@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from devtools import build
+from devtools import build, debug, qemu
 from devtools.paths import ROOT
-
-pytestmark = pytest.mark.arm64
+from devtools.scenario import Machine
 
 SECONDS = 240
 SCENARIO = "arm64-demo-2cpu"
@@ -45,58 +44,77 @@ def lines_of(path: str, *names: str) -> range:
     return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
-@pytest.fixture(scope="module")
-def said() -> dict[str, str]:
-    """What gdb said in each step."""
-    hello = build.folder() / "guests" / "hello" / "hello.elf"
-    insert = str(line_of("hv/common/model/domain.py", INSERT))
-    words = [str(ROOT / "dev"), "gdb", SCENARIO, "--batch"]
-    for step, commands in STEPS.items():
+def script(steps: dict[str, list[str]], **names: str) -> list[str]:
+    """Arguments for gdb: each step begins with a mark, and a command that fails does not end it."""
+    words = []
+    for step, commands in steps.items():
         words += ["--ex", f"echo {MARK}{step}\\n"]
         for command in commands:
-            filled = command.replace("LINE", insert).replace("HELLO", str(hello))
-            words += ["--ex", f"python hv_try({filled!r})"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, errors="replace")
+            for name, value in names.items():
+                command = command.replace(name, value)
+            words += ["--ex", f"python hv_try({command!r})"]
+    return words
+
+
+def answers(done: subprocess.CompletedProcess[str], steps: dict[str, list[str]]) -> dict[str, str]:
+    """What gdb said in each step."""
     parts = re.split(rf"^{MARK}(\w+)\n", done.stdout, flags=re.MULTILINE)
-    assert done.returncode == 0 and parts[1::2] == list(STEPS), done.stdout + done.stderr
+    assert done.returncode == 0 and parts[1::2] == list(steps), done.stdout + done.stderr
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+@pytest.fixture(scope="module")
+def said() -> dict[str, str]:
+    """By `./dev gdb`, of a machine with guests."""
+    hello = build.folder() / "guests" / "hello" / "hello.elf"
+    insert = str(line_of("hv/common/model/domain.py", INSERT))
+    given = script(STEPS, LINE=insert, HELLO=str(hello))
+    command = [str(ROOT / "dev"), "gdb", SCENARIO, "--batch", *given]
+    return answers(subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, errors="replace"), STEPS)
+
+
+@pytest.mark.arm64
 def test_breakpoint_by_python_name_stops_at_its_line(said) -> None:
     place = re.search(r"^#0 .* at (hv/common/builder/construct\.py):(\d+)$", said["break"], re.MULTILINE)
     assert place is not None, said["break"]
     assert int(place[2]) in lines_of(place[1], "Construction", "begin")
 
 
+@pytest.mark.arm64
 def test_backtrace_has_python_names_and_lines(said) -> None:
     names = re.findall(r"^#\d+ +(?:0x[0-9a-f]+ in )?([\w.]+) ", said["break"], re.MULTILINE)
     assert names[0] == "hv.common.builder.construct.Construction.begin"
     assert names[-2:] == ["hv.arm64.main.initialise", "started"]
-    for name, path, line in re.findall(r"([\w.]+) \([^\n]*\) at (hv/[\w/]+\.py):(\d+)", said["break"]):
+    for name, path, line in re.findall(r"\n#.*?([\w.]+) \(.*\) at (hv/\S+\.py):(\d+)", said["break"]):
         function = name.removeprefix(path.removesuffix(".py").replace("/", ".") + ".").split(".")
         assert int(line) in lines_of(path, *function), f"{name} {path}:{line}"
 
 
+@pytest.mark.arm64
 def test_a_local_variable(said) -> None:
     assert f"domain.py:{line_of('hv/common/model/domain.py', INSERT)}" in said["local"]
     assert "$1 = 0" in said["local"] and re.search(r"\$2 = [01]\b", said["local"])
 
 
+@pytest.mark.arm64
 def test_domains_and_vcpus_are_told_by_name_and_state(said) -> None:
     assert re.search(r"^d1 linux1 \w+, 2 vCPUs, 256 MiB, \d+ references$", said["domains"], re.MULTILINE)
     assert re.search(r"^d1v0 OFFLINE on CPU 0 down, 0 pauses$", said["vcpus"], re.MULTILINE)
 
 
+@pytest.mark.arm64
 def test_enums_are_printed_by_name(said) -> None:
     state, threshold = said["print"].split()
     assert state in ("BUILDING", "RUNNING") and threshold == "INFO"
 
 
+@pytest.mark.arm64
 def test_queues_and_per_cpu_data(said) -> None:
     assert "hv.common.kernel.timer.Timers Timers = {" in said["timers"]
     assert re.search(r"queue = OrderedQueue\[Timer\] of \d+", said["timers"])
 
 
+@pytest.mark.arm64
 def test_tables_are_walked(said) -> None:
     """The first frame of guest memory is the guest's to write and to execute; below it there is nothing."""
     memory, hole = said["p2m"].split("nothing")[0], said["p2m"].rstrip().splitlines()[-1]
@@ -107,13 +125,43 @@ def test_tables_are_walked(said) -> None:
     assert re.search(r"height 0 .* r-x memory index 0, .* -> 0x[0-9a-f]+000", said["walk"])
 
 
+@pytest.mark.arm64
 def test_mistakes_say_what_to_write(said) -> None:
     assert "there is no function no.such.function; write it as hv.common.mm.heap.Heap.allocate" in said["mistakes"]
     assert "there is no domain 77; hv-domains lists them" in said["mistakes"]
     assert "hv-p2m DOMAIN GFN: two numbers are wanted" in said["mistakes"]
 
 
+@pytest.mark.arm64
 def test_a_guest_is_debugged_with_its_own_symbols(said) -> None:
     place = re.search(r"#0 .*guest_main .* at (?:\S*/)?(guests/hello\.py):(\d+)", said["guest"])
     assert place is not None, said["guest"]
     assert int(place[2]) in lines_of(str(Path("qemu-tests") / place[1]), "guest_main")
+
+
+X86_STEPS = {
+    "break": ["hv-break hv.common.mm.heap.Heap.allocate", "continue", "backtrace", "print order"],
+    "walk": ["hv-walk 0xffff808000000000"],
+    "idle": ["delete", "hv-break hv.common.sched.core.idle", "continue", "hv-print hv.common.kernel.log.threshold"],
+    "timers": ["hv-percpu 1 Timers"],
+}
+
+
+@pytest.mark.x86
+def test_x86(tmp_path: Path) -> None:
+    """Lines, names, a parameter, tables, enums and per-CPU data there, on a machine without guests."""
+    machine = Machine(arch="x86", machine="q35", cpu="max", cpus=2, memory=512)
+    image = build.build("x86_pc")
+    command = qemu.command(machine, qemu.Payload(image))
+    with debug.stopped(command, tmp_path / "console.log") as socket:
+        elf = build.folder("x86_pc") / "hv" / "hv.elf"
+        words = debug.words(elf, socket, [*script(X86_STEPS), "--batch"])
+        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, errors="replace")
+    found = answers(done, X86_STEPS)
+    place = re.search(r"^#0 +hv\.common\.mm\.heap\.Heap\.allocate .* at (\S+):(\d+)$", found["break"], re.MULTILINE)
+    assert place is not None and int(place[2]) in lines_of(place[1], "Heap", "allocate"), found["break"]
+    assert "hv.x86.main.initialise () at hv/x86/main.py:" in found["break"]
+    assert re.search(r"\$1 = \d+\b", found["break"])
+    assert re.search(r"height 0 .* r-x -> 0x[0-9a-f]+000", found["walk"])
+    assert found["idle"].rstrip().endswith("INFO")
+    assert "hv.common.kernel.timer.Timers Timers = {" in found["timers"]

@@ -169,13 +169,17 @@ class PerCpu(Command):
         number, _, wanted = argument.partition(" ")
         area = gdb.parse_and_eval(f"cx_per_cpu[{int(number, 0)}]")
         for field in area.type.fields():
-            name = self.program.debug["structures"][field.name]["name"]
+            name = self.program.debug["structures"].get(field.name, {"name": field.name})["name"]
             if not wanted or name.endswith(f".{wanted}") or name == wanted:
                 gdb.write(f"{name} {area[field.name].format_string(max_depth=3)}\n")
 
 
 class Tables(Command):
-    """A command that walks tables."""
+    """A command that walks tables. The second stage of x86 has the format of the first (NPT)."""
+
+    @property
+    def arm(self) -> bool:
+        return "aarch64" in gdb.selected_frame().architecture().name()
 
     def show(self, form: tables.Format, root: int, address: int) -> None:
         with physical_memory():
@@ -189,10 +193,9 @@ class Walk(Tables):
 
     def run(self, argument: str) -> None:
         in_view(self.program)
-        arm = "aarch64" in gdb.selected_frame().architecture().name()
         root = int(gdb.parse_and_eval("*(unsigned long *)&hypervisor_root"))
         address = int(gdb.parse_and_eval(self.program.expression(argument)).cast(gdb.lookup_type("unsigned long")))
-        self.show(tables.ARM_STAGE1 if arm else tables.X86, root, address)
+        self.show(tables.ARM_STAGE1 if self.arm else tables.X86, root, address)
 
 
 class P2m(Tables):
@@ -208,7 +211,7 @@ class P2m(Tables):
         if domain is None:
             raise LookupError(f"there is no domain {wanted}; hv-domains lists them")
         root = int(domain["common_model_memory_DomainMemory"]["p2m"]["map"]["root"]) << tables.PAGE_SHIFT
-        self.show(tables.ARM_STAGE2, root, gfn << tables.PAGE_SHIFT)
+        self.show(tables.ARM_STAGE2 if self.arm else tables.X86, root, gfn << tables.PAGE_SHIFT)
 
 
 class Guest(Command):
