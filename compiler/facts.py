@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from compiler import typesystem as t
@@ -177,6 +178,7 @@ def parts_of(target: ast.expr) -> list[ast.expr]:
     return [*target.elts] if isinstance(target, (ast.Tuple, ast.List)) else [target]
 
 
+@cache
 def stored_names(function: ast.FunctionDef) -> frozenset[str]:
     """The names that Python takes for locals of a function: those that it assigns and does not call `global`."""
     stored: set[str] = {a.arg for a in function.args.args}

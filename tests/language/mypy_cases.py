@@ -2,9 +2,12 @@
 
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import (
+    Adapted,
+    Aligned,
     Atomic,
     Bits,
     Callable,
+    Compat,
     Const,
     Embedded,
     Errno,
@@ -12,6 +15,8 @@ from hv.lang import (
     Field,
     Final,
     Generic,
+    Iterator,
+    Long,
     Message,
     NewType,
     PerCpu,
@@ -21,19 +26,28 @@ from hv.lang import (
     TypeVar,
     U8Enum,
     U8Flag,
+    abi,
     array,
     asm,
     embedded,
     extensible,
     guard,
+    must_use,
+    narrow,
+    packed,
+    preemptible,
+    preemption_policy,
     ptr,
     raises,
     size_of,
+    step_extensions,
     truncate,
     u8,
     u32,
     u64,
+    union,
     value,
+    widen,
 )
 
 
@@ -191,6 +205,100 @@ def other(number: u32) -> None: ...
 
 @options.entry(nam="wrong")  # mypy: Unexpected keyword argument "nam"
 def wrong(text: str) -> None: ...
+
+
+# Declared hypercalls
+
+
+class Argument(Protocol):
+    def load(self) -> None: ...
+
+
+A = TypeVar("A", bound=Argument)
+
+
+@value
+class Call:
+    number: u32
+    sub: u32
+    perform: Callable[[u64], u64]
+
+
+@abi("xen/x.h", "x")
+class Request(Argument):
+    start: Long[u64]
+    count: Aligned[u64]
+
+    def load(self) -> None: ...
+
+
+def adapter(operation: Callable[[A], u64], handle: u64) -> u64:
+    request = A()
+    request.load()
+    request.store()  # mypy: has no attribute "store"
+    return operation(request)
+
+
+calls: Final = Adapted[Call](adapter)
+
+
+@preemption_policy
+def wanted() -> bool:
+    return False
+
+
+@calls(5, sub=6)
+@raises
+def operation(request: Request) -> u64:
+    for i in preemptible(range(request.start, request.count), request):
+        i.bit_count()
+    for j in preemptible(request.count, request):  # mypy: expected "range"
+        j.bit_count()
+    return request.start
+
+
+@calls(5, "six")  # mypy: incompatible type "str"
+def another(request: Request) -> u64:
+    small = Compat[Request]()
+    widen(small, request)
+    small.start = "a"  # mypy: target has type "int"
+    return size_of(Compat[Request]) if narrow(request, small) else 0
+
+
+# Tuples, duties, layouts
+
+
+@must_use
+@value
+class Duty:
+    n: u32
+
+
+@packed
+@embedded
+class Head:
+    kind: u8
+
+
+@union
+class Word:
+    whole: u64
+    head: Head
+
+
+class Numbered:
+    def numbered(self) -> Iterator[tuple[u32, str]]:
+        yield 1, "a"
+
+
+def pairs(table: Numbered, word: Word, domain: "Domain") -> tuple[u32, Duty]:
+    for i, name in table.numbered():
+        name.startswith("a")
+        i.startswith("a")  # mypy: has no attribute "startswith"
+    number, duty = word.head.kind, Duty(1)
+    number, _ = duty, number  # mypy: variable has type "int"
+    step_extensions(domain).bit_count()
+    return number, duty
 
 
 # Everything else
