@@ -41,6 +41,8 @@ class Features:
     umip: bool
     machine_check: bool
     tsc_deadline: bool
+    tsc_adjust: bool
+    hypervisor: bool  # another one runs below
 
 
 features: Final = Features()
@@ -51,7 +53,9 @@ def find_features() -> None:
     leaf.read(1)
     features.machine_check = leaf.edx & 1 << 7 != 0
     features.tsc_deadline = leaf.ecx & 1 << 24 != 0
+    features.hypervisor = leaf.ecx & 1 << 31 != 0
     leaf.read(7)
+    features.tsc_adjust = leaf.ebx & 1 << 1 != 0
     features.smep = leaf.ebx & 1 << 7 != 0
     features.smap = leaf.ebx & 1 << 20 != 0
     features.umip = leaf.ecx & 1 << 2 != 0

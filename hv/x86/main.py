@@ -28,7 +28,8 @@ from hv.x86.layout import DIRECT_MAP, DIRECT_MAP_END, loaded, stack_top
 from hv.x86.memory import start_memory
 from hv.x86.multiboot2 import HEAD, read_multiboot2, total_size
 from hv.x86.pvh import read_pvh
-from hv.x86.time_source import start_clock
+from hv.x86.time_source import carry_time_on, start_clock
+from hv.x86.tsc_sync import check_this_cpu
 
 if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
@@ -90,6 +91,7 @@ def initialise() -> None:
         start_input()
     start_this_cpu()
     start_scheduler()
+    carry_time_on()
     tlb.take_part()
     mark_online()
     start_cpus()
@@ -106,6 +108,7 @@ def boot_secondary(cpu: u32) -> None:
     load_descriptors(cpu)
     lapic.start_cpu()
     timer.start_cpu()
+    check_this_cpu()
     start_this_cpu()
     tlb.take_part()
     mark_online()

@@ -18,6 +18,7 @@ from hv.x86 import lapic
 from hv.x86.ipi import CpuPlace
 from hv.x86.layout import StackKind, loaded, physical_address
 from hv.x86.mmu import map_stack
+from hv.x86.tsc_sync import check_who_waits, prepare
 
 STACK_ORDER: Final[u32] = 2  # STACK_SIZE, in frames
 EXCEPTION_STACK_ORDER: Final[u32] = 1
@@ -81,6 +82,7 @@ def start_other_cpus() -> None:
             warning("no other CPU can start: there is no usable memory below 1 MiB")
         else:
             _fill_trampoline(cpus.trampoline)
+            prepare()
             ptr[u32](symbol("cpus_named"))[0] = cpus.count
             _start_all()
     info(f"{len(online)} of {cpus.count} CPUs run")
@@ -146,5 +148,6 @@ def _wait_for(cpu: u32, deadline: Ns) -> bool:
     while cpu not in online:
         if now() > deadline:
             return False
+        check_who_waits()
         relax()
     return True

@@ -3,12 +3,16 @@
 Ticks become nanoseconds by a multiplication with a fraction of 2**32. What an alarm is set to is computed from the
 time that is left, so that the fraction's error grows with the distance only: an alarm may ring a little early, and is
 then set again.
+
+A TSC that changes its speed is no clock. Then a `ReferenceClock` is: its count is carried on beyond its width in
+`Clock.carried`, to which every reading adds what has passed; one of them has to come in each half of a round.
 """
 
 from hv.common.kernel.time import Ns, Ticks
-from hv.lang import Final, PerCpu, u32, u64
+from hv.lang import Atomic, Final, PerCpu, u32, u64, unbounded
 from hv.x86 import lapic
 from hv.x86.cpu import scaled, timestamp, write_msr
+from hv.x86.reference import ReferenceClock
 from hv.x86.vectors import TIMER
 
 SECOND: Final[u64] = 1_000_000_000
@@ -25,6 +29,8 @@ class Clock:
     to_ticks: u64
     to_apic_ticks: u64
     has_deadline: bool  # the local APIC's timer compares with the TSC
+    reference: ReferenceClock | None  # the clock, in place of the TSC
+    carried: Atomic[u64]
 
 
 clock: Final = Clock()
@@ -32,6 +38,10 @@ clock: Final = Clock()
 
 class Alarm(PerCpu):
     deadline: Ns  # NEVER: off
+
+
+class Tsc(PerCpu):
+    behind: u64  # ticks by which this CPU's lags behind the boot CPU's (modulo 2**64)
 
 
 def fraction(a: u64, b: u64) -> u64:
@@ -48,6 +58,14 @@ def start_clock(frequency: u64, apic_frequency: u64, has_deadline: bool) -> None
     clock.frequency = frequency
 
 
+def use_reference(reference: ReferenceClock) -> None:
+    """In place of the TSC, before anybody asks for the time. Alarms then go by the local APIC's own speed."""
+    clock.carried.store(reference.read())
+    clock.to_ns = fraction(SECOND, reference.frequency())
+    clock.has_deadline = False
+    clock.reference = reference
+
+
 def start_cpu() -> None:
     """Behind `lapic.start_cpu`."""
     mode = DEADLINE_MODE if clock.has_deadline else 0
@@ -56,12 +74,27 @@ def start_cpu() -> None:
 
 
 def ticks() -> Ticks:
-    return Ticks(timestamp())
+    """The TSC as the boot CPU has it."""
+    return Ticks(timestamp() + Tsc.this().behind)
 
 
 def now() -> Ns:
     """0 before the clock has been started."""
-    return Ns(scaled(timestamp(), clock.to_ns))
+    reference = clock.reference
+    if reference is not None:
+        return Ns(scaled(carry(reference), clock.to_ns))
+    return Ns(scaled(ticks(), clock.to_ns))
+
+
+@unbounded("fails only when another CPU has carried on meanwhile")
+def carry(reference: ReferenceClock) -> u64:
+    while True:
+        before = clock.carried.load()
+        passed = reference.read() - before & reference.mask()
+        if passed > reference.mask() >> 1:
+            return before  # another CPU has read the clock behind this one
+        if clock.carried.compare_exchange(before, before + passed):
+            return before + passed
 
 
 def set_alarm(deadline: Ns) -> None:
