@@ -63,6 +63,16 @@ def test_finds_the_machine(hypervisor, cpu, machine, cpus, memory) -> None:
     running.expect_silence_of("PANIC", 1)
 
 
+@pytest.mark.parametrize(("source", "said"), [("hpet", "HPET"), ("acpi", "PM timer")])
+def test_other_clocks(hypervisor, source, said) -> None:
+    """Where the TSC is no clock: the CPUs are started, and keys handled, by another's time."""
+    machine = hypervisor(f"clocksource={source}", cpus=4)
+    machine.expect(f"the clock is the {said}", SECONDS)
+    machine.expect("4 of 4 CPUs run", SECONDS)
+    machine.send("h")
+    machine.expect("h: lists the keys", SECONDS)
+
+
 def test_more_cpus_than_there_is_room_for(hypervisor) -> None:
     machine = hypervisor(cpus=10)
     machine.expect("2 CPUs stay off: this build has room for 8", SECONDS)

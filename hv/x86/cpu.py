@@ -57,6 +57,12 @@ def read_msr(register: u32) -> u64:
     ...
 
 
+@extern
+def read_msr_or(register: u32, otherwise: u64) -> u64:
+    """`otherwise` when there is no such register (boot/x86/calls.S)."""
+    ...
+
+
 @asm("movq %rax, %rdx\n\tshrq $32, %rdx\n\twrmsr", register="rcx", value="rax", changes="rdx")
 def write_msr(register: u32, value: u64) -> None: ...
 

@@ -42,6 +42,7 @@ class Features:
     machine_check: bool
     tsc_deadline: bool
     tsc_adjust: bool
+    xsave: bool
     hypervisor: bool  # another one runs below
 
 
@@ -53,6 +54,7 @@ def find_features() -> None:
     leaf.read(1)
     features.machine_check = leaf.edx & 1 << 7 != 0
     features.tsc_deadline = leaf.ecx & 1 << 24 != 0
+    features.xsave = leaf.ecx & 1 << 26 != 0
     features.hypervisor = leaf.ecx & 1 << 31 != 0
     leaf.read(7)
     features.tsc_adjust = leaf.ebx & 1 << 1 != 0

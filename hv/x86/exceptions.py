@@ -6,17 +6,22 @@ displacement is the number of the check; the traps that our own compiler uses fo
 
 from hv.common.kernel.checks import STACK_PROTECTOR, VALUE_OUT_OF_RANGE, check_in_words
 from hv.common.kernel.panic import MachineState, line, trapped
-from hv.lang import Bits, Field, Final, Message, Never, assembly_layout, export, ptr, symbol, u8, u64
+from hv.lang import Bits, Field, Final, Message, Never, assembly_layout, bounded, export, ptr, symbol, u8, u32, u64
+from hv.x86.cpu import read_msr, read_msr_or
 from hv.x86.layout import in_stack_hole, in_text
 from hv.x86.sysreg import CR2, CR3
 
-INVALID_OPCODE: Final = 6
-DOUBLE_FAULT: Final = 8
-PAGE_FAULT: Final = 14
+MACHINE_CHECK: Final = 18
+MAX_FIXUPS: Final = 64
 
 UD2: Final[u64] = 0x0B0F
 UD1: Final[u64] = 0x40B9_0F67  # with a displacement of eight bits to eax
 CANARY: Final[u64] = 0x54  # boot/x86/vectors.S
+
+
+MCG_CAPABILITIES: Final[u32] = 0x179
+MC0_STATUS: Final[u32] = 0x401
+BANK_VALID: Final[u64] = 1 << 63
 
 
 class PageFaultError(Bits[u64]):
@@ -71,6 +76,8 @@ class FaultFrame(MachineState):
         line(f"  rsi {self.rsi:016x} {self.rdi:016x} {self.rbp:016x} {self.r8:016x}")
         line(f"  r9  {self.r9:016x} {self.r10:016x} {self.r11:016x} {self.r12:016x}")
         line(f"  r13 {self.r13:016x} {self.r14:016x} {self.r15:016x}")
+        if self.vector == MACHINE_CHECK:
+            print_banks()
 
 
 @export
@@ -83,10 +90,26 @@ def exception_taken(frame: FaultFrame) -> None:
             if in_stack_hole(CR2.read()):
                 frame.end("stack overflow")
             frame.end("double fault")
+        case 13:
+            if not fixed_up(frame):
+                frame.end(f"general protection fault, error code {frame.error:#x}")
+        case 18:
+            frame.end("machine check")
         case 14:
             page_fault(frame, PageFaultError(frame.error), CR2.read())
         case _:
             frame.end(f"{kind_in_words(frame.vector)}, error code {frame.error:#x}")
+
+
+def fixed_up(frame: FaultFrame) -> bool:
+    """Goes on elsewhere when the instruction is one that may fault (boot/x86/calls.S)."""
+    start = symbol("__fixups_start")
+    for i in bounded((symbol("__fixups_end") - start) // 16, MAX_FIXUPS):
+        fixup = ptr[u64](start + i * 16)
+        if fixup[0] == frame.rip:
+            frame.rip = fixup[1]
+            return True
+    return False
 
 
 def page_fault(frame: FaultFrame, error: PageFaultError, address: u64) -> Never:
@@ -112,6 +135,15 @@ def undefined_in_words(address: u64) -> str:
     return STACK_PROTECTOR if check == CANARY else check_in_words(check)
 
 
+def print_banks() -> None:
+    """What the machine check banks hold (Intel SDM 3B, 15.3.2)."""
+    for bank in bounded(read_msr(MCG_CAPABILITIES) & 0xFF, 256):
+        status = read_msr(MC0_STATUS + u32(bank) * 4)
+        if status & BANK_VALID != 0:
+            address = read_msr_or(MC0_STATUS + 1 + u32(bank) * 4, 0)
+            line(f"  bank {bank}: status {status:016x} address {address:016x}")
+
+
 def kind_in_words(vector: u64) -> str:
     """Intel SDM 3A, table 6-1."""
     match vector:
@@ -135,14 +167,10 @@ def kind_in_words(vector: u64) -> str:
             return "segment not present"
         case 12:
             return "stack segment fault"
-        case 13:
-            return "general protection fault"
         case 16:
             return "x87 floating-point error"
         case 17:
             return "misaligned access"
-        case 18:
-            return "machine check"
         case 19:
             return "SIMD floating-point error"
         case 20:

@@ -26,10 +26,13 @@ from hv.x86.firmware import found, read_acpi
 from hv.x86.ioapic import io_apics
 from hv.x86.layout import DIRECT_MAP, DIRECT_MAP_END, loaded, stack_top
 from hv.x86.memory import start_memory
+from hv.x86.mtrr import read_mtrrs
 from hv.x86.multiboot2 import HEAD, read_multiboot2, total_size
 from hv.x86.pvh import read_pvh
+from hv.x86.speculation import find_controls
 from hv.x86.time_source import carry_time_on, start_clock
 from hv.x86.tsc_sync import check_this_cpu
+from hv.x86.xsave import find_extended_state
 
 if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
@@ -87,6 +90,7 @@ def initialise() -> None:
     start_interrupts()
     start_clock()
     timer.start_cpu()
+    look_at_cpu()
     if CONFIG_NS16550:
         start_input()
     start_this_cpu()
@@ -148,6 +152,13 @@ def start_interrupts() -> None:
                 io_apics.add(apic.address, apic.first)
             except Errno as e:
                 warning(f"the I/O APIC at {apic.address:#x} cannot be used: {e.name}")
+
+
+def look_at_cpu() -> None:
+    """What guests will have of it, and be kept from."""
+    read_mtrrs()
+    find_extended_state()
+    find_controls()
 
 
 def start_cpus() -> None:

@@ -102,9 +102,8 @@ def _start_all() -> None:
     _send_startup()
     _pause(Ns(200 * MICROSECOND))
     _send_startup()  # a CPU that took the first one in takes no notice of the second
-    deadline = Ns(now() + SECOND)
     for cpu in bounded(1, cpus.count, CONFIG_NR_CPUS):
-        if CpuPlace.on(cpu).ready and not _wait_for(cpu, deadline):
+        if CpuPlace.on(cpu).ready and not _wait_for(cpu):
             warning(f"CPU {cpu}: does not answer")
 
 
@@ -143,11 +142,13 @@ def _pause(span: Ns) -> None:
         relax()
 
 
-@unbounded("ends at the deadline")
-def _wait_for(cpu: u32, deadline: Ns) -> bool:
+@unbounded("ends when for a second no CPU has come on")
+def _wait_for(cpu: u32) -> bool:
+    deadline = now() + SECOND
     while cpu not in online:
-        if now() > deadline:
+        if check_who_waits():
+            deadline = now() + SECOND
+        elif now() > deadline:
             return False
-        check_who_waits()
         relax()
     return True

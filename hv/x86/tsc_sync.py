@@ -14,17 +14,18 @@ from hv.x86.cpuid import features
 from hv.x86.timer import Tsc
 
 TSC_ADJUST: Final[u32] = 0x3B
-ROUNDS: Final = 64
+ROUNDS: Final = 16
 PATIENCE: Final[u64] = 1 << 31  # ticks that the boot CPU waits for an answer
 
 
 class Meeting:
     who: Atomic[u32]  # the CPU that is checked; 0: none
-    asked: Atomic[u32]  # the round
+    round: u32  # the boot CPU's count of its questions; none has the number 0
+    asked: Atomic[u32]  # the question
     answered: Atomic[u32]
     count: u64  # of the new CPU, in the round that is answered
     behind: u64
-    done: Atomic[u32]  # the CPU that has been checked
+    done: Atomic[u32]  # the CPU that was checked last
     adjust: u64  # the boot CPU's IA32_TSC_ADJUST
 
 
@@ -45,33 +46,30 @@ def check_this_cpu() -> None:
     me = ThisCpu.this().id
     while not meeting.who.compare_exchange(0, me):
         relax()
-    round: u32 = 1
     while meeting.done.load_acquire() != me:
-        if meeting.asked.load_acquire() == round:
+        question = meeting.asked.load_acquire()
+        if question != meeting.answered.load_relaxed():
             meeting.count = timestamp()
-            meeting.answered.store_release(round)
-            round += 1
+            meeting.answered.store_release(question)
         relax()
     Tsc.this().behind = meeting.behind
-    meeting.asked.store(0)
-    meeting.answered.store(0)
-    meeting.done.store(0)
     meeting.who.store(0)
 
 
-def check_who_waits() -> None:
-    """On the boot CPU, again and again while others start."""
+def check_who_waits() -> bool:
+    """On the boot CPU, again and again while others start. True: one has been checked."""
     who = meeting.who.load_acquire()
-    if who == 0 or meeting.done.load_acquire() != 0:
-        return
+    if who == 0 or who == meeting.done.load_relaxed():
+        return False
     meeting.behind = 0
     least: u64 = 0xFFFF_FFFF_FFFF_FFFF
     agrees = True
-    for i in range(ROUNDS):
+    for _ in range(ROUNDS):
+        meeting.round += 1
         before = timestamp()
-        meeting.asked.store_release(u32(i) + 1)
-        if not _answered(u32(i) + 1, before):
-            return
+        meeting.asked.store_release(meeting.round)
+        if not _answered(meeting.round, before):
+            return False
         after = timestamp()
         count = meeting.count
         if count - before > after - before:
@@ -84,6 +82,7 @@ def check_who_waits() -> None:
     else:
         warning(f"CPU {who}: its TSC does not agree with CPU 0's: {meeting.behind:#x} ticks are added")
     meeting.done.store_release(who)
+    return True
 
 
 @unbounded("gives up after some time")
