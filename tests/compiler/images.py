@@ -55,5 +55,6 @@ def compiled(folder: Path, text: str, assembly: str, config: dict[str, Any]) -> 
     start.write_text(assembly)
     script, elf = folder / "script.lds", folder / "image.elf"
     script.write_text(SCRIPT)
-    link.link([*link.assemble([start], target, output, [folder]), *objects], script, elf, ("-e", "_start"))
+    stubs = link.assemble([start, link.boot_folder(target) / "checks.S"], target, output, [folder])
+    link.link([*stubs, *objects], script, elf, ("-e", "_start"))
     return elf, output.symbols, output.directory / "asm_offsets.h"

@@ -261,7 +261,7 @@ def operation(request: Request) -> u64:
 def another(request: Request) -> u64:
     small = Compat[Request]()
     widen(small, request)
-    small.start = "a"  # mypy: target has type "int"
+    small.start = "a"  # mypy: variable has type "int"
     return size_of(Compat[Request]) if narrow(request, small) else 0
 
 
