@@ -151,3 +151,21 @@ def test_the_linker_breaks_the_sequence_up(tmp_path):
     flags = driver.link_flags(Program(ROOT, driver.TARGETS["arm64"], config))
     assert linked(tmp_path) == [0x1_0FF8]
     assert linked(tmp_path, *flags) == []
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_guests_registers_are_its_own_whether_walks_were_closed(closes):
+    """What was saved is loaded again, TCR_EL1 and SCTLR_EL1 included, which the workaround writes last."""
+    ffi = host().ffi
+    names, words = registers()
+    el1 = ffi.new("arm64_el1_El1 *")
+    kept = [n for n in names if n.endswith("_el1") and hasattr(el1, n.removesuffix("_el1"))]
+    assert {"tcr_el1", "sctlr_el1", "ttbr0_el1"} <= set(kept)
+    for i, name in enumerate(kept):
+        words[names[name]] = 0x1234_5678_0000 + i
+    host().call("hv.arm64.el1.El1.save", el1)
+    for name in kept:
+        words[names[name]] = CLOSED
+    host().variable(WORKAROUNDS).closes_walks = closes
+    host().call("hv.arm64.el1.El1.load", el1)
+    assert [words[names[name]] for name in kept] == [0x1234_5678_0000 + i for i in range(len(kept))]
