@@ -92,7 +92,7 @@ def without_vectors(image: Image, allowed: frozenset[str]) -> None:
 
 
 KEYS = {"floating_point", "too_deep_on_purpose", "margin", "stacks"}
-STACK_KEYS = {"size", "entries", "interrupt"}
+STACK_KEYS = {"size", "entries", "interrupt", "fault"}
 
 
 def read(path: Path, constants: Mapping[str, int], offsets: str) -> Rules:
@@ -122,8 +122,10 @@ def read(path: Path, constants: Mapping[str, int], offsets: str) -> Rules:
         _known(path, stack, STACK_KEYS)
         entries = dict(entry(text) for text in stack.get("entries", []))
         interrupt, below = entry(stack["interrupt"]) if "interrupt" in stack else (None, 0)
+        fault, fault_below = entry(stack["fault"]) if "fault" in stack else (None, 0)
         size = bytes_of(stack.get("size", 0))
-        found.append(stacks.Stack(name, size, table.get("margin", 0), entries, interrupt, below))
+        margin = table.get("margin", 0)
+        found.append(stacks.Stack(name, size, margin, entries, interrupt, below, fault, fault_below))
     return Rules(frozenset(table.get("floating_point", ())), frozenset(table.get("too_deep_on_purpose", ())), found)
 
 

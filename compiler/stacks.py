@@ -29,6 +29,8 @@ class Stack:
     entries: dict[str, int]  # the functions that assembly enters, and what lies on the stack by then
     interrupt: str | None = None  # the stub that an interrupt runs on top
     interrupt_below: int = 0
+    fault: str | None = None  # what a fault enters on top of all this
+    fault_below: int = 0
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,11 @@ def bounds(image: Image, stacks: Iterable[Stack], symbols: Mapping[str, Any]) ->
                     chain += _summed(total + stack.interrupt_below, graph.chain(stub))
                     total += stack.interrupt_below + graph.depth(stub)
             entered |= reached
+            if stack.fault is not None:
+                handler = _address(image, stack, stack.fault)
+                entered |= graph.reached([handler])
+                chain += _summed(total + stack.fault_below, graph.chain(handler))
+                total += stack.fault_below + graph.depth(handler)
             found.append((stack, entry, total, chain))
     _refuse_unreached(image, graph, entered, set(symbols["values"]))
     where = places(image.path, [c.address for *_, chain in found for _, _, c in chain if c is not None])

@@ -193,6 +193,8 @@ memset:
     ret
     .global __stack_chk_fail
 __stack_chk_fail:
+    .global __ubsan_handle_type_mismatch_minimal_abort
+__ubsan_handle_type_mismatch_minimal_abort:
     brk     #1
     .data
     .global __stack_chk_guard
@@ -285,6 +287,19 @@ def test_an_interrupt_comes_on_top_where_interrupts_are_on(tmp_path: Path) -> No
 def test_interrupts_that_let_interrupts_in(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"program\.interrupted lets interrupts in while one is being handled"):
         prove(tmp_path, extra=ALLOW.replace("{register}", "daifclr"), change=("    square.side = 5", "    allow()"))
+
+
+def test_a_fault_comes_on_top_of_everything(tmp_path: Path) -> None:
+    extra = "\n@export\ndef faulted() -> u64:\n    return spend(5)\n"
+    elf, symbols, offsets = compiled(
+        tmp_path, program(extra=extra), START.replace("bl      main", "bl      main\n    bl faulted"), {}
+    )
+    bounds = {}
+    for fault in ("", 'fault = "faulted below 40"'):
+        (tmp_path / "proofs.toml").write_text(RULES.format(size=8192, entries='"choose", "main", "faulted"') + fault)
+        bounds[fault] = [b.bytes for b in proofs.hypervisor(elf, tmp_path, symbols, offsets).bounds]
+    without, with_ = bounds.values()
+    assert without[2] > 2000 and with_ == [own + 40 + without[2] for own in without]
 
 
 # Machine code that the compiler would not make
