@@ -190,6 +190,7 @@ class X86:
 
     VECTOR = re.compile(r"\b(?:[xyz]mm\d+|mm[0-7]|st(?:\(\d\))?|k[0-7]|tmm[0-7]|fpcr)\b")
     VECTOR_NAMES = re.compile(r"f\w+|emms|v?(?:ld|st)mxcsr|vzero\w+|xsave\w*|xrstor\w*")
+    ELEMENT = re.compile(r"\[(?:(\w+) \+ )?\w+\*8(?: [+-] \w+)?\]")
     TRAP = bytes.fromhex("670fb940")  # and a byte
     STOPS = re.compile(r"ret\w*|iret\w*|sysret\w*|sysexit\w*|ud\d\w*|int3|\.byte")
     ADDED = re.compile(r"(\w+), (-?\w+)$")
@@ -278,14 +279,23 @@ class X86:
         return instruction.mnemonic == "sti"
 
     def table_jump(self, before: list[Instruction]) -> bool:
-        """`jmp [table + 8*index]`, or a jump to base + offset; a pointer to a function is loaded."""
-        operands = before[-1].operands
-        if "[" in operands:
-            return "*8" in operands
-        for instruction in reversed(before[:-1]):
-            if instruction.operands.startswith(operands + ","):
-                return instruction.mnemonic == "add" or "*8" in instruction.operands
-        return False
+        """A jump to base + offset, or through an element of a table at a constant address; a pointer to a function is
+        loaded from anywhere else.
+        """
+        operands, earlier = before[-1].operands, before[:-1]
+        while "[" not in operands:
+            places = [i for i, e in enumerate(earlier) if e.operands.startswith(operands + ",")]
+            if not places:
+                return False
+            found = earlier[places[-1]]
+            if found.mnemonic != "mov":
+                return found.mnemonic == "add"
+            operands, earlier = found.operands.partition(", ")[2], earlier[: places[-1]]
+        element = self.ELEMENT.search(operands)
+        if element is None:
+            return False
+        bases = [e for e in earlier if e.operands.startswith(f"{element[1]},")]
+        return element[1] is None or (bool(bases) and "rip" in bases[-1].operands)
 
 
 ARCHITECTURES: dict[str, type[Arm64] | type[X86]] = {"EM_AARCH64": Arm64, "EM_X86_64": X86}

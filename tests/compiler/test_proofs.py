@@ -193,8 +193,6 @@ memset:
     ret
     .global __stack_chk_fail
 __stack_chk_fail:
-    .global __ubsan_handle_type_mismatch_minimal_abort
-__ubsan_handle_type_mismatch_minimal_abort:
     brk     #1
     .data
     .global __stack_chk_guard
@@ -391,3 +389,93 @@ def test_frames_are_those_that_clang_says(tmp_path: Path, architecture: str, lev
     for name, size in usage.items():
         found = image.functions[image.symbols[name]].frame
         assert size - image.architecture.return_address <= found <= size + pushed + 128 * (name == "aligned"), name
+
+
+PANICKING = {
+    "arm64": """
+_start:
+    stp     x29, x30, [sp, #-32]!
+    bl      panic
+panic:
+    sub     sp, sp, #64
+    bl      line
+    brk     #1
+line:
+    stp     x29, x30, [sp, #-128]!
+    cbz     x0, 1f
+    bl      panic
+1:  ldp     x29, x30, [sp], #128
+    ret
+""",
+    "x86": """
+_start:
+    sub     $24, %rsp
+    call    panic
+panic:
+    sub     $56, %rsp
+    call    line
+    ud2
+line:
+    sub     $120, %rsp
+    test    %eax, %eax
+    jz      1f
+    call    panic
+1:  add     $120, %rsp
+    ret
+""",
+}
+
+
+@BOTH
+def test_a_panic_inside_a_panic_counts_once_more(tmp_path: Path, architecture: str) -> None:
+    """It is a cycle of calls that is not refused: the second panic stops the CPU."""
+    elf = linked(tmp_path, architecture, PANICKING[architecture])
+    image = Image(elf, ["panic"])
+    functions = {"hv.common.kernel.panic.panic": {"c": "panic", "never": True}}
+    found = stacks.Graph(image, {"functions": functions, "indirect": {}})
+    for at in image.functions:
+        image.followed(at)
+    start = image.symbols["_start"]
+    assert found.depth(start) == 32 + 2 * (64 + 128) - image.architecture.return_address  # the last calls nobody
+    names = [function.name for function, _ in found.chain(start)]
+    assert names == ["_start", "panic", "line", "panic", "line"]
+
+
+TYPED = """
+    .type holder, %function
+holder:
+    {}
+    .size holder, . - holder
+"""
+
+
+@BOTH
+def test_a_computed_call_that_the_compiler_knows_nothing_of(tmp_path: Path, architecture: str) -> None:
+    call = "stp x29, x30, [sp, #-16]!\n blr x8\n ldp x29, x30, [sp], #16\n ret"
+    text = TYPED.format(call if architecture == "arm64" else "push %rbp\n call *%rax\n pop %rbp\n ret")
+    image = analysed(tmp_path, architecture, text)
+    with pytest.raises(
+        ImageError, match=r"the call at 0x40000\d in holder .* goes where the compiler knows of no function"
+    ):
+        graph(image)
+    known = stacks.Graph(image, {"functions": {}, "indirect": {"holder": ["holder"]}})
+    with pytest.raises(ImageError, match="recursion, so the stack has no bound: holder -> holder"):
+        known.depth(image.symbols["holder"])
+
+
+@BOTH
+def test_jump_tables_are_no_calls(tmp_path: Path, architecture: str) -> None:
+    """A switch that clang makes a table of, and a pointer that it jumps to: only the second leaves the function."""
+    text = """// C
+    typedef int (*Kind)(int);
+    int a(int), b(int), c(int), d(int), e(int);
+    int through(Kind *kinds, int n) { return kinds[n](n); }
+    int table(int n) { switch (n) { case 0: return a(n) + 1; case 1: return b(n) + 2; case 2: return c(n) + 3;
+        case 3: return d(n) + 4; case 4: return e(n) + 5; } return 0; }
+    int a(int n) { return n * 3; } int b(int n) { return n * 5; } int c(int n) { return n ^ 3; }
+    int d(int n) { return n - 3; } int e(int n) { return n + 9; }
+    int _start(Kind *k, int n) { return table(n) + through(k, n); }
+    """
+    image = analysed(tmp_path, architecture, text, ("-mgeneral-regs-only", "-fno-omit-frame-pointer", "-fno-inline"))
+    assert {c.target for c in image.functions[image.symbols["table"]].calls} == {image.symbols[n] for n in "abcde"}
+    assert [c.target for c in image.functions[image.symbols["through"]].calls] == [None]
