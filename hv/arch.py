@@ -18,7 +18,8 @@ NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 
 # This CPU
 def relax() -> None:
-    """A hint that this CPU spins."""
+    """A hint that this CPU spins. Where translations are flushed by asking each CPU, it answers here: whoever asks may
+    hold the lock that this one waits for."""
     ...
 
 
@@ -42,7 +43,8 @@ def poll_interrupts() -> None:
 
 
 def wait_for_interrupt() -> None:
-    """Sleeps until an interrupt is pending, and leaves it pending: call `poll_interrupts` next. May return early."""
+    """Sleeps until an interrupt is pending: call `poll_interrupts` next. Where a CPU can only be woken by taking the
+    interrupt, it has been taken. May return early."""
     ...
 
 
@@ -160,13 +162,14 @@ def flush_hypervisor(address: u64) -> None:
     ...
 
 
-def flush_stage2(root: Paddr, vmid: u16) -> None:
-    """Forgets all that any CPU caches for the guest of this VMID and stage-2 root, combined translations included."""
+def flush_guest(root: Paddr, tag: u16) -> None:
+    """Forgets all that any CPU caches for the guest whose physical map has this root: translations of it, and those
+    combined with the guest's own. `tag` is its number in the TLBs, where they know one (VMID, ASID, VPID)."""
     ...
 
 
-def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
-    """As `flush_stage2`, for one guest-physical page."""
+def flush_guest_page(root: Paddr, tag: u16, guest_address: u64) -> None:
+    """As `flush_guest`, for one guest-physical page."""
     ...
 
 

@@ -48,7 +48,7 @@ fill:
 
 /* void *memcpy(void *to, const void *from, u64 length): the ranges do not overlap. Changes rcx, rdx, rsi, rdi, r8. */
     .global memcpy
-    .global copy_memory                     // its name in Python (hv/x86/cpu.py)
+    .global copy_memory                     // its name in Python (hv/x86/stubs.py)
 memcpy:
 copy_memory:
     movq    %rdi, %rax

@@ -145,12 +145,12 @@ def flush_hypervisor(address: u64) -> None:
     maintenance.flush_hypervisor(address)
 
 
-def flush_stage2(root: Paddr, vmid: u16) -> None:
-    maintenance.flush_stage2(root, vmid)
+def flush_guest(root: Paddr, tag: u16) -> None:
+    maintenance.flush_guest(root, tag)
 
 
-def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
-    maintenance.flush_stage2_page(root, vmid, guest_address)
+def flush_guest_page(root: Paddr, tag: u16, guest_address: u64) -> None:
+    maintenance.flush_guest_page(root, tag, guest_address)
 
 
 def frame_pointer() -> u64:

@@ -93,13 +93,13 @@ def flush_hypervisor(address: u64) -> None:
     instruction_barrier()
 
 
-def flush_stage2(root: Paddr, vmid: u16) -> None:
+def flush_guest(root: Paddr, vmid: u16) -> None:
     saved = enter_vmid(root, vmid)
     forget_guest()
     leave_vmid(saved)
 
 
-def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
+def flush_guest_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
     saved = enter_vmid(root, vmid)
     forget_guest_page(guest_address >> PAGE_SHIFT)
     complete_stores()

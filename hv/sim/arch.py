@@ -159,12 +159,12 @@ def flush_hypervisor(address: u64) -> None:
     model.invalidate(Stage.HYPERVISOR, Mfn(0), 0, False, address >> PAGE_SHIFT)
 
 
-def flush_stage2(root: Paddr, vmid: u16) -> None:
-    model.invalidate(Stage.GUEST, mfn_of(root), vmid, True, 0)
+def flush_guest(root: Paddr, tag: u16) -> None:
+    model.invalidate(Stage.GUEST, mfn_of(root), tag, True, 0)
 
 
-def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
-    model.invalidate(Stage.GUEST, mfn_of(root), vmid, False, guest_address >> PAGE_SHIFT)
+def flush_guest_page(root: Paddr, tag: u16, guest_address: u64) -> None:
+    model.invalidate(Stage.GUEST, mfn_of(root), tag, False, guest_address >> PAGE_SHIFT)
 
 
 def frame_pointer() -> u64:

@@ -3,7 +3,7 @@
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64, unbounded
-from hv.x86 import cpu, ipi, layout, power, recovery, timer, tlb
+from hv.x86 import cpu, ipi, layout, power, recovery, stubs, timer, tlb
 from hv.x86.npt import Npt as GuestFormat  # noqa: F401 (part of the contract)
 from hv.x86.recovery import code_address  # noqa: F401 (part of the contract, and its caller's line counts)
 
@@ -43,7 +43,7 @@ def wait_for_interrupt() -> None:
 @unbounded("a CPU that stops does not come back")
 def halt() -> Never:
     while True:
-        cpu.stop_cpu()
+        stubs.stop_cpu()
 
 
 def send_ipi(target: u32) -> None:
@@ -75,16 +75,16 @@ def physical_address(address: u64) -> Paddr:
 
 
 def zero_bytes(address: u64, length: u64) -> None:
-    cpu.zero_bytes(address, length)
+    stubs.zero_bytes(address, length)
 
 
 def zero_to_memory(address: u64, length: u64) -> None:
     """Every reader of memory sees the caches."""
-    cpu.zero_bytes(address, length)
+    stubs.zero_bytes(address, length)
 
 
 def copy_bytes(to: u64, source: u64, length: u64) -> None:
-    cpu.copy_memory(to, source, length)
+    stubs.copy_memory(to, source, length)
 
 
 def clean_to_memory(address: u64, length: u64) -> None:
@@ -147,12 +147,12 @@ def flush_hypervisor(address: u64) -> None:
     tlb.flush_hypervisor(address)
 
 
-def flush_stage2(root: Paddr, vmid: u16) -> None:
-    tlb.flush_guest(root, vmid)
+def flush_guest(root: Paddr, tag: u16) -> None:
+    tlb.flush_guest(root, tag)
 
 
-def flush_stage2_page(root: Paddr, vmid: u16, guest_address: u64) -> None:
-    tlb.flush_guest(root, vmid)
+def flush_guest_page(root: Paddr, tag: u16, guest_address: u64) -> None:
+    tlb.flush_guest(root, tag)
 
 
 def stack_bottom() -> u64:

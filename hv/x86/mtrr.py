@@ -41,7 +41,7 @@ class VariableRange:
 
 
 class Mtrrs:
-    default: u64  # IA32_MTRR_DEF_TYPE
+    default_type: u64  # IA32_MTRR_DEF_TYPE
     count: u32
     ranges: array[VariableRange, MAX_RANGES]
     fixed: array[u64, FIXED_REGISTERS]
@@ -50,7 +50,7 @@ class Mtrrs:
     def read(self) -> None:
         """From this CPU, which has them."""
         capabilities = read_msr(CAPABILITIES)
-        self.default = read_msr(DEFAULT)
+        self.default_type = read_msr(DEFAULT)
         self.count = min(u32(capabilities & 0xFF), MAX_RANGES)
         for i in bounded(self.count, MAX_RANGES):
             self.ranges[i].base = read_msr(FIRST_BASE + i * 2)
@@ -65,9 +65,9 @@ class Mtrrs:
 
     def type_of(self, address: Paddr) -> MemoryType:
         """Of a page. Where ranges overlap, uncacheable wins, then write-through (11.11.4.1)."""
-        if self.default & ENABLED == 0:
+        if self.default_type & ENABLED == 0:
             return MemoryType.UNCACHEABLE
-        if address < FIXED_END and self.has_fixed and self.default & FIXED_ENABLED != 0:
+        if address < FIXED_END and self.has_fixed and self.default_type & FIXED_ENABLED != 0:
             return named(self._fixed_type(address))
         found = False
         result = MemoryType.WRITE_BACK
@@ -78,7 +78,7 @@ class Mtrrs:
                 continue
             result = combined(result, named(here.base)) if found else named(here.base)
             found = True
-        return result if found else named(self.default)
+        return result if found else named(self.default_type)
 
     def _fixed_type(self, address: Paddr) -> u64:
         """Each register holds the types of eight areas (table 11-9)."""
@@ -126,4 +126,4 @@ def read_mtrrs() -> None:
     if leaf.edx & CPUID_MTRR == 0:
         return
     mtrrs.read()
-    debug(f"MTRRs: {mtrrs.count} ranges, else {named(mtrrs.default).name}")
+    debug(f"MTRRs: {mtrrs.count} ranges, else {named(mtrrs.default_type).name}")

@@ -1,8 +1,9 @@
 """Turning the machine off and restarting it: as ACPI describes it, else by what PCs have for it."""
 
 from hv.lang import Final, Never, address_of, u8, u16, u64, unbounded
-from hv.x86.cpu import breakpoint, in8, in16, load_idt, out8, out16, relax, stop_cpu, write_device8
+from hv.x86.cpu import breakpoint, in8, in16, load_idt, out8, out16, relax, write_device8
 from hv.x86.descriptors import Pointer
+from hv.x86.stubs import stop_cpu
 
 RESET_CONTROL: Final[u16] = 0xCF9  # of the chipset
 HARD_RESET: Final[u8] = 1 << 1

@@ -2,7 +2,7 @@
 (Arm DDI 0487, "Translation Lookaside Buffers"; Intel SDM, "Caching Translation Information").
 """
 
-from hv.arch import direct_address, flush_hypervisor, flush_stage2, flush_stage2_page
+from hv.arch import direct_address, flush_guest, flush_guest_page, flush_hypervisor
 from hv.common.mm.format import Walker
 from hv.common.mm.types import PAGE_SHIFT, Mfn, paddr_of
 from hv.lang import Final, bounded, u16, u32, u64
@@ -30,10 +30,10 @@ class GuestWalker(Walker):
     def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
         entries = (frames + (u64(1) << order) - 1) >> order
         if entries > FEW:
-            flush_stage2(paddr_of(root), tag)
+            flush_guest(paddr_of(root), tag)
             return
         for i in bounded(entries, FEW):
-            flush_stage2_page(paddr_of(root), tag, (start + (i << order)) << PAGE_SHIFT)
+            flush_guest_page(paddr_of(root), tag, (start + (i << order)) << PAGE_SHIFT)
 
 
 class HypervisorWalker(Walker):

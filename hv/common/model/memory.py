@@ -1,6 +1,6 @@
 """A domain's physical map, as part of the domain: `DomainMemory.of(domain).p2m`."""
 
-from hv.arch import flush_stage2
+from hv.arch import flush_guest
 from hv.common.mm.p2m import P2m
 from hv.common.model.domain import Domain
 from hv.lang import Embedded, Extension, Final, raises, u32, u64
@@ -17,7 +17,7 @@ class DomainMemory(Extension[Domain]):
     def init(self, owner: Domain) -> None:
         """ENOMEM."""
         self.p2m.init(owner.id, owner.vmid, table_limit(owner.config.frames))
-        flush_stage2(self.p2m.root, owner.vmid)  # of whoever had the number before
+        flush_guest(self.p2m.root, owner.vmid)  # of whoever had the number before
 
     def teardown(self, owner: Domain) -> None:
         """A map that holds memory has been emptied in steps before."""
