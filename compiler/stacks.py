@@ -7,7 +7,7 @@ itself included, and the second entry stops the CPU (hv/common/kernel/panic.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,7 +168,7 @@ class Graph:
         return found
 
 
-def bounds(image: Image, stacks: Iterable[Stack], symbols: Mapping[str, Any]) -> list[Bound]:
+def bounds(image: Image, stacks: Sequence[Stack], symbols: Mapping[str, Any]) -> list[Bound]:
     """Each entry's bound. Raises ImageError: recursion, an unknown target, or code that no entry leads to."""
     graph = Graph(image, symbols)
     found: list[tuple[Stack, str, int, list[tuple[int, Function, Call | None]]]] = []
@@ -200,6 +200,7 @@ def bounds(image: Image, stacks: Iterable[Stack], symbols: Mapping[str, Any]) ->
                 total += stack.fault_below + graph.depth(handler)
             found.append((stack, entry, total, chain))
     _refuse_unreached(image, graph, entered, set(symbols["values"]))
+    _refuse_unlisted(image, graph, stacks)
     where = places(image.path, [c.address for *_, chain in found for _, _, c in chain if c is not None])
     return [
         Bound(
@@ -220,6 +221,21 @@ def _steps(graph: Graph, function: Function, used: int, where: list[Place]) -> l
         Step(graph.name(function.start) if i == 0 else graph.python_name(place.function), used, place, i > 0)
         for i, place in enumerate(reversed(where))
     ]
+
+
+def _refuse_unlisted(image: Image, graph: Graph, stacks: Iterable[Stack]) -> None:
+    """Where assembly goes to compiled code it does so at an entry, or on a way that was followed and counted."""
+    listed = {name for stack in stacks for name in (*stack.entries, stack.interrupt, stack.fault)}
+    for address, instruction in image.instructions.items():
+        if address in image.visited or image.function_at(address).compiled:
+            continue
+        target = image.architecture.flow(instruction)[1]
+        callee = image.functions.get(target) if target is not None else None
+        if callee is not None and callee.compiled and callee.name not in listed:
+            raise ImageError(
+                f"{image.name}: {image.function_at(address).name} at {address:#x} goes to {graph.name(callee.start)}, "
+                "which is no entry of a stack in proofs.toml"
+            )
 
 
 def prove(found: Iterable[Bound]) -> None:

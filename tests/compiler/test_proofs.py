@@ -252,6 +252,18 @@ def test_code_that_no_entry_leads_to(tmp_path: Path) -> None:
         prove(tmp_path, entries='"choose"')
 
 
+def test_assembly_that_goes_where_no_entry_is_listed(tmp_path: Path) -> None:
+    """Also when other code calls the same function, so that it is not unreached."""
+    start = START.replace("    bl      main\n", "    bl      main\n    bl      again\n")
+    extra = "\n@export\ndef again(n: u64) -> u64:\n    return spend(n)\n"
+    elf, symbols, offsets = compiled(tmp_path, program(extra=extra, hooked="again", last="hook.run(n)"), start, {})
+    (tmp_path / "proofs.toml").write_text(RULES.format(size=8192, entries='"choose", "main"'))
+    with pytest.raises(ImageError, match=r"_start at 0x40000\d goes to program\.again, which is no entry of a stack"):
+        proofs.hypervisor(elf, tmp_path, symbols, offsets)
+    (tmp_path / "proofs.toml").write_text(RULES.format(size=8192, entries='"choose", "main", "again"'))
+    proofs.hypervisor(elf, tmp_path, symbols, offsets)
+
+
 def test_an_entry_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="there is no function nobody, which the stack `only` is entered by"):
         prove(tmp_path, entries='"nobody"')
