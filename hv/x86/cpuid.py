@@ -3,9 +3,13 @@
 A leaf that the CPU does not have reads as zeros: asking needs no look at the highest leaf first.
 """
 
-from hv.lang import Final, extern, u32
+from hv.lang import Final, asm, u32
 
 EXTENDED: Final[u32] = 0x8000_0000
+
+
+@asm("cpuid", leaf="rax", subleaf="rcx", results="rax rbx rcx rdx")
+def cpuid(leaf: u32, subleaf: u32) -> tuple[u32, u32, u32, u32]: ...
 
 
 class Leaf:
@@ -15,21 +19,14 @@ class Leaf:
     edx: u32
 
     def read(self, leaf: u32, subleaf: u32 = 0) -> None:
-        read_cpuid(leaf & EXTENDED, 0, self)
-        highest = self.eax
+        highest, _, _, _ = cpuid(leaf & EXTENDED, 0)
         if highest & EXTENDED != leaf & EXTENDED or highest < leaf:
             self.eax = 0
             self.ebx = 0
             self.ecx = 0
             self.edx = 0
             return
-        read_cpuid(leaf, subleaf, self)
-
-
-@extern
-def read_cpuid(leaf: u32, subleaf: u32, to: Leaf) -> None:
-    """boot/x86/calls.S"""
-    ...
+        self.eax, self.ebx, self.ecx, self.edx = cpuid(leaf, subleaf)
 
 
 class Features:
