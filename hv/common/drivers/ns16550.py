@@ -23,6 +23,8 @@ OUTPUTS: Final[u8] = 0x0B  # ready, and OUT2: on a PC it lets the interrupt thro
 RECEIVED: Final[u8] = 1 << 0
 READY: Final[u8] = 1 << 0
 ROOM: Final[u8] = 1 << 5
+ALL_SENT: Final[u8] = 1 << 6
+LINE_END: Final[u8] = 0x0A
 NOTHING: Final[u8] = 0xFF
 FIFO: Final = 16
 TRIES: Final = 1_000_000
@@ -67,18 +69,22 @@ class Ns16550(Uart, SerialPort):
             write_device8(self.address + (u64(register) << self.stride), value)
 
     def put(self, byte: u8) -> None:
-        """Waits for an empty FIFO, and then fills it before it looks again."""
+        """Waits for an empty FIFO, and then fills it before it looks again. A line's end waits until all has left: the
+        machine may be turned off next."""
         if self.held == FIFO:
-            self._wait()
+            self._wait(ROOM)
             self.held = 0
         self.write(DATA, byte)
         self.held += 1
+        if byte == LINE_END:
+            self._wait(ALL_SENT)
+            self.held = 0
 
-    def _wait(self) -> None:
+    def _wait(self, state: u8) -> None:
         if self.silent:
             return
         for _ in range(TRIES):
-            if self.read(LINE_STATUS) & ROOM != 0:
+            if self.read(LINE_STATUS) & state != 0:
                 return
             relax()
         self.silent = True
