@@ -13,7 +13,7 @@ from hv.common.kernel.panic import panic
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.sched.core import idle, start_scheduler
-from hv.config import CONFIG_CRASH, CONFIG_NS16550, CONFIG_SCHED_RR
+from hv.config import CONFIG_CRASH, CONFIG_FRAMEBUFFER, CONFIG_NS16550, CONFIG_SCHED_RR
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 from hv.x86 import exceptions, interrupts, lapic, mmu, pic, smp, timer, tlb  # noqa: F401 (the assembly needs the first)
 from hv.x86.boot_information import information
@@ -36,6 +36,8 @@ from hv.x86.xsave import find_extended_state
 
 if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
+if CONFIG_FRAMEBUFFER:
+    from hv.x86.screen import start_screen
 if CONFIG_NS16550:
     from hv.x86.console import look_for_console, start_first_port, start_input
 if CONFIG_SCHED_RR:
@@ -82,6 +84,8 @@ def initialise() -> None:
         read_boot_information()
     except Errno as e:
         panic(f"what the boot loader left cannot be read: {e.name}")
+    if CONFIG_FRAMEBUFFER:
+        start_screen(information.screen)
     read_command_line(information.command_line)
     start_heap()
     read_acpi(information)

@@ -90,6 +90,7 @@ class Console(Sink):
     routing: SpinLock[Rank.CONSOLE_INPUT]
     lock: SpinLock[Rank.CONSOLE]
     port: SerialPort | None
+    screen: SerialPort | None  # prints the same
     backlog: Ring[u8, BACKLOG]
     guests: OrderedQueue[GuestConsole]
     focus: GuestConsole | None  # None: the hypervisor
@@ -106,6 +107,11 @@ class Console(Sink):
             self.port = port
             while not self.backlog.empty:
                 port.put(self.backlog.get())
+
+    def attach_screen(self, screen: SerialPort) -> None:
+        """Prints there too from now on."""
+        with self.lock:
+            self.screen = screen
 
     def print(self, message: Message) -> None:
         """A line of the hypervisor's."""
@@ -195,6 +201,9 @@ class Console(Sink):
             self.backlog.put(byte)
         else:
             port.put(byte)
+        screen = self.screen
+        if screen is not None:
+            screen.put(byte)
 
     # Input
 
