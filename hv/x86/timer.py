@@ -11,7 +11,7 @@ A TSC that changes its speed is no clock. Then a `ReferenceClock` is: its count 
 from hv.common.kernel.time import Ns, Ticks
 from hv.lang import Atomic, Final, PerCpu, u32, u64, unbounded
 from hv.x86 import lapic
-from hv.x86.cpu import scaled, timestamp, write_msr
+from hv.x86.cpu import complete_stores, scaled, timestamp, write_msr
 from hv.x86.reference import ReferenceClock
 from hv.x86.vectors import TIMER
 
@@ -70,6 +70,7 @@ def start_cpu() -> None:
     """Behind `lapic.start_cpu`."""
     mode = DEADLINE_MODE if clock.has_deadline else 0
     lapic.machine.apic.write(lapic.LVT_TIMER, mode | u32(TIMER))
+    complete_stores()  # a deadline counts from here on (Intel SDM 3A, 10.5.4.1)
     Alarm.this().deadline = Ns(NEVER)
 
 
