@@ -4,7 +4,7 @@
 
 from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, predictor
 from hv.common.builder import dom0less, lifecycle
-from hv.common.drivers import framebuffer, ns16550, pl011
+from hv.common.drivers import framebuffer, ns16550, pl011, pl031
 from hv.common.kernel import cmdline, console_input, crosscall, keys, log, panic, softirq, spinlock, symbols, timer
 from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, walkers
@@ -27,4 +27,4 @@ from hv.sim import (
 )
 from hv.sim.firmware import firmware
 from hv.sim.pc import pc
-from hv.x86 import calibration, memory_map, mtrr
+from hv.x86 import calibration, memory_map, mtrr, rtc
