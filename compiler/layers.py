@@ -21,10 +21,11 @@ BELOW: dict[str, tuple[str, ...]] = {
     "hv.common.comm": ("hv.common.model",),
     "hv.common.iommu": ("hv.common.model",),
     "hv.common.drivers": ("hv.common.mm",),
+    "hv.common.selftest": ("hv.common.sched",),
     "hv.common.control": ("hv.common.sched", "hv.common.comm", "hv.common.iommu", "hv.common.drivers"),
     "hv.common.builder": ("hv.common.control",),
-    "hv.arm64": ("hv.common.builder",),
-    "hv.x86": ("hv.common.builder",),
+    "hv.arm64": ("hv.common.builder", "hv.common.selftest"),
+    "hv.x86": ("hv.common.builder", "hv.common.selftest"),
     "hv.sim": ("hv.common.builder", "hv.arm64", "hv.x86"),
 }
 

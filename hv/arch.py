@@ -11,7 +11,7 @@ The hypervisor runs with interrupts masked. They are taken only by `poll_interru
 from hv.common.kernel.time import Ns
 from hv.common.mm.format import Attributes, Format
 from hv.common.mm.types import Mfn, Paddr
-from hv.lang import Final, Never, u8, u16, u32, u64
+from hv.lang import Callable, Final, Never, u8, u16, u32, u64
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 
@@ -218,4 +218,29 @@ def frame_pointer() -> u64:
 
 def on_stack(address: u64) -> bool:
     """Whether the 16 bytes at this address lie in a mapped hypervisor stack: a frame record may be read there."""
+    ...
+
+
+# What self-tests need, in builds with CONFIG_SELFTEST
+def code_address() -> u64:
+    """Where the caller goes on behind this call: an address of its code, on the call's line. A stub of its own, since the
+    line of a function around it would be told instead."""
+    ...
+
+
+def stack_bottom() -> u64:
+    """The lowest address of this CPU's stack, below which nothing is mapped."""
+    ...
+
+
+def catch_fault(function: Callable[[], None]) -> bool:
+    """Calls the function. True when it did not come back, but `resume_after_fault` was called on this CPU meanwhile."""
+    ...
+
+
+def resume_after_fault() -> Never:
+    """Goes on behind this CPU's `catch_fault`, on its stack and with interrupts masked as they were there. A panic calls
+    it on whatever stack it is, and whatever brought it there may be used again: an emergency stack, or the blocking of
+    further NMIs.
+    """
     ...

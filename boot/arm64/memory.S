@@ -4,6 +4,8 @@
  */
 
     .text
+    .global memory_stubs
+memory_stubs:
 
 /* Eight cache blocks, from x5 on; x3 is the size of one. */
     .macro eight operation:vararg
@@ -197,3 +199,6 @@ memcmp:
     ret
 3:  sub     w0, w3, w4
     ret
+
+    .global memory_stubs_end
+memory_stubs_end:

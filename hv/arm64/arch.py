@@ -1,11 +1,12 @@
 """`hv.arch` on arm64: the contract is hv/arch.py, what its functions mean stands there."""
 
-from hv.arm64 import cpu, ipi, layout, maintenance, psci, timer
+from hv.arm64 import cpu, ipi, layout, maintenance, psci, recovery, timer
+from hv.arm64.recovery import code_address  # noqa: F401 (part of the contract, and its caller's line counts)
 from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
 from hv.arm64.sysreg import DAIF
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Paddr
-from hv.lang import Final, Never, u8, u16, u32, u64, unbounded
+from hv.lang import Callable, Final, Never, u8, u16, u32, u64, unbounded
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 
@@ -159,3 +160,15 @@ def frame_pointer() -> u64:
 
 def on_stack(address: u64) -> bool:
     return layout.on_stack(address)
+
+
+def stack_bottom() -> u64:
+    return layout.stack_top(cpu_id()) - layout.STACK_SIZE
+
+
+def catch_fault(function: Callable[[], None]) -> bool:
+    return recovery.call_and_catch(recovery.Catcher.this(), function) != 0
+
+
+def resume_after_fault() -> Never:
+    recovery.come_back(recovery.Catcher.this())

@@ -4,7 +4,7 @@ The stubs are in boot/arm64/vectors.S. Checks that the C compiler puts in end in
 the number of the check; the traps that our own compiler uses for values that do not fit are BRK 1.
 """
 
-from hv.arm64.layout import STACK_SIZE, STACK_SLOT, STACKS, in_text
+from hv.arm64.layout import STACK_SIZE, STACK_SLOT, STACKS, in_stubs, in_text
 from hv.arm64.syndrome import (
     BREAKPOINT_INSTRUCTION,
     INSTRUCTION_ABORT,
@@ -56,9 +56,11 @@ class FaultFrame(MachineState):
 
     def end(self, message: Message) -> Never:
         """When a check called its handler, or the code went astray, the backtrace begins with where it came from: the
-        link register."""
+        link register. A stub in assembly that accesses memory has no frame record; its caller is there, too."""
         called = not in_text(self.pc) or symbol("checks_start") <= self.pc < symbol("checks_end")
-        trapped(message, self, self.x[30] - 4 if called else self.pc, self.x[29])
+        if called:
+            trapped(message, self, self.x[30] - 4, self.x[29])
+        trapped(message, self, self.pc, self.x[29], self.x[30] if in_stubs(self.pc) else 0)
 
     def print(self) -> None:
         line(f"  pc {self.pc:016x} sp {self.sp:016x} pstate {self.pstate:08x}")

@@ -39,6 +39,11 @@ def in_text(address: u64) -> bool:
     return symbol("__text_start") <= address < symbol("__text_end")
 
 
+def in_stubs(address: u64) -> bool:
+    """Whether the stubs are there that move and clear memory (boot/arm64/memory.S)."""
+    return symbol("memory_stubs") <= address < symbol("memory_stubs_end")
+
+
 def direct_address(paddr: Paddr) -> u64:
     assert paddr < ADDRESS_LIMIT - DIRECT_MAP, "physical address beyond the direct map"
     return DIRECT_MAP + paddr

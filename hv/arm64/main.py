@@ -27,7 +27,15 @@ from hv.common.kernel.timer import alarm_rang
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.sched.core import idle, start_scheduler
-from hv.config import CONFIG_BRANCH_GUARD, CONFIG_CRASH, CONFIG_GICV2, CONFIG_GICV3, CONFIG_PL011, CONFIG_SCHED_RR
+from hv.config import (
+    CONFIG_BRANCH_GUARD,
+    CONFIG_CRASH,
+    CONFIG_GICV2,
+    CONFIG_GICV3,
+    CONFIG_PL011,
+    CONFIG_SCHED_RR,
+    CONFIG_SELFTEST,
+)
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 
 if CONFIG_BRANCH_GUARD:
@@ -40,6 +48,8 @@ if CONFIG_GICV3:
     from hv.arm64 import gicv3  # noqa: F401 (adds itself to `controllers`)
 if CONFIG_PL011:
     from hv.common.drivers import pl011  # noqa: F401 (adds itself to `uart_drivers`)
+if CONFIG_SELFTEST:
+    from hv.common.selftest.suite import run_selftests
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
@@ -89,6 +99,8 @@ def initialise() -> None:
     start_cpus()
     if CONFIG_CRASH:
         crash_if_asked(DIRECT_MAP - 8)
+    if CONFIG_SELFTEST:
+        run_selftests()
     build_domains()
     idle()
 

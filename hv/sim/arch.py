@@ -8,7 +8,7 @@ Turning the machine off, restarting it and halting a CPU end the process, with a
 from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr, mfn_of
-from hv.lang import Final, Never, ptr, truncate, u8, u16, u32, u64
+from hv.lang import Callable, Final, Never, ptr, truncate, u8, u16, u32, u64
 from hv.sim import machine, memory, turns
 from hv.sim.walker import Stage, model
 
@@ -173,6 +173,24 @@ def frame_pointer() -> u64:
 
 def on_stack(address: u64) -> bool:
     return False
+
+
+def code_address() -> u64:
+    return 0
+
+
+def stack_bottom() -> u64:
+    return 0
+
+
+def catch_fault(function: Callable[[], None]) -> bool:
+    """A fault ends the process: `resume_after_fault`."""
+    function()
+    return False
+
+
+def resume_after_fault() -> Never:
+    machine.end(machine.HALTED)
 
 
 def early_put(byte: u8) -> None:

@@ -9,6 +9,7 @@ from hv.common.kernel import cmdline, console_input, crosscall, keys, log, panic
 from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, walkers
 from hv.common.sched import core
+from hv.common.selftest import suite
 from hv.sim import (
     arch,
     broken,

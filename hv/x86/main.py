@@ -13,7 +13,7 @@ from hv.common.kernel.panic import panic
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.sched.core import idle, start_scheduler
-from hv.config import CONFIG_CRASH, CONFIG_FRAMEBUFFER, CONFIG_NS16550, CONFIG_SCHED_RR
+from hv.config import CONFIG_CRASH, CONFIG_FRAMEBUFFER, CONFIG_NS16550, CONFIG_SCHED_RR, CONFIG_SELFTEST
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 from hv.x86 import exceptions, interrupts, lapic, mmu, pic, smp, timer, tlb  # noqa: F401 (the assembly needs the first)
 from hv.x86.boot_information import information
@@ -40,6 +40,8 @@ if CONFIG_FRAMEBUFFER:
     from hv.x86.screen import start_screen
 if CONFIG_NS16550:
     from hv.x86.console import look_for_console, start_first_port, start_input
+if CONFIG_SELFTEST:
+    from hv.common.selftest.suite import run_selftests
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
@@ -105,6 +107,8 @@ def initialise() -> None:
     start_cpus()
     if CONFIG_CRASH:
         crash_if_asked(DIRECT_MAP - 8)
+    if CONFIG_SELFTEST:
+        run_selftests()
     idle()
 
 

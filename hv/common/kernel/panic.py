@@ -5,13 +5,17 @@ restarts the machine, or halts it when the command line says `noreboot`. It take
 come at any time. Only the first panic prints; one that happens meanwhile on another CPU halts that CPU.
 """
 
-from hv.arch import cpu_id, frame_pointer, halt, on_stack, restart
+from hv.arch import cpu_id, frame_pointer, halt, on_stack, power_off, restart
 from hv.common.kernel.console import console
 from hv.common.kernel.cpus import stop_others
 from hv.common.kernel.options import options
 from hv.common.kernel.symbols import place_of
 from hv.common.lib.parse import boolean
+from hv.config import CONFIG_SELFTEST
 from hv.lang import Atomic, Errno, Final, Message, Never, Protocol, ptr, u32, u64
+
+if CONFIG_SELFTEST:
+    from hv.common.kernel import recovery
 
 MAX_FRAMES: Final = 32
 
@@ -28,6 +32,8 @@ class MachineState(Protocol):
 
 
 def panic(message: Message) -> Never:
+    if CONFIG_SELFTEST:
+        recovery.divert(message, _caller(frame_pointer()))
     _begin()
     line(message)
     _print_backtrace(frame_pointer())
@@ -36,18 +42,26 @@ def panic(message: Message) -> Never:
 
 def assertion_failed(text: str) -> Never:
     """What a failed `assert` calls; the text begins with its file and line."""
+    if CONFIG_SELFTEST:
+        recovery.divert(f"{text}", _caller(frame_pointer()))
     _begin()
     line(f"{text}")
     _print_backtrace(frame_pointer())
     _end()
 
 
-def trapped(message: Message, state: MachineState, pc: u64, frame: u64) -> Never:
-    """A trap in the hypervisor's own code, at `pc` with the frame record at `frame`."""
+def trapped(message: Message, state: MachineState, pc: u64, frame: u64, link: u64 = 0) -> Never:
+    """A trap in the hypervisor's own code, at `pc` with the frame record at `frame`. `link` is where `pc`'s function
+    returns to when it has no frame record, as small stubs in assembly; 0: it has one.
+    """
+    if CONFIG_SELFTEST:
+        recovery.divert(message, pc if link == 0 else link - 1)
     _begin()
     line(message)
     state.print()
     _print_place(pc, 0)
+    if link != 0:
+        _print_place(link, 1)
     _print_backtrace(frame)
     _end()
 
@@ -66,11 +80,19 @@ def _begin() -> None:
 
 
 def _end() -> Never:
+    if CONFIG_SELFTEST and recovery.under_test != "":
+        line(f"DONE selftest fail {recovery.under_test}: PANIC")
+        power_off()
     if stay_down:
         line("halted")
         halt()
     line("restarting")
     restart()
+
+
+def _caller(frame: u64) -> u64:
+    """The call that made the frame."""
+    return ptr[u64](frame)[1] - 1 if on_stack(frame) else 0
 
 
 def _print_backtrace(frame: u64) -> None:

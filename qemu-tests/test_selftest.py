@@ -1,0 +1,74 @@
+"""The self-tests on emulated machines: what only shows where the hypervisor runs, with several CPUs at once."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from devtools import build, qemu
+from devtools.machine import Machine
+from devtools.paths import BUILD, ROOT
+from devtools.scenario import Machine as Hardware
+
+pytestmark = pytest.mark.arm64
+
+SECONDS = 300
+ENDING = re.compile(r"\(hv\) (DONE selftest [^\r\n]*|PANIC[^\r\n]*)")
+EVERY = {"heap", "calls", "guard-page", "wx", "bound", "lock-rank", "timers", "log-flood"}
+
+
+@pytest.fixture
+def ending(request: pytest.FixtureRequest) -> Iterator[object]:
+    """Runs self-tests by name and returns the last line and all that was printed."""
+    with ExitStack() as running:
+
+        def run(asked: str, **hardware: object) -> tuple[str, str]:
+            serial = BUILD / "serial" / f"{re.sub(r'[^\w-]+', '-', request.node.name)}.log"
+            serial.parent.mkdir(parents=True, exist_ok=True)
+            payload = qemu.Payload(build.build(), bootargs=f"selftest={asked}")
+            hardware = Hardware(**{"cpus": 4, "memory": 512} | hardware)  # type: ignore[arg-type,assignment]
+            machine = running.enter_context(Machine(qemu.command(hardware, payload), serial))  # type: ignore[arg-type]
+            last = machine.expect(ENDING, SECONDS)
+            while machine.running:
+                assert machine.read(SECONDS) or not machine.running, "the machine does not power off"
+            return last, machine.output
+
+        yield run
+
+
+def test_all_pass_on_four_cpus(ending) -> None:
+    last, said = ending("all")
+    assert last == "(hv) DONE selftest ok", said
+    assert set(re.findall(r"selftest ([\w-]+): ok", said)) >= EVERY
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("cpus", [1, 8])
+def test_all_pass_on_other_numbers_of_cpus(ending, cpus) -> None:
+    last, said = ending("all", cpus=cpus)
+    assert last == "(hv) DONE selftest ok", said
+
+
+def test_a_name_that_is_none_is_told(ending) -> None:
+    last, said = ending("bound,nonsense")
+    assert last == "(hv) DONE selftest fail nonsense: there is no such self-test"
+    assert "selftest bound: ok" in said
+    for name in EVERY:
+        assert f"(hv)   {name}\r\n" in said
+
+
+def test_lines_of_a_flood_are_whole(ending) -> None:
+    """However many CPUs print at once, each line is one CPU's, and none is lost."""
+    last, said = ending("log-flood")
+    assert last == "(hv) DONE selftest ok"
+    lines = re.findall(r"\(hv\) flood (\d) line (\d+) of CPU (\d) -+\.\r\n", said)
+    assert sorted(lines) == sorted((str(cpu), str(line), str(cpu)) for cpu in range(4) for line in range(50))
+
+
+def test_expected_faults_are_lines_that_say_so() -> None:
+    """The self-tests of faults compare places by the line behind a marker: each marker stands before the fault."""
+    text = (ROOT / "hv/common/selftest/faults.py").read_text().splitlines()
+    marked = [text[n + 1].strip() for n, line in enumerate(text) if "next_line_faults(code_address())" in line]
+    assert len(marked) == 8
+    assert all(re.search(r"\[|call\(|assert|u64\(", line) for line in marked)
