@@ -223,8 +223,9 @@ def on_stack(address: u64) -> bool:
 
 # What self-tests need, in builds with CONFIG_SELFTEST
 def code_address() -> u64:
-    """Where the caller goes on behind this call: an address of its code, on the call's line. A stub of its own, since the
-    line of a function around it would be told instead."""
+    """Where the caller goes on behind this call: an address of its code, on the call's line. It is a stub of its own: a
+    function around it would have its own line told instead.
+    """
     ...
 
 
@@ -239,8 +240,8 @@ def catch_fault(function: Callable[[], None]) -> bool:
 
 
 def resume_after_fault() -> Never:
-    """Goes on behind this CPU's `catch_fault`, on its stack and with interrupts masked as they were there. A panic calls
-    it on whatever stack it is, and whatever brought it there may be used again: an emergency stack, or the blocking of
-    further NMIs.
+    """Goes on behind this CPU's `catch_fault`, on its stack and with interrupts masked as they were there. A panic
+    calls it on whatever stack it is, and whatever brought it there may be used again: an emergency stack, or the
+    blocking of further NMIs.
     """
     ...

@@ -24,7 +24,8 @@ def ending(request: pytest.FixtureRequest) -> Iterator[object]:
     with ExitStack() as running:
 
         def run(asked: str, **hardware: object) -> tuple[str, str]:
-            serial = BUILD / "serial" / f"{re.sub(r'[^\w-]+', '-', request.node.name)}.log"
+            name = re.sub(r"[^\w-]+", "-", request.node.name)
+            serial = BUILD / "serial" / f"{name}.log"
             serial.parent.mkdir(parents=True, exist_ok=True)
             payload = qemu.Payload(build.build(), bootargs=f"selftest={asked}")
             hardware = Hardware(**{"cpus": 4, "memory": 512} | hardware)  # type: ignore[arg-type,assignment]

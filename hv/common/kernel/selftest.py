@@ -1,8 +1,8 @@
 """Self-tests: what the machine can only show where it runs. `selftest=` on the command line names them, or `all`.
 
 They run when all CPUs are up, one after another on the boot CPU, and nothing else does. A test says what it found by
-`check`, `fail` and `skip`, on any CPU; it may have every CPU do a share of it at once by `on_all_cpus`. The last line is
-`DONE selftest ok`, or `DONE selftest fail NAME: REASON` of the first that failed, and the machine is powered off.
+`check`, `fail` and `skip`, on any CPU; it may have every CPU do a share of it at once by `on_all_cpus`. The last line
+is `DONE selftest ok`, or `DONE selftest fail NAME: REASON` of the first that failed, and the machine is powered off.
 """
 
 from hv.arch import cpu_id, now, poll_interrupts, power_off, relax
@@ -16,7 +16,7 @@ from hv.common.kernel.time import SECOND
 from hv.common.kernel.work import Progress, Task, Work
 from hv.common.lib.parse import Fields
 from hv.common.lib.text import TextBuffer
-from hv.lang import Atomic, Callable, Embedded, Final, Message, PerCpu, Registry, u32, u64, unbounded, value
+from hv.lang import Atomic, Callable, Embedded, Final, Message, PerCpu, Protocol, Registry, u32, u64, unbounded, value
 
 REASON: Final = 200  # bytes
 LONGEST: Final[u64] = 120 * SECOND  # that a share may take: emulators are slow, and share their machine
@@ -69,10 +69,16 @@ def skip(message: Message) -> None:
 # All CPUs at once
 
 
+class Share(Protocol):
+    def run(self, cpu: u32) -> None:
+        """What each CPU does, as a step of long work."""
+        ...
+
+
 class Crew:
     """What all CPUs do; `left` counts those that have not done it."""
 
-    share: Callable[[u32], None]
+    share: Share
     left: Atomic[u32]
 
 
@@ -82,7 +88,7 @@ class Place(PerCpu):
 
 class ShareTask(Task):
     def step(self) -> Progress:
-        crew.share(cpu_id())
+        crew.share.run(cpu_id())
         crew.left.sub(1)
         return Progress.DONE
 
@@ -91,16 +97,16 @@ crew: Final = Crew()
 share_task: Final = ShareTask()
 
 
-def on_all_cpus(share: Callable[[u32], None]) -> bool:
-    """Runs the function on every online CPU at once, with the CPU's number, as a step of long work. Interrupts that wait
-    are taken where it polls for them. False when it takes too long: then the test has failed, and no other can be run.
+def on_all_cpus(share: Share) -> bool:
+    """Every online CPU does its share at once. Interrupts that wait are taken where it polls for them. False when it
+    takes too long: then the test has failed, and no other can be run.
     """
     crew.share = share
     crew.left.store(len(online))
     for cpu in online:
         if cpu != cpu_id():
             call_on(cpu, start_share, 0)
-    share(cpu_id())
+    share.run(cpu_id())
     crew.left.sub(1)
     return wait_until_done()
 

@@ -3,7 +3,7 @@
 from hv.arch import cpu_id, direct_address, poll_interrupts, send_ipi
 from hv.common.kernel.cpus import online
 from hv.common.kernel.crosscall import call_on, call_others
-from hv.common.kernel.selftest import check, on_all_cpus, selftests
+from hv.common.kernel.selftest import Share, check, on_all_cpus, selftests
 from hv.common.kernel.softirq import Softirq, raise_on
 from hv.common.mm.heap import heap
 from hv.common.mm.pool import Pool
@@ -54,24 +54,28 @@ def heap_under_contention() -> None:
     end everything has come back.
     """
     free = heap.free_frames
-    on_all_cpus(churn_heap)
+    on_all_cpus(heap_churn)
     check(heap.free_frames == free, f"{free} frames were free before, {heap.free_frames} are after")
     check(things.used == 0, f"{things.used} objects did not come back")
 
 
-def churn_heap(cpu: u32) -> None:
-    blocks = Blocks.this()
-    blocks.seed = 0x9E37_79B9_7F4A_7C15 * (u64(cpu) + 1)
-    for round in range(ROUNDS):
-        block = blocks.blocks[random(BLOCKS)]
-        if block.mark == 0:
-            take(block, u64(cpu) << 32 | u64(round) + 1)
-        else:
-            give_back(block)
-        poll_interrupts()
-    for block in blocks.blocks:
-        if block.mark != 0:
-            give_back(block)
+class HeapChurn(Share):
+    def run(self, cpu: u32) -> None:
+        blocks = Blocks.this()
+        blocks.seed = 0x9E37_79B9_7F4A_7C15 * (u64(cpu) + 1)
+        for round in range(ROUNDS):
+            block = blocks.blocks[random(BLOCKS)]
+            if block.mark == 0:
+                take(block, u64(cpu) << 32 | u64(round) + 1)
+            else:
+                give_back(block)
+            poll_interrupts()
+        for block in blocks.blocks:
+            if block.mark != 0:
+                give_back(block)
+
+
+heap_churn: Final = HeapChurn()
 
 
 def take(block: Block, mark: u64) -> None:
@@ -121,7 +125,7 @@ def call_storm() -> None:
         heard = Heard.on(cpu)
         for i in range(CONFIG_NR_CPUS):
             heard.calls[i] = 0
-    on_all_cpus(call_everyone)
+    on_all_cpus(storm)
     others = u64(len(online)) - 1
     for cpu in online:
         for caller in online:
@@ -131,18 +135,23 @@ def call_storm() -> None:
     check(others != 0 or Heard.this().words == 0, "a single CPU heard something")
 
 
-def call_everyone(cpu: u32) -> None:
-    for round in range(CALLS):
-        call_others(hear, u64(cpu))
-        for other in online:
-            if other == cpu:
-                continue
-            before = Heard.on(other).calls[cpu]
-            call_on(other, hear, u64(cpu))
-            check(Heard.on(other).calls[cpu] == before + 1, f"a call from CPU {cpu} on CPU {other} returned too soon")
-            send_ipi(other)
-            raise_on(other, Softirq.WORK)
-        poll_interrupts()
+class CallStorm(Share):
+    def run(self, cpu: u32) -> None:
+        for _ in range(CALLS):
+            call_others(hear, u64(cpu))
+            for other in online:
+                if other == cpu:
+                    continue
+                heard = Heard.on(other)
+                before = heard.calls[cpu]
+                call_on(other, hear, u64(cpu))
+                check(heard.calls[cpu] == before + 1, f"a call from CPU {cpu} on CPU {other} returned too soon")
+                send_ipi(other)
+                raise_on(other, Softirq.WORK)
+            poll_interrupts()
+
+
+storm: Final = CallStorm()
 
 
 def hear(caller: u64) -> None:

@@ -1,8 +1,8 @@
 """Self-tests of faults: each kind ends in a panic that names the Python line, and says what it was."""
 
 from hv.arch import code_address, stack_bottom
-from hv.common.kernel.recovery import Expected, faults, next_line_faults
 from hv.common.kernel.rank import Rank
+from hv.common.kernel.recovery import Expected, faults, next_line_faults
 from hv.common.kernel.selftest import check, selftests, skip
 from hv.common.kernel.spinlock import SpinLock
 from hv.config import CONFIG_DEBUG
