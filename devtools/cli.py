@@ -25,7 +25,8 @@ class Parser(argparse.ArgumentParser):
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The parsed command line; `module` and `needs` say what runs it and what that takes. Exits on --help."""
     if arguments[:1] == ["bench"]:  # has many options of its own, which its own parser explains
-        return argparse.Namespace(module="bench", needs=("compile", "qemu-arm64"), argv=list(arguments[1:]))
+        emulators = ("qemu-arm64", "qemu-x86") if "boot" in arguments else ("qemu-arm64",)
+        return argparse.Namespace(module="bench", needs=("compile", *emulators), argv=list(arguments[1:]))
     parser = Parser(prog="./dev", epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (add_run, add_test, add_build, add_image, add_gdb, add_menuconfig, add_clean):

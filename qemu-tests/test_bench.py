@@ -1,16 +1,18 @@
-"""The figures of `./dev bench arm64` that can be had without Xen, against their targets."""
+"""The figures of `./dev bench` that can be had without Xen, against their targets."""
 
 import json
 
 import pytest
 
 from devtools import bench
+from devtools.bench import boot, peer
 
-pytestmark = [pytest.mark.arm64, pytest.mark.emulator]
+pytestmark = pytest.mark.emulator
 
 TRAPS = ("arm64.hvc_psci_version", "arm64.vgicd_typer_read", "arm64.vpl011_flag_read")
 
 
+@pytest.mark.arm64
 def test_figures_meet_their_targets(tmp_path) -> None:
     """Traps take at most 0.6 of what Xen takes and a guest's start at most 0.4, by the recorded figures of Xen."""
     result = tmp_path / "bench.json"
@@ -20,3 +22,37 @@ def test_figures_meet_their_targets(tmp_path) -> None:
         assert 0 < rows[name]["ours"] <= 0.6 * rows[name]["xen"]
     assert 0 < rows["arm64.guest_start"]["ours"] <= 0.4 * rows["arm64.guest_start"]["xen"]
     assert 0 < rows["arm64.first_line"]["ours"] < rows["arm64.guest_start"]["ours"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "gibibytes", "target"),
+    [
+        pytest.param("arm64", 1, 0.3, marks=pytest.mark.arm64),
+        pytest.param("x86", 1, 0.1, marks=pytest.mark.x86),
+        pytest.param("arm64", 16, 0.3, marks=[pytest.mark.arm64, pytest.mark.long]),
+        pytest.param("x86", 16, 0.1, marks=[pytest.mark.x86, pytest.mark.long]),
+    ],
+)
+def test_an_idle_machine_meets_its_target(architecture, gibibytes, target, tmp_path) -> None:
+    """Until it is idle it takes at most that part of Xen's recorded figure, and keeps less than 1 % of the memory."""
+    result = tmp_path / "bench.json"
+    name = f"{architecture}_{gibibytes}g"
+    wanted = [word for figure in ("first_line", "idle", "kept") for word in ("--only", f"{name}_{figure}")]
+    assert bench.main(["boot", "--recorded", *wanted, "--json", str(result)]) == 0
+    rows = {row["name"]: row for row in json.loads(result.read_text())["rows"]}
+    first_line, idle, kept = (rows[f"boot.{name}_{figure}"] for figure in ("first_line", "idle", "kept"))
+    assert 0 < first_line["ours"] < first_line["xen"]
+    assert first_line["ours"] < idle["ours"] <= target * idle["xen"]
+    assert 0 < kept["ours"] < 10 << 10
+
+
+@pytest.mark.long
+@pytest.mark.arm64
+@pytest.mark.x86
+def test_the_recorded_boots_of_xen_are_those_of_the_present_one() -> None:
+    recorded = peer.Recording.read("boot")
+    for figure, count in boot.measure(boot.theirs(), boot.FIGURES).items():
+        was = recorded.figure(figure.name)
+        assert (count is None) == (was is None)
+        if count is not None and was is not None:
+            assert abs(count - was) <= 0.02 * was, figure.name

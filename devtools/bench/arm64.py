@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from devtools import boot, build, guests, scenario
-from devtools.bench import protocol
+from devtools.bench import peer, protocol
 from devtools.bench.rows import Figure
 from devtools.bench.stamps import Stamps, Watch
 from devtools.machine import Machine, NotSeen
@@ -38,6 +38,16 @@ FIGURES = (*TRAPS, FIRST_LINE, GUEST_START, IMAGE_SIZE)
 def ours() -> Path:
     """The image of this project, built when it is not there."""
     return build.build(scenario.CONFIGS[ARCHITECTURE])
+
+
+def theirs() -> Path:
+    """Debian's Xen."""
+    return peer.image(ARCHITECTURE)
+
+
+def versions(with_xen: bool) -> dict[str, str]:
+    """What a figure of Xen depends on."""
+    return peer.versions(ARCHITECTURE, with_xen)
 
 
 def measure(image: Path, wanted: Collection[Figure]) -> dict[Figure, int]:

@@ -2,15 +2,32 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
-from devtools.bench import arm64, rows
-from devtools.bench.peer import Recording, image, versions
+from devtools.bench import arm64, boot, rows
+from devtools.bench.peer import Recording
 from devtools.bench.rows import Figure, Row
 from devtools.report import Problem, progress
 
-SETS = {"arm64": arm64}
+
+class Set(Protocol):
+    """Figures that are measured together. A side is whatever `ours` and `theirs` say of a hypervisor."""
+
+    @property
+    def FIGURES(self) -> tuple[Figure, ...]: ...
+
+    def ours(self) -> Any: ...
+
+    def theirs(self) -> Any: ...
+
+    def versions(self, with_xen: bool) -> dict[str, str]: ...
+
+    def measure(self, side: Any, wanted: Collection[Figure], /) -> Mapping[Figure, int | None]: ...
+
+
+SETS: dict[str, Set] = {"arm64": arm64, "boot": boot}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,17 +38,18 @@ def main(argv: Sequence[str]) -> int:
     if arguments.record:
         return record(arguments.set)
     theirs: Mapping[Figure, int | None]
-    mine = chosen.measure(chosen.ours(), figures)
+    measured = chosen.measure(chosen.ours(), figures)
+    mine = {figure: count for figure, count in measured.items() if count is not None}
     if arguments.recorded:
         recording = Recording.read(arguments.set)
-        now = versions(arguments.set, with_xen=False)
+        now = chosen.versions(with_xen=False)
         for difference in recording.differences(now):
             progress(f"the ratios are off if this matters: Xen's figures were {difference}")
         theirs = {figure: recording.figure(figure.name) for figure in figures}
         machine = now | {"xen": f"{recording.versions['xen']}, recorded"}
     else:
-        theirs = chosen.measure(image(arguments.set), figures)
-        machine = versions(arguments.set, with_xen=True)
+        theirs = chosen.measure(chosen.theirs(), figures)
+        machine = chosen.versions(with_xen=True)
     table = [Row(figure, mine[figure], theirs[figure]) for figure in figures]
     rows.show(machine, table)
     if arguments.json:
@@ -73,9 +91,9 @@ def select(figures: Sequence[Figure], names: Sequence[str]) -> list[Figure]:
 
 def record(name: str) -> int:
     chosen = SETS[name]
-    measured = chosen.measure(image(name), chosen.FIGURES)
-    recording = Recording(versions(name, with_xen=True), {figure.name: count for figure, count in measured.items()})
+    measured = chosen.measure(chosen.theirs(), chosen.FIGURES)
+    recording = Recording(chosen.versions(with_xen=True), {figure.name: count for figure, count in measured.items()})
     recording.write(name)
     for figure, count in measured.items():
-        print(f"{figure.name}: {count:,} {figure.unit}")
+        print(f"{figure.name}: {'none' if count is None else f'{count:,} {figure.unit}'}")
     return 0

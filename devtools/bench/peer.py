@@ -15,20 +15,29 @@ from devtools import debian, guests
 from devtools.qemu import PROGRAMS
 from devtools.report import Problem
 
-PACKAGES = {"arm64": "xen-hypervisor-4.17-arm64"}
+DEBIAN = {"arm64": "arm64", "x86": "amd64"}
+"""Debian's names of the architectures."""
+XEN = "xen-hypervisor-4.17"
 RECORDED = Path(__file__).with_name("xen_recorded.json")
 
 
 def image(architecture: str) -> Path:
-    """The image of Debian's Xen, fetched when it is not in the cache."""
-    package = debian.unpacked(PACKAGES[architecture], architecture)
-    return package / "boot" / f"xen-4.17-{architecture}"
+    """The image of Debian's Xen, fetched when it is not in the cache. That for x86 is compressed by gzip."""
+    compressed = ".gz" if architecture == "x86" else ""
+    return _package(architecture) / "boot" / f"xen-4.17-{DEBIAN[architecture]}{compressed}"
 
 
-def versions(architecture: str, with_xen: bool) -> dict[str, str]:
+def _package(architecture: str) -> Path:
+    name = DEBIAN[architecture]
+    return debian.unpacked(f"{XEN}-{name}", name)
+
+
+def versions(architecture: str, with_xen: bool, with_kernel: bool = True) -> dict[str, str]:
     """What a figure of Xen depends on: the packages of Xen and of the guest's kernel, and the emulator."""
-    found = {"emulator": _emulator(architecture), "kernel": _archive(guests.kernel(architecture).parents[1])}
-    return found | ({"xen": _archive(debian.unpacked(PACKAGES[architecture], architecture))} if with_xen else {})
+    found = {"emulator": _emulator(architecture)}
+    if with_kernel:
+        found["kernel"] = _archive(guests.kernel(architecture).parents[1])
+    return found | ({"xen": _archive(_package(architecture))} if with_xen else {})
 
 
 def _archive(unpacked: Path) -> str:
@@ -50,21 +59,19 @@ class Recording:
     versions: Mapping[str, str]
     figures: Mapping[str, int | None]
 
-    def write(self, architecture: str) -> None:
-        """Puts the recording of one architecture into the file and leaves the others."""
+    def write(self, name: str) -> None:
+        """Puts the recording of one set into the file and leaves the others."""
         every = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
-        every[architecture] = {"versions": dict(self.versions), "figures": dict(self.figures)}
+        every[name] = {"versions": dict(self.versions), "figures": dict(self.figures)}
         RECORDED.write_text(json.dumps(every, indent=2) + "\n")
 
     @classmethod
-    def read(cls, architecture: str) -> "Recording":
-        """Problem: nothing was recorded for the architecture."""
+    def read(cls, name: str) -> "Recording":
+        """Problem: nothing was recorded for the set."""
         every = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
-        if architecture not in every:
-            raise Problem(
-                f"{RECORDED} has no figures of Xen for {architecture}: run ./dev bench {architecture} --record"
-            )
-        return cls(**every[architecture])
+        if name not in every:
+            raise Problem(f"{RECORDED} has no figures of Xen for {name}: run ./dev bench {name} --record")
+        return cls(**every[name])
 
     def figure(self, name: str) -> int | None:
         """A figure by name, None when Xen has no such feature. Problem: it is not among the recorded."""

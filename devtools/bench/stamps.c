@@ -1,7 +1,9 @@
 /* A TCG plugin of QEMU that counts executed instructions and writes the count to QEMU's log (-d plugin):
  *   "u COUNT"  when a byte was stored to the data register of the UART
  *   "g COUNT"  before the instruction `opcode` at virtual address `entry` executes
- * Arguments, decimal and in this order: uart=PHYSICAL,entry=VIRTUAL,opcode=WORD.
+ *   "w COUNT"  before an instruction that waits for an interrupt executes: WFI (Arm ARM, C6.2.353) or HLT
+ *   "o COUNT"  before OUT writes a byte to a port (Intel SDM 2B), which is how x86 reaches its UART
+ * Arguments, decimal and in this order: uart=PHYSICAL,entry=VIRTUAL,opcode=WORD. 0 for what is not watched.
  *
  * The counts are exact on one CPU: an instruction counts when it executes, and the store to the UART counts itself.
  * A load or store that QEMU has to translate anew because it reaches a device counts once.
@@ -18,6 +20,7 @@ typedef struct qemu_plugin_tb Block;
 typedef struct qemu_plugin_insn Insn;
 typedef struct qemu_plugin_hwaddr Hwaddr;
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*translated)(uint64_t id, Block *));
+size_t qemu_plugin_insn_size(const Insn *);
 size_t qemu_plugin_tb_n_insns(const Block *);
 Insn *qemu_plugin_tb_get_insn(const Block *, size_t index);
 const void *qemu_plugin_insn_data(const Insn *);
@@ -45,19 +48,34 @@ static void stamp(char event) {
 }
 
 static void entered(unsigned cpu, void *unused) { stamp('g'); }
+static void waits(unsigned cpu, void *unused) { stamp('w'); }
+static void writes_port(unsigned cpu, void *unused) { stamp('o'); }
 
 static void stored(unsigned cpu, uint32_t access, uint64_t virtual_address, void *unused) {
     const Hwaddr *place = qemu_plugin_get_hwaddr(access, virtual_address);
     if (place && qemu_plugin_hwaddr_is_io(place) && qemu_plugin_hwaddr_phys_addr(place) == uart) stamp('u');
 }
 
+/* An instruction of arm64 has four bytes, so one and two bytes are x86. */
+static bool is_wait(const uint8_t *bytes, size_t size) {
+    return size == 4 ? *(const uint32_t *)bytes == 0xd503207f : size == 1 && bytes[0] == 0xf4;
+}
+
+static bool is_port_write(const uint8_t *bytes, size_t size) {
+    return (size == 1 && bytes[0] == 0xee) || (size == 2 && bytes[0] == 0xe6);
+}
+
 static void translated(uint64_t id, Block *block) {
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         Insn *insn = qemu_plugin_tb_get_insn(block, i);
-        if (qemu_plugin_insn_vaddr(insn) == entry && *(const uint32_t *)qemu_plugin_insn_data(insn) == opcode)
+        const uint8_t *bytes = qemu_plugin_insn_data(insn);
+        size_t size = qemu_plugin_insn_size(insn);
+        if (qemu_plugin_insn_vaddr(insn) == entry && size == 4 && *(const uint32_t *)bytes == opcode)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, entered, NO_REGISTERS, NULL);
+        if (is_wait(bytes, size)) qemu_plugin_register_vcpu_insn_exec_cb(insn, waits, NO_REGISTERS, NULL);
+        if (is_port_write(bytes, size)) qemu_plugin_register_vcpu_insn_exec_cb(insn, writes_port, NO_REGISTERS, NULL);
         qemu_plugin_register_vcpu_insn_exec_inline(insn, ADD_U64, &count, 1);
-        qemu_plugin_register_vcpu_mem_cb(insn, stored, NO_REGISTERS, STORES, NULL);
+        if (uart) qemu_plugin_register_vcpu_mem_cb(insn, stored, NO_REGISTERS, STORES, NULL);
     }
 }
 

@@ -3,6 +3,7 @@
 Counts start at 0 with the first instruction after reset, and each belongs to one event of one run.
 """
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,27 +18,53 @@ EMULATOR_SAYS = b"qemu-system-"  # begins the emulator's own messages, which sha
 
 @dataclass(frozen=True)
 class Watch:
-    """What is stamped: bytes stored to the UART's data register, and the first instruction of a guest.
+    """What is stamped besides waits: bytes written to the UART, and the first instruction of a guest. 0: none.
 
-    `uart` is a physical address; `entry` the virtual address of the guest's first instruction and `opcode` its word.
-    A hypervisor must not execute that word at that address itself.
+    `uart` is the physical address of the data register, or `port` says that the UART is a PC's first, behind I/O ports.
+    `entry` is the virtual address of the guest's first instruction and `opcode` its word. A hypervisor must not execute
+    that word at that address itself.
     """
 
-    uart: int
-    entry: int
-    opcode: int
+    uart: int = 0
+    entry: int = 0
+    opcode: int = 0
+    port: bool = False
+
+
+class Port:
+    """What a 16550 on I/O ports does with writes, so far as it decides whether a byte is sent (16550D, 8.0)."""
+
+    TRACED = re.compile(r"serial_write write addr 0x([0-9a-f]+) val 0x([0-9a-f]+)$")
+    DATA, LINE_CONTROL, MODEM_CONTROL = 0, 3, 4
+    DIVISOR_LATCH, LOOP = 1 << 7, 1 << 4
+
+    def __init__(self) -> None:
+        self._line = self._modem = 0
+
+    def sends(self, trace: re.Match[str]) -> bool:
+        """Whether the traced write sends a byte on the line."""
+        register, value = (int(digits, 16) for digits in trace.groups())
+        if register == self.LINE_CONTROL:
+            self._line = value
+        elif register == self.MODEM_CONTROL:
+            self._modem = value
+        return register == self.DATA and not self._line & self.DIVISOR_LATCH and not self._modem & self.LOOP
 
 
 class Stamps:
     """The plugin for one run: its options for the emulator, and what it has written so far.
 
-    `uart[n]` is the count after byte n of the serial output was stored, `guest` that before the guest's first
-    instruction. Both files lie in `folder`, which has to outlive the run.
+    `uart[n]` is the count after byte n of the serial output was written, `guest` that before the guest's first
+    instruction, `wait` that before the first WFI or HLT behind the first byte: firmware waits before it. Both files lie
+    in `folder`, which has to outlive the run.
     """
 
     def __init__(self, watch: Watch, folder: Path) -> None:
         self.uart: list[int] = []
         self.guest: int | None = None
+        self.wait: int | None = None
+        self._port = Port()
+        self._out = 0
         self._log = folder / "stamps.log"
         self._log.touch()
         self._read = 0
@@ -48,6 +75,8 @@ class Stamps:
             raise Problem(f"{COMPILER} could not compile {SOURCE}:\n{done.stderr}")
         arguments = f"{library},uart={watch.uart},entry={watch.entry},opcode={watch.opcode}"
         self.options = ["-plugin", arguments, "-d", "plugin", "-D", str(self._log)]
+        if watch.port:
+            self.options += ["-trace", "serial_write"]
 
     def update(self) -> None:
         """Takes the whole lines that the plugin has written since the last call."""
@@ -60,24 +89,32 @@ class Stamps:
             self._take(line)
 
     def _take(self, line: str) -> None:
+        if trace := Port.TRACED.match(line):  # what the port write just stamped has done
+            if self._port.sends(trace):
+                self.uart.append(self._out + 1)
+            return
         event, _, count = line.partition(" ")
-        if event not in ("u", "g") or not count.isdigit():
+        if event not in ("u", "g", "w", "o") or not count.isdigit():
             raise Problem(f"the emulator's counting plugin wrote {line!r}, not an event and its count")
         if event == "u":
             self.uart.append(int(count))
-        elif self.guest is None:
+        elif event == "o":
+            self._out = int(count)
+        elif event == "g" and self.guest is None:
             self.guest = int(count)
+        elif event == "w" and self.wait is None and self.uart:
+            self.wait = int(count)
 
     def first_line(self, output: bytes) -> int:
         """The count when the first line that shows anything was complete. Problem: there is no such line."""
         start = len(output) - len(output.lstrip())
         end = output.find(b"\n", start)
         if end < 0:
-            raise Problem(f"the hypervisor completed no line on its console before the guest began: {output!r}", 1)
+            raise Problem(f"the hypervisor completed no line on its console: {output!r}", 1)
         if EMULATOR_SAYS in output[:end]:
             raise Problem(
                 f"the emulator itself printed before the hypervisor: {output[:end].decode(errors='replace')}", 1
             )
         if end >= len(self.uart):
-            raise Problem(f"{end + 1} bytes were printed but {len(self.uart)} stores to the UART were seen", 1)
+            raise Problem(f"{end + 1} bytes were printed but {len(self.uart)} writes to the UART were seen", 1)
         return self.uart[end]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devtools import guests, qemu, scenario
-from devtools.bench import arm64, command, peer, protocol, rows
+from devtools.bench import arm64, boot, command, peer, protocol, rows
 from devtools.bench.rows import Figure, Row
 from devtools.bench.stamps import Stamps, Watch
 from devtools.report import Problem
@@ -156,6 +156,71 @@ def test_stamps_come_in_pieces(tmp_path):
         stamps.update()
 
 
+def test_a_wait_counts_from_the_first_byte_on_and_a_byte_on_a_port_only_if_it_is_sent(tmp_path):
+    """A 16550 takes the divisor where it takes data, and in loopback it sends nothing (16550D, 8.0)."""
+    stamps = Stamps(Watch(port=True), tmp_path)
+    assert stamps.options[-2:] == ["-trace", "serial_write"]
+    write = "serial_write write addr 0x{:02x} val 0x{:02x}\n".format
+    steps = (
+        "w 5\n",  # the firmware
+        "o 10\n" + write(3, 0x83) + "o 11\n" + write(0, 1) + "o 12\n" + write(3, 3),
+        "o 13\n" + write(4, 0x13) + "o 14\n" + write(0, 0x55) + "o 15\n" + write(4, 3),
+        "o 20\n" + "o 30\n" + write(0, 0x41),  # the first of both to another device
+        "o 40\n" + write(1, 0x41) + "o 50\n" + write(0, 0x0A),
+        "w 60\nw 70\n",
+    )
+    (tmp_path / "stamps.log").write_text("".join(steps))
+    stamps.update()
+    assert (stamps.uart, stamps.wait) == ([31, 51], 60)
+
+
+ARM64_1G = boot.MEASUREMENTS[0]
+
+
+@pytest.fixture
+def idler(tmp_path):
+    """Makes a program of known length that prints a text and then executes `ending` for ever."""
+
+    def make(text: bytes, ending: int, last_line: bytes | None = None) -> dict[str, boot.Hypervisor]:
+        words = [*PRINTER]
+        words[22] = ending
+        words[23] = 0x17FFFFFF  # b 0x58
+        image = tmp_path / "idler.image"
+        image.write_bytes(struct.pack(f"<{len(words)}I", *words) + text + b"\0")
+        return {"arm64": boot.Hypervisor(qemu.Payload(image), last_line)}
+
+    return make
+
+
+WFI, ISB = 0xD503207F, 0xD5033FDF
+
+
+@pytest.mark.emulator
+@pytest.mark.arm64
+def test_boot_counts_are_exact(idler):
+    text = b"first\n1000 MiB of memory are free\nlast\n"
+    first = BEFORE_LOOP + 4 * text.index(b"\n") + 3
+    found = boot.measure(idler(text, WFI), ARM64_1G.figures)
+    assert found == {
+        ARM64_1G.first_line: first,
+        ARM64_1G.idle: BEFORE_LOOP + 4 * len(text) + 2,
+        ARM64_1G.kept: 24 << 10,
+    }
+    found = boot.measure(idler(text, ISB, b"memory are"), ARM64_1G.figures)
+    assert found == {ARM64_1G.first_line: first, ARM64_1G.idle: first + 4, ARM64_1G.kept: None}
+
+
+@pytest.mark.emulator
+@pytest.mark.arm64
+def test_a_hypervisor_that_never_idles_or_hides_its_memory_is_named(idler, monkeypatch):
+    with pytest.raises(Problem, match=r"did not say how much memory is free: b'only this"):
+        boot.measure(idler(b"only this\n", WFI), ARM64_1G.figures)
+    monkeypatch.setattr(boot, "RUN_SECONDS", 1)
+    with pytest.raises(Problem, match=r"did not become idle(?s:.*)only this") as problem:
+        boot.measure(idler(b"only this\n", ISB), ARM64_1G.figures)
+    assert problem.value.exit_status == 1
+
+
 @pytest.mark.parametrize(
     ("output", "stores", "answer"),
     [
@@ -163,7 +228,7 @@ def test_stamps_come_in_pieces(tmp_path):
         (b"\r\n  ab\r\n", 8, 107),
         (b"ab", 2, "no line"),
         (b"\n\n", 2, "no line"),
-        (b"ab\n", 2, "3 bytes were printed but 2"),
+        (b"ab\n", 2, "3 bytes were printed but 2 writes"),
         (b"qemu-system-aarch64: warning: x\nab\n", 3, "emulator itself"),
     ],
 )
@@ -218,6 +283,14 @@ class Set:
         return cls.mine
 
     @staticmethod
+    def theirs():
+        return 100
+
+    @staticmethod
+    def versions(with_xen):
+        return VERSIONS if with_xen else KERNEL
+
+    @staticmethod
     def measure(image, wanted):
         return dict.fromkeys(wanted, image)
 
@@ -226,8 +299,6 @@ class Set:
 def bench(monkeypatch, tmp_path):
     """command.main over a set without machines, with Xen's figures 100 and a recording of 200."""
     monkeypatch.setitem(command.SETS, "arm64", Set)
-    monkeypatch.setattr(command, "image", lambda architecture: 100)
-    monkeypatch.setattr(command, "versions", lambda architecture, with_xen: VERSIONS if with_xen else KERNEL)
     monkeypatch.setattr(peer, "RECORDED", tmp_path / "recorded.json")
     peer.Recording({"xen": "x 0", "kernel": "k 1"}, {"arm64.good": 200}).write("arm64")
     return command.main
