@@ -9,10 +9,14 @@ Bytes of the focused guest pass as they are, but a carriage return puts the pref
 control characters and escape sequences, so that none can command a terminal that a person uses for something else.
 
 `Console.routing` protects the set of guests and who has the focus, and is held while input is delivered: once `remove`
-returns, nothing is delivered to that guest any more. `Console.lock` protects what is on the screen and in the line
-buffers.
+returns, nothing is delivered to that guest any more. `Console.lock` protects what is on the screen, in the line buffers
+and in the log.
+
+The log keeps the lines of the hypervisor and of guests without the focus, each with its prefix, for who reads them
+later; as in Xen, what a person at the terminal and the guest with the focus say to each other is not in it.
 """
 
+from hv.common.kernel.log_ring import LogRing
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.lib.format import Sink, render
@@ -23,6 +27,7 @@ from hv.lang import Final, Message, Protocol, U8Enum, bounded, i64, u8, u32, unb
 
 LINE: Final = 128  # bytes of a guest's line that are collected before they are printed as a line of their own
 BACKLOG: Final = 8192  # bytes kept until there is a port
+LOG: Final = 16384  # bytes of lines that can be read later
 LONGEST_TEXT: Final = 65536  # bytes of one piece of a message
 
 TAB: Final = 0x09
@@ -86,12 +91,21 @@ class GuestConsole:
         console.write(self, byte)
 
 
+class PrintedAndKept(Sink):
+    """The console and its log."""
+
+    def put(self, text: str) -> None:
+        console.log.put(text)
+        console.put(text)
+
+
 class Console(Sink):
     routing: SpinLock[Rank.CONSOLE_INPUT]
     lock: SpinLock[Rank.CONSOLE]
     port: SerialPort | None
     screen: SerialPort | None  # prints the same
     backlog: Ring[u8, BACKLOG]
+    log: LogRing[LOG]
     guests: OrderedQueue[GuestConsole]
     focus: GuestConsole | None  # None: the hypervisor
     unfinished: GuestConsole | None  # whose line stands on the screen without its end
@@ -121,8 +135,9 @@ class Console(Sink):
     def print_line(self, held: Held[Rank.CONSOLE], message: Message) -> None:
         """A line of the hypervisor's, for who holds the lock."""
         self._finish_line(held)
-        self.put("(hv) ")
-        render(self, message)
+        both.put("(hv) ")
+        render(both, message)
+        self.log.put("\n")
         self._end_line()
 
     def print_anyway(self, message: Message) -> None:
@@ -158,6 +173,7 @@ class Console(Sink):
 
     def _collect(self, held: Held[Rank.CONSOLE], guest: GuestConsole, byte: u8) -> None:
         if byte == NEWLINE or guest.line.length == LINE:
+            self._keep(guest)
             self._print_collected(held, guest)
             self._end_line()
             self.unfinished = None
@@ -167,6 +183,10 @@ class Console(Sink):
             guest.escape = EscapeState.STARTED
         elif (byte >= SPACE and byte != DELETE) or byte == TAB:
             guest.line.put_byte(byte)
+
+    def _keep(self, guest: GuestConsole) -> None:
+        """Puts the guest's collected bytes into the log, as a line."""
+        _write(self.log, f"(d{guest.domain} {guest.name}) {guest.line.text}\n")
 
     def _print_collected(self, held: Held[Rank.CONSOLE], guest: GuestConsole) -> None:
         """Prints the guest's collected bytes, and leaves the line unfinished."""
@@ -218,6 +238,7 @@ class Console(Sink):
             self.guests.remove(guest.place)
             with self.lock as held:
                 if guest.line.length != 0:
+                    self._keep(guest)
                     self._print_collected(held, guest)
                 if self.unfinished is guest:
                     self._finish_line(held)
@@ -273,4 +294,5 @@ def _after(state: EscapeState, byte: u8) -> EscapeState:
     return EscapeState.NONE if 0x40 <= byte < DELETE else EscapeState.BRACKET
 
 
+both: Final = PrintedAndKept()
 console: Final = Console()
