@@ -145,7 +145,8 @@ def check_program(path: Path, config: dict[str, Any] | None = None) -> None:
 
 SANITIZERS = {
     "plain": (),
-    "asan": ("-fsanitize=address", "-shared-libasan"),
+    "asan": ("-fsanitize=address", "-shared-libsan"),
+    "tsan": ("-fsanitize=thread", "-shared-libsan"),
     "coverage": ("--coverage",),
 }
 
@@ -172,7 +173,8 @@ def build_library(variant: str = "plain") -> Path:
 
 @cache
 def library() -> Library:
-    """The host library, built when something changed; CONSTRICTOR_HOST_VARIANT chooses plain, asan or coverage."""
+    """The host library, built when something changed; CONSTRICTOR_HOST_VARIANT chooses plain, asan, tsan or
+    coverage."""
     made = build_library(os.environ.get("CONSTRICTOR_HOST_VARIANT", "plain"))
     directory = made.parent
     return Library(

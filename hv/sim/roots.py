@@ -20,6 +20,7 @@ from hv.sim import (
     interrupts,
     machine,
     samples,
+    storms,
     team,
     turns,
     vcpus,

@@ -9,13 +9,14 @@ from hv.common.mm.types import DomId, Paddr
 from hv.common.model.domain import Domain, DomainConfig, Privilege, domains
 from hv.common.model.vcpu import CPU_WORDS, Vcpu, VcpuMachine, Vcpus, architecture
 from hv.common.sched.core import add_vcpu, block, pause, settle, unpause, wake, yield_
-from hv.lang import Errno, Extension, Final, Never, PerCpu, raises, u16, u32, u64, unbounded
+from hv.lang import Atomic, Errno, Extension, Final, Never, PerCpu, raises, u16, u32, u64, unbounded
 from hv.sim import machine
+from hv.sim.team import meet
 
 
 class SimulatedVcpu(Extension[Vcpu]):
     loaded_on: u32  # one more than the CPU that has its registers; 0: they are saved
-    interrupt: bool
+    interrupt: Atomic[bool]
     entry: u64
     argument: u64
     loads: u32
@@ -34,7 +35,7 @@ class SimulatedVcpus(VcpuMachine):
         assert state.loaded_on == 0, "a vCPU is started whose registers are in use"
         state.entry = entry
         state.argument = argument
-        state.interrupt = False
+        state.interrupt.store(False)
 
     def load(self, vcpu: Vcpu) -> None:
         state = SimulatedVcpu.of(vcpu)
@@ -50,7 +51,7 @@ class SimulatedVcpus(VcpuMachine):
         Registers.this().owner = None
 
     def has_interrupt(self, vcpu: Vcpu) -> bool:
-        return SimulatedVcpu.of(vcpu).interrupt
+        return SimulatedVcpu.of(vcpu).interrupt.load()
 
     def enter(self, vcpu: Vcpu) -> Never:
         machine.end(ENTERED)
@@ -67,12 +68,12 @@ def use_simulated_vcpus() -> None:
 
 
 def interrupt(vcpu: Vcpu) -> None:
-    SimulatedVcpu.of(vcpu).interrupt = True
+    SimulatedVcpu.of(vcpu).interrupt.store(True)
     wake(vcpu)
 
 
 def take_interrupt(vcpu: Vcpu) -> None:
-    SimulatedVcpu.of(vcpu).interrupt = False
+    SimulatedVcpu.of(vcpu).interrupt.store(False)
 
 
 def loaded_on(vcpu: Vcpu) -> u32:
@@ -122,6 +123,7 @@ def crash(domain: Domain) -> None:
 @unbounded("ends after so many rounds")
 def churn(domain: Domain, seed: u32, rounds: u32) -> None:
     """What a CPU and its guests may do, at random, many times over: for several CPUs at once, on a domain's vCPUs."""
+    meet()
     random = seed
     done: u32 = 0
     while done < rounds:

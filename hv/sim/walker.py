@@ -102,6 +102,7 @@ class Translation:
 
 
 class Model:
+    asleep: bool  # nothing is recorded: for CPUs at once in tests that look at no tables
     snoops: bool
     needs_break: bool  # else an entry may turn from what it leads to into something else at once, as on x86
     drop_invalidate: bool  # the three knobs that take a part of the protocol away
@@ -197,7 +198,8 @@ class Model:
             height -= 1
 
     def forget_everything(self) -> None:
-        """As after power-on. The knobs stay."""
+        """As after power-on. The knobs stay, but it is awake."""
+        self.asleep = False
         for i in range(FRAMES):
             self.table_of[i] = 0
         for i in bounded(self.table_count, MAX_TABLES):
@@ -215,6 +217,8 @@ class Model:
 
     def stored(self, address: u64, length: u64) -> None:
         """The CPU has written to RAM, in whole words."""
+        if self.asleep:
+            return
         if self.store_count == MAX_STORES:
             self.violate(Violation.FULL, address)
             return
@@ -226,7 +230,7 @@ class Model:
 
     def clean(self, address: u64, length: u64) -> None:
         """Cleans a range of RAM to memory, by lines, and waits for that."""
-        if self.drop_clean:
+        if self.drop_clean or self.asleep:
             return
         start = address & ~(LINE - 1)
         end = address + length + LINE - 1 & ~(LINE - 1)
@@ -238,7 +242,7 @@ class Model:
 
     def publish(self) -> None:
         """A barrier: what was stored before, and reaches the walker, does so now."""
-        if self.drop_publish:
+        if self.drop_publish or self.asleep:
             return
         self.barriers += 1
         for i in bounded(self.store_count, MAX_STORES):
@@ -258,7 +262,7 @@ class Model:
     @unbounded("each step looks at or takes away a ghost")
     def invalidate(self, stage: Stage, root: Mfn, tag: u16, whole: bool, at: u64) -> None:
         """Forgets what is remembered for one frame number, or all of a space."""
-        if self.drop_invalidate:
+        if self.drop_invalidate or self.asleep:
             return
         self.invalidations += 1
         i: u32 = 0

@@ -112,7 +112,7 @@ def team(*works: Body) -> list[Body]:
         host().enter(cpu)
         host().call(f"{KERNEL}cpus.mark_online")
     host().enter(0)
-    host().variable(f"{TEAM}team").working = len(works)
+    host().call(f"{TEAM}begin", len(works))
     return [member(work) for work in works]
 
 

@@ -65,15 +65,21 @@ class Timer:
 
     def cancel(self) -> None:
         """Does nothing to a timer that is not set. The alarm stays: a needless interrupt costs less than setting it."""
-        timers = Timers.on(self.cpu)
-        with timers.lock:
-            if self.place.queued:
-                timers.queue.remove(self.place)
+        self._take_off()
 
     def move_to(self, cpu: u32) -> None:
-        """Lets a timer that is set expire on another CPU; one that is not set stays so."""
-        if self.armed and self.cpu != cpu:
+        """Lets a timer that is set expire on another CPU; one that is not set, or has just expired, stays so."""
+        if self.cpu != cpu and self._take_off():
             self.set_on(cpu, self.deadline)
+
+    def _take_off(self) -> bool:
+        """Whether it was set."""
+        timers = Timers.on(self.cpu)
+        with timers.lock:
+            queued = self.place.queued
+            if queued:
+                timers.queue.remove(self.place)
+            return queued
 
     @unbounded("an owner's `expired` returns, and cannot wait for this CPU, which holds no lock")
     def kill(self) -> None:

@@ -10,8 +10,8 @@ Banks of memory lie anywhere in the physical address space; their records are co
 | TAKEN | `order`: the first frame of a block that the heap has handed out |
 | OWNED | `owner`, `count`: a frame of a domain; it goes back to the heap when the last reference is dropped |
 
-The heap's lock protects FREE and TAKEN records. A frame is made OWNED before anybody else knows it, and afterwards
-`count` rules it.
+The heap's lock protects FREE and TAKEN records; a record's `use` may be read by anybody. A frame is made OWNED before
+anybody else knows it, and afterwards `count` rules it.
 """
 
 from hv.arch import direct_address, zero_bytes
@@ -33,23 +33,29 @@ class Frame:
     """16 bytes for each 4 KiB."""
 
     owner: DomId
-    use: Use
+    use: Atomic[Use]  # the heap looks at the neighbour of a block that it takes back, whoever has that
     order: u8
     count: Atomic[u32]
     next: u32
     previous: u32
 
+    def used_as(self, use: Use) -> bool:
+        return self.use.load_relaxed() == use
+
+    def become(self, use: Use) -> None:
+        self.use.store_relaxed(use)
+
     def own(self, owner: DomId) -> None:
         """Makes it a domain's, with one reference."""
         self.owner = owner
-        self.use = Use.OWNED
+        self.become(Use.OWNED)
         self.order = 0
         self.count.store_release(1)
 
     def disown(self) -> None:
         """Behind the last reference: ready to be given to the heap."""
         self.owner = NOBODY
-        self.use = Use.RESERVED
+        self.become(Use.RESERVED)
 
 
 class Bank:

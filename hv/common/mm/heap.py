@@ -52,7 +52,7 @@ class Heap:
         """Takes back a block as it was handed out."""
         with self.lock as held:
             frame = frames.record(mfn)
-            assert frame.use == Use.TAKEN and u32(frame.order) == order, "freed what was not allocated so"
+            assert frame.used_as(Use.TAKEN) and u32(frame.order) == order, "freed what was not allocated so"
             self._put(held, mfn, order)
 
     def give(self, start: Mfn, end: Mfn) -> None:
@@ -73,13 +73,13 @@ class Heap:
         their lists."""
         index = self.first[found]
         frame = frames.at(index)
-        assert frame.use == Use.FREE and u32(frame.order) == found, "the heap's list names a frame that is not free"
+        assert frame.used_as(Use.FREE) and u32(frame.order) == found, "the heap's list names a frame that is not free"
         self._unlink(held, index, found)
         mfn = frames.mfn_at(index)
         self.free_frames -= u64(1) << order
         for half in bounded(order, found, ORDERS):
             self._link(held, index + (u32(1) << half), half)
-        frame.use = Use.TAKEN
+        frame.become(Use.TAKEN)
         frame.order = u8(order)
         return mfn
 
@@ -94,11 +94,11 @@ class Heap:
             if other == NO_FRAME:
                 break
             neighbour = frames.at(other)
-            if neighbour.use != Use.FREE or u32(neighbour.order) != merged:
+            if not neighbour.used_as(Use.FREE) or u32(neighbour.order) != merged:
                 break
             self._unlink(held, other, merged)
-            neighbour.use = Use.RESERVED
-            frames.record(start).use = Use.RESERVED
+            neighbour.become(Use.RESERVED)
+            frames.record(start).become(Use.RESERVED)
             start = Mfn(start & ~(u64(1) << merged))
             merged += 1
         self._link(held, frames.index_of(start), merged)
@@ -106,7 +106,7 @@ class Heap:
     def _link(self, held: Held[Rank.HEAP], index: u32, order: u32) -> None:
         frame = frames.at(index)
         after = self.first[order]
-        frame.use = Use.FREE
+        frame.become(Use.FREE)
         frame.order = u8(order)
         frame.next = after
         frame.previous = NO_FRAME

@@ -73,7 +73,7 @@ def put_frames(mfn: Mfn, count: u64) -> None:
 
 def _drop(frame: Frame) -> bool:
     """True: it was the last reference, and the frame is free to be given to the heap."""
-    assert frame.use == Use.OWNED, "reference to a frame that nobody owns"
+    assert frame.used_as(Use.OWNED), "reference to a frame that nobody owns"
     before = frame.count.sub(1)
     assert before != 0, "reference dropped that nobody held"
     if before != 1:

@@ -17,7 +17,7 @@ from hv.common.model.vcpu import Vcpu
 from hv.common.sched.processor import Processor
 from hv.common.sched.scheduler import Decision, Scheduler, schedulers
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Extension, Final, PerCpu, u32
+from hv.lang import Atomic, Extension, Final, PerCpu, u32
 
 SLICE: Final = 10 * MILLISECOND
 
@@ -35,6 +35,20 @@ class RunQueue(PerCpu):
     """What waits for this CPU. `Processor.lock` protects it."""
 
     queue: OrderedQueue[Vcpu]
+    waiting: Atomic[u32]  # the queue's length, for who looks without the lock and may see it a little late
+
+    def append(self, vcpu: Vcpu) -> None:
+        self.queue.append(RoundRobinVcpu.of(vcpu).place)
+        self.waiting.store_relaxed(self.queue.length)
+
+    def remove(self, vcpu: Vcpu) -> None:
+        self.queue.remove(RoundRobinVcpu.of(vcpu).place)
+        self.waiting.store_relaxed(self.queue.length)
+
+    def pop(self) -> Vcpu | None:
+        first = self.queue.pop()
+        self.waiting.store_relaxed(self.queue.length)
+        return first
 
 
 class RoundRobin(Scheduler):
@@ -49,7 +63,7 @@ class RoundRobin(Scheduler):
     def wake(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
         cpu = vcpu.processor
         waiting = RunQueue.on(cpu)
-        waiting.queue.append(RoundRobinVcpu.of(vcpu).place)
+        waiting.append(vcpu)
         if Processor.on(cpu).claim() or waiting.queue.length == 1:
             raise_on(cpu, Softirq.SCHEDULE)
 
@@ -57,9 +71,8 @@ class RoundRobin(Scheduler):
         return RoundRobinVcpu.of(vcpu).place.queued
 
     def sleep(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
-        place = RoundRobinVcpu.of(vcpu).place
-        if place.queued:
-            RunQueue.on(vcpu.processor).queue.remove(place)
+        if RoundRobinVcpu.of(vcpu).place.queued:
+            RunQueue.on(vcpu.processor).remove(vcpu)
 
     def yield_(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
         RoundRobinVcpu.of(vcpu).yielded = True
@@ -72,9 +85,9 @@ class RoundRobin(Scheduler):
             turn.yielded = False
             if not over or waiting.queue.length == 0:
                 return Decision(current, turn.turn_ends if not over and waiting.queue.length != 0 else NEVER)
-            waiting.queue.append(turn.place)
+            waiting.append(current)
             _offer(waiting.queue)
-        chosen = waiting.queue.pop()
+        chosen = waiting.pop()
         if chosen is None:
             return Decision(None, NEVER)
         turn = RoundRobinVcpu.of(chosen)
@@ -97,7 +110,7 @@ class RoundRobin(Scheduler):
         here = cpu_id()
         for step in range(1, CONFIG_NR_CPUS):
             cpu = (here + step) % CONFIG_NR_CPUS
-            if RunQueue.on(cpu).queue.length != 0:
+            if RunQueue.on(cpu).waiting.load_relaxed() != 0:
                 taken = _take(cpu, here)
                 if taken is not None:
                     _queue_here(taken)
@@ -153,7 +166,7 @@ def _take(cpu: u32, here: u32) -> Vcpu | None:
         waiting = RunQueue.on(cpu)
         for vcpu in waiting.queue:
             if vcpu.hard_affinity.test(here):
-                waiting.queue.remove(RoundRobinVcpu.of(vcpu).place)
+                waiting.remove(vcpu)
                 vcpu.belong_to(here)
                 return vcpu
     return None
@@ -166,4 +179,4 @@ def _queue_here(vcpu: Vcpu) -> None:
     with Processor.this().lock:
         place = RoundRobinVcpu.of(vcpu).place
         if vcpu.processor == cpu_id() and vcpu.runnable and not vcpu.running and not place.queued:
-            RunQueue.this().queue.append(place)
+            RunQueue.this().append(vcpu)

@@ -1,0 +1,188 @@
+"""Storms: what several CPUs may do to one part of hv/common at the same time, at random, many times over.
+
+Each storm is a function that every CPU of the test runs, with interrupts between them taken as they come. What must
+hold afterwards the test knows (tests/sim/storms.py). A storm keeps to the rules of what it uses: who owns what.
+"""
+
+from hv.arch import cpu_id, direct_address, poll_interrupts
+from hv.common.kernel import log
+from hv.common.kernel.crosscall import call_on, call_others
+from hv.common.kernel.softirq import Softirq, raise_on, run_softirqs
+from hv.common.kernel.time import Ns
+from hv.common.kernel.timer import Timer, TimerOwner
+from hv.common.mm.heap import heap
+from hv.common.mm.ownership import allocate_for, get_frame, put_frame
+from hv.common.mm.types import DomId, Mfn, paddr_of
+from hv.common.model.domain import DomainConfig, Privilege, domains
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import Atomic, Embedded, Errno, Final, PerCpu, array, bounded, ptr, u16, u32, u64
+from hv.sim import machine
+from hv.sim.samples import take_in_order
+from hv.sim.team import meet
+
+MANY: Final[u32] = 10_000_000
+TIMERS: Final = 4  # that each CPU owns
+BLOCKS: Final = 6
+OWNER: Final = DomId(77)
+NO_BLOCK: Final = Mfn(0)
+
+
+class StormTimer(TimerOwner):
+    timer: Embedded[Timer]
+    told: Atomic[u32]
+
+    def expired(self, now: Ns) -> None:
+        self.told.add(1)
+
+
+class Storm(PerCpu):
+    state: u32  # of the random numbers
+    timers: array[StormTimer, TIMERS]
+    told: u32  # by calls of others
+    blocks: array[Mfn, BLOCKS]
+    orders: array[u32, BLOCKS]
+
+
+class Shared:
+    frame: Mfn  # of OWNER, with a reference that the test holds
+    refused: Atomic[u32]
+
+
+shared: Final = Shared()
+
+
+def _begin(seed: u32) -> None:
+    Storm.this().state = seed * 0x9E37_79B1 + cpu_id() * 0x85EB_CA6B + 1
+    for timer in Storm.this().timers:
+        timer.timer.init(timer)
+    meet()
+
+
+def random(limit: u32) -> u32:
+    storm = Storm.this()
+    storm.state = storm.state * 1664525 + 1013904223
+    return (storm.state >> 8) % limit
+
+
+def locks(seed: u32, rounds: u32) -> None:
+    _begin(seed)
+    for _ in bounded(rounds, MANY):
+        take_in_order()
+
+
+def softirqs(seed: u32, rounds: u32, cpus: u32) -> None:
+    _begin(seed)
+    for _ in bounded(rounds, MANY):
+        raise_on(random(cpus), Softirq.TIMER)
+        poll_interrupts()
+        run_softirqs()
+
+
+def timers(seed: u32, rounds: u32, cpus: u32) -> None:
+    """A CPU sets, moves and cancels its own timers, which expire on any."""
+    _begin(seed)
+    for _ in bounded(rounds, MANY):
+        own = Storm.this().timers[random(TIMERS)]
+        match random(8):
+            case 0 | 1 | 2:
+                own.timer.set(Ns(u64(machine.time()) + u64(random(2000))))
+            case 3 | 4:
+                own.timer.set_on(random(cpus), Ns(u64(machine.time()) + u64(random(2000))))
+            case 5:
+                own.timer.cancel()
+            case 6:
+                own.timer.kill()
+            case _:
+                own.timer.move_to(random(cpus))
+        machine.advance(100)
+        poll_interrupts()
+        run_softirqs()
+    for timer in Storm.this().timers:
+        timer.timer.kill()
+
+
+def note(argument: u64) -> None:
+    Storm.this().told += u32(argument)
+
+
+def calls(seed: u32, rounds: u32, cpus: u32) -> None:
+    """Every call adds one to what its target was told."""
+    _begin(seed)
+    for _ in bounded(rounds, MANY):
+        if random(4) == 0:
+            call_others(note, 1)
+        else:
+            call_on(random(cpus), note, 1)
+        poll_interrupts()
+
+
+def lines(seed: u32, rounds: u32) -> None:
+    _begin(seed)
+    for i in bounded(rounds, MANY):
+        log.info(f"CPU {cpu_id()} says {i} {i * i} and no more")
+
+
+def blocks(seed: u32, rounds: u32) -> None:
+    """Each CPU writes to the blocks that it has, and finds there what it wrote."""
+    _begin(seed)
+    storm = Storm.this()
+    for _ in bounded(rounds, MANY):
+        which = random(BLOCKS)
+        if storm.blocks[which] == NO_BLOCK:
+            _take_block(which)
+        else:
+            _free_block(which)
+    for which in range(BLOCKS):
+        if storm.blocks[which] != NO_BLOCK:
+            _free_block(which)
+
+
+def _take_block(which: u32) -> None:
+    storm = Storm.this()
+    order = random(5)
+    try:
+        storm.blocks[which] = heap.allocate(order)
+        storm.orders[which] = order
+        ptr[u64](direct_address(paddr_of(storm.blocks[which])))[0] = u64(cpu_id() + 1)
+    except Errno:
+        shared.refused.add(1)
+
+
+def _free_block(which: u32) -> None:
+    storm = Storm.this()
+    words = ptr[u64](direct_address(paddr_of(storm.blocks[which])))
+    assert words[0] == u64(cpu_id() + 1), "two CPUs have one block"
+    heap.free(storm.blocks[which], storm.orders[which])
+    storm.blocks[which] = NO_BLOCK
+
+
+def references(seed: u32, rounds: u32) -> None:
+    """To one frame that all share, and to frames that one CPU has alone."""
+    _begin(seed)
+    for _ in bounded(rounds, MANY):
+        try:
+            get_frame(shared.frame, OWNER)
+            own = allocate_for(OWNER, 0)
+            get_frame(own, OWNER)
+            put_frame(own)
+            put_frame(shared.frame)
+            put_frame(own)
+        except Errno:
+            shared.refused.add(1)
+
+
+def lives(seed: u32, rounds: u32, cpus: u32) -> None:
+    """Domains come and go, one of each CPU, while the others find them."""
+    _begin(seed)
+    for _ in bounded(rounds, MANY):
+        try:
+            config = DomainConfig(name="storm", frames=0, vcpus=1, uart=False, privileges=Privilege(0))
+            own = domains.create(DomId(u16(cpu_id()) + 1), config)
+            for _ in bounded(cpus, CONFIG_NR_CPUS):
+                found = domains.get(DomId(u16(random(cpus)) + 1))
+                if found is not None:
+                    found.put()
+            domains.remove(own)
+        except Errno:
+            shared.refused.add(1)
+        poll_interrupts()
