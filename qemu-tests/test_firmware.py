@@ -51,7 +51,7 @@ def guarded(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
             )
             (tmp_path / "guarded.toml").write_text(text)
             chosen = scenario.load("guarded", tmp_path)
-            payload = boot.hypervised(chosen, boot.Options())
+            payload = boot.on_arm64(chosen, boot.Options())
             assert payload.dtb is not None
             tree = Tree(payload.dtb.read_bytes()).spin_table(CPUS, psci=True)
             firmware = Firmware(answers=answers).build(tmp_path)

@@ -26,6 +26,7 @@ def power_on():
     for name in ("door", "mailbox", "tally"):
         host().cleared(BROKEN + name)
     host().cleared(f"{SAMPLES}locks")
+    host().cleared("hv.sim.team.team")
     host().enter(0)
     return machine
 
