@@ -34,7 +34,7 @@ def test_figures_meet_their_targets(tmp_path) -> None:
     ],
 )
 def test_an_idle_machine_meets_its_target(architecture, gibibytes, target, tmp_path) -> None:
-    """Until it is idle it takes at most that part of Xen's recorded figure, and keeps less than 1 % of the memory."""
+    """Until it is idle it takes at most that part of Xen's recorded figure, and keeps less memory than Xen."""
     result = tmp_path / "bench.json"
     name = f"{architecture}_{gibibytes}g"
     wanted = [word for figure in ("first_line", "idle", "kept") for word in ("--only", f"{name}_{figure}")]
@@ -43,7 +43,7 @@ def test_an_idle_machine_meets_its_target(architecture, gibibytes, target, tmp_p
     first_line, idle, kept = (rows[f"boot.{name}_{figure}"] for figure in ("first_line", "idle", "kept"))
     assert 0 < first_line["ours"] < first_line["xen"]
     assert first_line["ours"] < idle["ours"] <= target * idle["xen"]
-    assert 0 < kept["ours"] < 10 << 10
+    assert 0 < kept["ours"] < kept["xen"]
 
 
 @pytest.mark.long
@@ -53,6 +53,5 @@ def test_the_recorded_boots_of_xen_are_those_of_the_present_one() -> None:
     recorded = peer.Recording.read("boot")
     for figure, count in boot.measure(boot.theirs(), boot.FIGURES).items():
         was = recorded.figure(figure.name)
-        assert (count is None) == (was is None)
-        if count is not None and was is not None:
-            assert abs(count - was) <= 0.02 * was, figure.name
+        assert was is not None
+        assert abs(count - was) <= 0.02 * was, figure.name

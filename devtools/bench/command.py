@@ -24,7 +24,7 @@ class Set(Protocol):
 
     def versions(self, with_xen: bool) -> dict[str, str]: ...
 
-    def measure(self, side: Any, wanted: Collection[Figure], /) -> Mapping[Figure, int | None]: ...
+    def measure(self, side: Any, wanted: Collection[Figure], /) -> Mapping[Figure, int]: ...
 
 
 SETS: dict[str, Set] = {"arm64": arm64, "boot": boot}
@@ -38,8 +38,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.record:
         return record(arguments.set)
     theirs: Mapping[Figure, int | None]
-    measured = chosen.measure(chosen.ours(), figures)
-    mine = {figure: count for figure, count in measured.items() if count is not None}
+    mine = chosen.measure(chosen.ours(), figures)
     if arguments.recorded:
         recording = Recording.read(arguments.set)
         now = chosen.versions(with_xen=False)
@@ -95,5 +94,5 @@ def record(name: str) -> int:
     recording = Recording(chosen.versions(with_xen=True), {figure.name: count for figure, count in measured.items()})
     recording.write(name)
     for figure, count in measured.items():
-        print(f"{figure.name}: {'none' if count is None else f'{count:,} {figure.unit}'}")
+        print(f"{figure.name}: {count:,} {figure.unit}")
     return 0
