@@ -86,6 +86,13 @@ def test_keys_reach_the_hypervisor(hypervisor) -> None:
     machine.expect("h: lists the keys", SECONDS)
 
 
+def test_tells_the_date(hypervisor) -> None:
+    """By the machine's CMOS clock."""
+    machine = hypervisor(extra=("-rtc", "base=2028-02-29T23:58:00"))
+    machine.expect(re.compile(r"it is 2028-02-29 23:58:[0-5]\d UTC by the machine's clock"), SECONDS)
+    machine.expect("CPUs run", SECONDS)
+
+
 def test_unknown_options_are_told(hypervisor) -> None:
     machine = hypervisor("nonsense=1 loglvl=no-such-level")
     machine.expect('(hv) unknown option "nonsense"', SECONDS)

@@ -33,6 +33,7 @@ from hv.config import (
     CONFIG_GICV2,
     CONFIG_GICV3,
     CONFIG_PL011,
+    CONFIG_PL031,
     CONFIG_SCHED_RR,
     CONFIG_SELFTEST,
 )
@@ -50,6 +51,8 @@ if CONFIG_PL011:
     from hv.common.drivers import pl011  # noqa: F401 (adds itself to `uart_drivers`)
 if CONFIG_SELFTEST:
     from hv.common.selftest.suite import run_selftests
+if CONFIG_PL031:
+    from hv.arm64.date import read_date
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
@@ -91,6 +94,8 @@ def initialise() -> None:
     start_heap()
     start_interrupts()
     start_timer()
+    if CONFIG_PL031:
+        read_date()
     start_input()
     start_virtualisation()
     start_this_cpu()

@@ -5,7 +5,19 @@
 from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, predictor
 from hv.common.builder import dom0less, lifecycle
 from hv.common.drivers import framebuffer, ns16550, pl011, pl031
-from hv.common.kernel import cmdline, console_input, crosscall, keys, log, panic, softirq, spinlock, symbols, timer
+from hv.common.kernel import (
+    cmdline,
+    console_input,
+    crosscall,
+    keys,
+    log,
+    panic,
+    softirq,
+    spinlock,
+    symbols,
+    timer,
+    wallclock,
+)
 from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, walkers
 from hv.common.sched import core

@@ -13,7 +13,14 @@ from hv.common.kernel.panic import panic
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.sched.core import idle, start_scheduler
-from hv.config import CONFIG_CRASH, CONFIG_FRAMEBUFFER, CONFIG_NS16550, CONFIG_SCHED_RR, CONFIG_SELFTEST
+from hv.config import (
+    CONFIG_CMOS_CLOCK,
+    CONFIG_CRASH,
+    CONFIG_FRAMEBUFFER,
+    CONFIG_NS16550,
+    CONFIG_SCHED_RR,
+    CONFIG_SELFTEST,
+)
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 from hv.x86 import exceptions, interrupts, lapic, mmu, pic, smp, timer, tlb  # noqa: F401 (the assembly needs the first)
 from hv.x86.boot_information import information
@@ -34,6 +41,8 @@ from hv.x86.time_source import carry_time_on, start_clock
 from hv.x86.tsc_sync import check_this_cpu
 from hv.x86.xsave import find_extended_state
 
+if CONFIG_CMOS_CLOCK:
+    from hv.x86.date import read_date
 if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
 if CONFIG_FRAMEBUFFER:
@@ -96,6 +105,8 @@ def initialise() -> None:
     start_interrupts()
     start_clock()
     timer.start_cpu()
+    if CONFIG_CMOS_CLOCK:
+        read_date()
     look_at_cpu()
     if CONFIG_NS16550:
         start_input()

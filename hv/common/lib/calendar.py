@@ -31,6 +31,29 @@ def seconds_since_1970(date: Date) -> u64:
     return (days - 719468) * DAY + date.hour * 3600 + date.minute * 60 + date.second
 
 
+@raises
+def date_at(seconds: u64) -> Date:
+    """The inverse. EINVAL: it is after 9999."""
+    days = seconds // DAY + 719468
+    era = days // 146097  # 400 years
+    of_era = days % 146097
+    year_of_era = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
+    of_year = of_era - (year_of_era * 365 + year_of_era // 4 - year_of_era // 100)
+    month = (5 * of_year + 2) // 153  # 0: March
+    year = era * 400 + year_of_era + (1 if month >= 10 else 0)
+    if year > NEWEST:
+        raise Errno.EINVAL
+    rest = seconds % DAY
+    return Date(
+        year=year,
+        month=month + 3 if month < 10 else month - 9,
+        day=of_year - (153 * month + 2) // 5 + 1,
+        hour=rest // 3600,
+        minute=rest // 60 % 60,
+        second=rest % 60,
+    )
+
+
 def days_in(year: u64, month: u64) -> u64:
     match month:
         case 4 | 6 | 9 | 11:
