@@ -11,11 +11,14 @@ from devtools.machine import Machine
 from devtools.paths import BUILD, ROOT
 from devtools.scenario import Machine as Hardware
 
-pytestmark = pytest.mark.arm64
-
 SECONDS = 300
 ENDING = re.compile(r"\(hv\) (DONE selftest [^\r\n]*|PANIC[^\r\n]*)")
 EVERY = {"heap", "calls", "guard-page", "wx", "bound", "lock-rank", "timers", "log-flood"}
+
+
+def powers_off(machine: Machine) -> None:
+    while machine.running:
+        assert machine.read(SECONDS) or not machine.running, "the machine does not power off"
 
 
 @pytest.fixture
@@ -31,24 +34,35 @@ def ending(request: pytest.FixtureRequest) -> Iterator[object]:
             hardware = Hardware(**{"cpus": 4, "memory": 512} | hardware)  # type: ignore[arg-type,assignment]
             machine = running.enter_context(Machine(qemu.command(hardware, payload), serial))  # type: ignore[arg-type]
             last = machine.expect(ENDING, SECONDS)
-            while machine.running:
-                assert machine.read(SECONDS) or not machine.running, "the machine does not power off"
+            powers_off(machine)
             return last, machine.output
 
         yield run
 
 
-def test_all_pass_on_four_cpus(ending) -> None:
-    last, said = ending("all")
-    assert last == "(hv) DONE selftest ok", said
-    assert set(re.findall(r"selftest ([\w-]+): ok", said)) >= EVERY
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("cpus", [1, 8])
-def test_all_pass_on_other_numbers_of_cpus(ending, cpus) -> None:
-    last, said = ending("all", cpus=cpus)
-    assert last == "(hv) DONE selftest ok", said
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "arm64-selftest",
+        "arm64-selftest-gicv2",
+        pytest.param("arm64-selftest-1cpu", marks=pytest.mark.long),
+        pytest.param("arm64-selftest-8cpu", marks=pytest.mark.long),
+        pytest.param("arm64-selftest-gicv2-1cpu", marks=pytest.mark.long),
+        pytest.param("arm64-selftest-gicv2-8cpu", marks=pytest.mark.long),
+        pytest.param("x86-selftest", marks=pytest.mark.x86),
+        *(
+            pytest.param(f"x86-selftest-{variant}", marks=[pytest.mark.x86, pytest.mark.long])
+            for variant in ("1cpu", "8cpu", "kernel", "uefi", "disk", "disk-uefi")
+        ),
+        pytest.param("x86-selftest-bochs", marks=[pytest.mark.x86, pytest.mark.bochs, pytest.mark.long]),
+    ],
+)
+def test_all_pass(booted, scenario: str) -> None:
+    """On every machine that has a scenario for it; then the machine powers off."""
+    machine = booted(scenario)
+    assert machine.expect(ENDING, SECONDS) == "(hv) DONE selftest ok", machine.tail()
+    assert set(re.findall(r"selftest ([\w-]+): ok", machine.output)) >= EVERY
+    powers_off(machine)
 
 
 def test_a_name_that_is_none_is_told(ending) -> None:
