@@ -13,7 +13,7 @@ from hv.lang import Final, u64
 SECOND: Final[u64] = 1_000_000_000
 OFF: Final[u64] = 0
 ON: Final[u64] = 1
-FARTHEST: Final[u64] = 0x7FFF_FFFF_FFFF_FFFF  # ns: later alarms are none
+FARTHEST: Final[u64] = 4_294_967_296_000_000_000  # ns, 136 years: its ticks have 64 bits; later alarms are none
 
 
 class Counter:
@@ -43,7 +43,7 @@ def to_ns(t: Ticks) -> Ns:
 
 
 def to_ticks(t: Ns) -> Ticks:
-    """The first tick at which `to_ns` is not less than t."""
+    """The first tick at which `to_ns` is not less than t, which is at most FARTHEST."""
     frequency = counter.frequency
     seconds = t // SECOND
     return Ticks(seconds * frequency + ((t - seconds * SECOND) * frequency + SECOND - 1) // SECOND)

@@ -3,7 +3,7 @@
 import ctypes
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.common.host import host
@@ -11,6 +11,7 @@ from tests.common.host import host
 TIMER = "hv.arm64.timer."
 SECOND = 10**9
 YEARS = 300 * 365 * 86400
+FARTHEST = 2**32 * SECOND
 
 frequencies = st.sampled_from([1, 1_000_000, 19_200_000, 24_000_000, 62_500_000, 10**9, 2**32 - 1]) | st.integers(
     1, 2**32 - 1
@@ -28,7 +29,8 @@ def test_ns_are_rounded_down(frequency, data):
     assert host().call(f"{TIMER}to_ns", ticks) == ticks * SECOND // frequency
 
 
-@given(frequencies, st.integers(0, YEARS * SECOND))
+@given(frequencies, st.integers(0, FARTHEST))
+@example(2**32 - 1, FARTHEST)
 def test_an_alarm_is_never_early_and_at_most_a_tick_late(frequency, deadline):
     clock(frequency)
     ticks = host().call(f"{TIMER}to_ticks", deadline)
@@ -36,7 +38,7 @@ def test_an_alarm_is_never_early_and_at_most_a_tick_late(frequency, deadline):
     assert ticks * SECOND // frequency >= deadline
 
 
-@pytest.mark.parametrize(("deadline", "control"), [(0, 1), (2**63 - 1, 1), (2**63, 0), (2**64 - 1, 0)])
+@pytest.mark.parametrize(("deadline", "control"), [(0, 1), (FARTHEST, 1), (FARTHEST + 1, 0), (2**64 - 1, 0)])
 def test_alarms_beyond_reach_are_none(deadline, control):
     clock(62_500_000)
     host().call(f"{TIMER}set_alarm", deadline)
