@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compiler.declare import ClassInstance
+    from compiler.instances import ClassInstance
 
 
 class Type:

@@ -12,6 +12,7 @@ from typing import Any
 
 from compiler import escape
 from compiler import typesystem as t
+from compiler.assignments import Assignments
 from compiler.calls import Calls
 from compiler.declare import Declarations
 from compiler.expressions import Expressions
@@ -30,7 +31,7 @@ from compiler.words import Words
 PANIC_MODULE = "hv.common.kernel.panic"
 
 
-class FunctionLowering(Expressions, Operators, Calls, Words, Loops, Statements):
+class FunctionLowering(Expressions, Operators, Calls, Words, Loops, Assignments, Statements):
     """Lowers one function."""
 
     def run(self) -> None:
