@@ -8,7 +8,7 @@ the model takes as an interface that the architecture implements.
 The hypervisor runs with interrupts masked. They are taken only by `poll_interrupts`, and while `interrupts_on` holds.
 """
 
-from hv.common.kernel.time import Ns
+from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.format import Attributes, Format
 from hv.common.mm.types import Mfn, Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64
@@ -68,6 +68,11 @@ def restart() -> Never: ...
 # Time
 def now() -> Ns:
     """Nanoseconds since the machine's counter started; the same on all CPUs, never backwards."""
+    ...
+
+
+def ticks() -> Ticks:
+    """The counter itself, as guests can read it too: quicker than `now`, in a unit of the machine's own."""
     ...
 
 

@@ -13,6 +13,7 @@ CONFIG_GICV3: bool
 CONFIG_NS16550: bool
 CONFIG_PL011: bool
 CONFIG_SCHED_RR: bool
+CONFIG_TRACE: bool
 CONFIG_VPL011: bool
 
 def __getattr__(name: str) -> int: ...

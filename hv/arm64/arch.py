@@ -4,7 +4,7 @@ from hv.arm64 import cpu, ipi, layout, maintenance, psci, recovery, timer
 from hv.arm64.recovery import code_address  # noqa: F401 (part of the contract, and its caller's line counts)
 from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
 from hv.arm64.sysreg import DAIF
-from hv.common.kernel.time import Ns
+from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.types import Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64, unbounded
 
@@ -59,6 +59,10 @@ def restart() -> Never:
 
 def now() -> Ns:
     return timer.now()
+
+
+def ticks() -> Ticks:
+    return timer.ticks()
 
 
 def set_alarm(deadline: Ns) -> None:

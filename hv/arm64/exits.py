@@ -15,9 +15,11 @@ from hv.arm64.syndrome import Syndrome, kind_in_words
 from hv.arm64.sysreg import ESR_EL2
 from hv.arm64.systrap import system_register
 from hv.arm64.vcpu import way_in
+from hv.common.kernel.trace import trace0, trace_exit, tracing
+from hv.common.kernel.trace_events import IRQ, SERROR, Event
 from hv.common.model.vcpu import Vcpu
 from hv.common.sched.core import block, current, yield_
-from hv.lang import Final, export, u64
+from hv.lang import Final, export, u32, u64
 
 IMMEDIATE: Final[u64] = 0xFFFF
 WAITS_FOR_EVENT: Final[u64] = 1  # ISS of WFI and WFE
@@ -25,12 +27,16 @@ WAITS_FOR_EVENT: Final[u64] = 1  # ISS of WFI and WFE
 
 @export
 def guest_sync(context: VcpuContext) -> VcpuContext:
+    if tracing():
+        return traced_sync(context)
     handle(current(), context, Syndrome(ESR_EL2.read()))
     return way_in()
 
 
 @export
 def guest_irq(context: VcpuContext) -> VcpuContext:
+    if tracing():
+        return traced_irq(context)
     interrupts.take()
     return way_in()
 
@@ -40,8 +46,29 @@ def guest_serror(context: VcpuContext) -> VcpuContext:
     """The machine reports a failed access. Which one is not known, and it may have been nobody's who runs here: it is
     only told.
     """
+    trace_exit(SERROR, context.pc)
     complain(current(), "SError", "the machine reports a failed access", "the guest goes on")
-    return way_in()
+    return traced_way_in()
+
+
+def traced_sync(context: VcpuContext) -> VcpuContext:
+    """One look at what is traced serves the exit and the way in."""
+    syndrome = Syndrome(ESR_EL2.read())
+    trace_exit(u32(syndrome.kind), context.pc)
+    handle(current(), context, syndrome)
+    return traced_way_in()
+
+
+def traced_irq(context: VcpuContext) -> VcpuContext:
+    trace_exit(IRQ, context.pc)
+    interrupts.take()
+    return traced_way_in()
+
+
+def traced_way_in() -> VcpuContext:
+    context = way_in()
+    trace0(Event.HVM_VMENTRY)
+    return context
 
 
 def handle(vcpu: Vcpu, context: VcpuContext, syndrome: Syndrome) -> None:

@@ -12,6 +12,7 @@ from hv.arm64.controller import FIRST_PRIVATE, FIRST_SHARED, FIRST_SPECIAL, Trig
 from hv.common.kernel.log import warning
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import SpinLock
+from hv.common.kernel.trace import trace_irq, trace_time
 from hv.common.lib.fdt import Node
 from hv.lang import Callable, Errno, Final, array, raises, u32, value
 
@@ -66,6 +67,7 @@ class Interrupts:
             if intid >= FIRST_SPECIAL:
                 return
             line = self.lines[intid]
+            began = trace_time()
             gic.driver.end(intid)
             if line.claimed:
                 line.handler(intid)
@@ -74,6 +76,7 @@ class Interrupts:
                 warning(f"interrupt {intid} has no owner: disabled")
             if not line.forwarded:
                 gic.driver.deactivate(intid)
+            trace_irq(intid, began)
 
 
 interrupts: Final = Interrupts()

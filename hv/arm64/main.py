@@ -36,6 +36,7 @@ from hv.config import (
     CONFIG_PL031,
     CONFIG_SCHED_RR,
     CONFIG_SELFTEST,
+    CONFIG_TRACE,
 )
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 
@@ -53,6 +54,8 @@ if CONFIG_SELFTEST:
     from hv.common.selftest.suite import run_selftests
 if CONFIG_PL031:
     from hv.arm64.date import read_date
+if CONFIG_TRACE:
+    from hv.common.mm.trace_control import start_tracing
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
@@ -102,6 +105,8 @@ def initialise() -> None:
     start_scheduler()
     mark_online()
     start_cpus()
+    if CONFIG_TRACE:
+        start_tracing()
     if CONFIG_CRASH:
         crash_if_asked(DIRECT_MAP - 8)
     if CONFIG_SELFTEST:

@@ -23,6 +23,8 @@ from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
 from hv.common.kernel.time import Ns, Ticks
 from hv.common.kernel.timer import Timer, TimerOwner
+from hv.common.kernel.trace import trace2
+from hv.common.kernel.trace_events import Event
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Embedded, Extension, Final, SystemRegister, U8Enum, raises, truncate, u16, u32, u64
@@ -65,6 +67,7 @@ class VirtualTimer(TimerOwner):
     def expired(self, now: Ns) -> None:
         with Vgic.of(self.vcpu.domain).lock as held:
             raised = self.saved and self.rise(held)
+        trace2(Event.SCHED_DOM_TIMER_FN, u32(u16(self.vcpu.domain.id)), self.vcpu.id)
         if raised:
             notify(self.vcpu)
 
@@ -93,6 +96,7 @@ class PhysicalTimer(TimerOwner):
     def expired(self, now: Ns) -> None:
         with Vgic.of(self.vcpu.domain).lock as held:
             raised = self.update(held)
+        trace2(Event.SCHED_DOM_TIMER_FN, u32(u16(self.vcpu.domain.id)), self.vcpu.id)
         if raised:
             notify(self.vcpu)
 

@@ -6,7 +6,7 @@ Turning the machine off, restarting it and halting a CPU end the process, with a
 """
 
 from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
-from hv.common.kernel.time import Ns
+from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr, mfn_of
 from hv.lang import Callable, Final, Never, ptr, truncate, u8, u16, u32, u64
 from hv.sim import machine, memory, turns
@@ -66,6 +66,11 @@ def restart() -> Never:
 
 def now() -> Ns:
     return machine.time()
+
+
+def ticks() -> Ticks:
+    """Nanoseconds."""
+    return Ticks(machine.time())
 
 
 def set_alarm(deadline: Ns) -> None:

@@ -16,10 +16,11 @@ from hv.common.kernel import (
     spinlock,
     symbols,
     timer,
+    trace,
     wallclock,
 )
 from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
-from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, walkers
+from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, trace_control, walkers
 from hv.common.sched import core
 from hv.common.selftest import suite
 from hv.sim import (

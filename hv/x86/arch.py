@@ -1,6 +1,6 @@
 """`hv.arch` on x86-64: the contract is hv/arch.py, what its functions mean stands there."""
 
-from hv.common.kernel.time import Ns
+from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.types import Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64, unbounded
 from hv.x86 import cpu, ipi, layout, power, recovery, stubs, timer, tlb
@@ -60,6 +60,10 @@ def restart() -> Never:
 
 def now() -> Ns:
     return timer.now()
+
+
+def ticks() -> Ticks:
+    return timer.ticks()
 
 
 def set_alarm(deadline: Ns) -> None:

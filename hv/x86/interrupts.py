@@ -11,6 +11,8 @@ from hv.common.kernel.log import warning
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import SpinLock
 from hv.common.kernel.timer import alarm_rang
+from hv.common.kernel.trace import trace1, trace_irq, trace_time
+from hv.common.kernel.trace_events import Event
 from hv.lang import Callable, Errno, Final, array, export, raises, u8, u32, u64
 from hv.x86 import lapic, timer, tlb
 from hv.x86.ioapic import LARGEST_DESTINATION, Redirection, io_apics
@@ -62,6 +64,7 @@ class Interrupts:
         claim = self.claims[vector]
         if not claim.claimed:
             lapic.end_of_interrupt()
+            trace1(Event.HW_IRQ_UNMAPPED_VECTOR, u32(vector))
             warning(f"the interrupt with vector {vector} has no owner")
             return
         if claim.level:
@@ -77,7 +80,8 @@ interrupts: Final = Interrupts()
 
 @export
 def interrupt_taken(vector: u64) -> None:
-    """Called by the stub, at a place of the hypervisor's that lets interrupts in."""
+    """Called by the stub, at a place of the hypervisor's that lets interrupts in. A trace names the vector."""
+    began = trace_time()
     match u8(vector):
         case 0xFB:
             lapic.end_of_interrupt()
@@ -94,3 +98,4 @@ def interrupt_taken(vector: u64) -> None:
                 pass  # of the masked PICs, by mistake: nothing has to be ended either
             else:
                 interrupts.take(u8(vector))
+    trace_irq(u32(vector), began)

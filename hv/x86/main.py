@@ -20,6 +20,7 @@ from hv.config import (
     CONFIG_NS16550,
     CONFIG_SCHED_RR,
     CONFIG_SELFTEST,
+    CONFIG_TRACE,
 )
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 from hv.x86 import exceptions, interrupts, lapic, mmu, pic, smp, timer, tlb  # noqa: F401 (the assembly needs the first)
@@ -51,6 +52,8 @@ if CONFIG_NS16550:
     from hv.x86.console import look_for_console, start_first_port, start_input
 if CONFIG_SELFTEST:
     from hv.common.selftest.suite import run_selftests
+if CONFIG_TRACE:
+    from hv.common.mm.trace_control import start_tracing
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
@@ -116,6 +119,8 @@ def initialise() -> None:
     tlb.take_part()
     mark_online()
     start_cpus()
+    if CONFIG_TRACE:
+        start_tracing()
     if CONFIG_CRASH:
         crash_if_asked(DIRECT_MAP - 8)
     if CONFIG_SELFTEST:

@@ -1,8 +1,9 @@
 """The end of a hypervisor that found itself in a state it should not be in.
 
-A panic prints its reason, the registers that its caller hands over, and a backtrace in Python file and line, then
-restarts the machine, or halts it when the command line says `noreboot`. It takes no lock and needs no clock: it may
-come at any time. Only the first panic prints; one that happens meanwhile on another CPU halts that CPU.
+A panic prints its reason, the registers that its caller hands over, a backtrace in Python file and line, and each
+CPU's last trace records, then restarts the machine, or halts it when the command line says `noreboot`. It takes no lock
+and needs no clock: it may come at any time. Only the first panic prints; one that happens meanwhile on another CPU
+halts that CPU.
 """
 
 from hv.arch import cpu_id, frame_pointer, halt, on_stack, power_off, restart
@@ -11,13 +12,17 @@ from hv.common.kernel.cpus import stop_others
 from hv.common.kernel.options import options
 from hv.common.kernel.symbols import place_of
 from hv.common.lib.parse import boolean
-from hv.config import CONFIG_SELFTEST
+from hv.config import CONFIG_NR_CPUS, CONFIG_SELFTEST, CONFIG_TRACE
 from hv.lang import Atomic, Errno, Final, Message, Never, Protocol, ptr, u32, u64
 
 if CONFIG_SELFTEST:
     from hv.common.kernel import recovery
+if CONFIG_TRACE:
+    from hv.common.kernel.trace_text import RecordText
+    from hv.common.kernel.tracer import Tracer
 
 MAX_FRAMES: Final = 32
+TRACED: Final[u32] = 8  # records of each CPU that are printed
 
 panicking: Final = Atomic[u32]()
 stay_down: bool = False
@@ -80,6 +85,8 @@ def _begin() -> None:
 
 
 def _end() -> Never:
+    if CONFIG_TRACE:
+        _print_trace()
     if CONFIG_SELFTEST and recovery.under_test != "":
         line(f"DONE selftest fail {recovery.under_test}: PANIC")
         power_off()
@@ -88,6 +95,19 @@ def _end() -> Never:
         halt()
     line("restarting")
     restart()
+
+
+if CONFIG_TRACE:
+
+    def _print_trace() -> None:
+        """What each CPU recorded last. One that did not stop may change a record meanwhile: then it tells nonsense."""
+        text = RecordText()
+        for cpu in range(CONFIG_NR_CPUS):
+            tracer = Tracer.on(cpu)
+            if tracer.recorded != 0:
+                line(f"last records of CPU {cpu}:")
+                for record in tracer.last(TRACED):
+                    line(f"  {text.write(record)}")
 
 
 def _caller(frame: u64) -> u64:

@@ -14,8 +14,9 @@ class Rank(U8Enum):
     VUART = 4
     VGIC = 5
     P2M = 6
-    POOL = 7
-    HEAP = 8
-    TIMER = 9
-    INTERRUPT = 10
-    CONSOLE = 11
+    TRACE = 7
+    POOL = 8
+    HEAP = 9
+    TIMER = 10
+    INTERRUPT = 11
+    CONSOLE = 12

@@ -13,7 +13,8 @@ class Softirq(U8Enum):
     TIMER = 0
     CONSOLE = 1
     WORK = 2
-    SCHEDULE = 3  # last: what the others did may change which vCPU is to run
+    TRACE = 3
+    SCHEDULE = 4  # last: what the others did may change which vCPU is to run
 
 
 @value

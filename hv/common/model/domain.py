@@ -13,6 +13,8 @@ there.
 
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
+from hv.common.kernel.trace import trace1, trace_shutdown
+from hv.common.kernel.trace_events import Event
 from hv.common.mm.pool import Pool
 from hv.common.mm.types import DomId
 from hv.lang import (
@@ -120,7 +122,8 @@ class Domain:
                 return False
             self.reason = reason
             self.set_state(held, DomainState.SHUT_DOWN)
-            return True
+        trace_shutdown(u32(u16(self.id)), u32(u8(reason)))
+        return True
 
     def advance(self, state: DomainState) -> None:
         """`set_state`, for who does not hold the lock."""
@@ -153,10 +156,12 @@ class DomainTable:
         except Errno:
             self._leave(domain)
             raise
+        trace1(Event.DOM0_DOM_ADD, u32(u16(id)))
         return domain
 
     def remove(self, domain: Domain) -> None:
         """The end of a DYING domain, whose memory and vCPUs are gone: nobody finds it any more."""
+        trace1(Event.DOM0_DOM_REM, u32(u16(domain.id)))
         teardown_extensions(domain)
         self._leave(domain)
 

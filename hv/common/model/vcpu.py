@@ -9,6 +9,7 @@ emptied when nothing of it runs any more, and read without a lock in between.
 """
 
 from hv.common.kernel.time import Ns
+from hv.common.kernel.trace import trace_runstate
 from hv.common.lib.bitmap import Bitmap
 from hv.common.mm.pool import Pool
 from hv.common.model.domain import Domain
@@ -29,6 +30,7 @@ from hv.lang import (
     raises,
     teardown_extensions,
     u8,
+    u16,
     u32,
     u64,
 )
@@ -78,6 +80,7 @@ class Vcpu:
         new = self._present_runstate()
         if new != self.runstate:
             old = u32(u8(self.runstate))
+            trace_runstate(u32(u16(self.domain.id)), self.id, old, u32(u8(new)))
             self.times[old] = self.time_in(self.runstate, now)
             self.runstate = new
             self.since = max(self.since, now)

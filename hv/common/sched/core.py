@@ -22,14 +22,16 @@ from hv.common.kernel.softirq import Softirq, handlers, raise_on, raise_softirq,
 from hv.common.kernel.spinlock import Held, assert_none_held
 from hv.common.kernel.time import Ns
 from hv.common.kernel.timer import TimerOwner
+from hv.common.kernel.trace import trace0, trace2, trace_idle, trace_runstate, trace_switch, trace_woken
+from hv.common.kernel.trace_events import IDLE_DOMAIN, Event
 from hv.common.kernel.work import do_step
 from hv.common.lib.bitmap import Bitmap
 from hv.common.model.domain import Domain
-from hv.common.model.vcpu import CPU_WORDS, Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
+from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
 from hv.common.sched.processor import Processor, locked
 from hv.common.sched.scheduler import Scheduler, schedulers
 from hv.config import CONFIG_SCHED_RR
-from hv.lang import Errno, Final, Never, raises, u32, u64, unbounded
+from hv.lang import Errno, Final, Never, raises, u8, u16, u32, u64, unbounded
 
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (registers itself)
@@ -79,12 +81,14 @@ def add_vcpu(domain: Domain, id: u32, affinity: Bitmap[CPU_WORDS]) -> Vcpu:
     if not affinity.is_empty():
         vcpu.hard_affinity.copy_from(affinity)
     vcpu.since = now()
+    trace_vcpu(Event.SCHED_DOM_ADD, vcpu)
     scheduling.scheduler.insert_vcpu(vcpu)
     return vcpu
 
 
 def remove_vcpu(vcpu: Vcpu) -> None:
     """The end of a vCPU that does not run, and that its domain's table names no more."""
+    trace_vcpu(Event.SCHED_DOM_REM, vcpu)
     scheduling.scheduler.remove_vcpu(vcpu)
     destroy_vcpu(vcpu)
 
@@ -166,6 +170,7 @@ def block() -> None:
         with locked(vcpu):
             vcpu.blocked = False
     else:
+        trace_vcpu(Event.SCHED_BLOCK, vcpu)
         raise_softirq(Softirq.SCHEDULE)
 
 
@@ -174,6 +179,7 @@ def yield_() -> None:
     vcpu = current()
     with locked(vcpu) as held:
         scheduling.scheduler.yield_(held, vcpu)
+    trace_vcpu(Event.SCHED_YIELD, vcpu)
     raise_softirq(Softirq.SCHEDULE)
 
 
@@ -188,11 +194,13 @@ def wake(vcpu: Vcpu) -> None:
             return
         vcpu.blocked = False
         vcpu.account(now())
+    trace_vcpu(Event.SCHED_WAKE, vcpu)
     _queue(vcpu)
 
 
 def _stop(held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
     """Behind a change after which it may not be runnable any more."""
+    trace_vcpu(Event.SCHED_SLEEP, vcpu)
     if vcpu.running:
         raise_on(vcpu.processor, Softirq.SCHEDULE)
     else:
@@ -235,14 +243,19 @@ def schedule() -> None:
         decision = scheduling.scheduler.do_schedule(held, before, at)
         chosen = decision.vcpu
         if chosen is not before:
+            trace_change(before, chosen)
             if before is not None:
                 architecture.vcpus.save(before)
                 before.running = False
                 before.account(at)
+            else:
+                trace_runstate(IDLE_DOMAIN, cpu_id(), u32(u8(RunState.RUNNING)), u32(u8(RunState.RUNNABLE)))
             if chosen is not None:
                 assert not chosen.running, "a vCPU runs on two CPUs"
                 chosen.running = True
                 chosen.account(at)
+            else:
+                trace_runstate(IDLE_DOMAIN, cpu_id(), u32(u8(RunState.RUNNABLE)), u32(u8(RunState.RUNNING)))
             processor.current = chosen
         processor.set_idle(chosen is None)
     if chosen is None:
@@ -257,10 +270,29 @@ def schedule() -> None:
 
 class SliceEnd(TimerOwner):
     def expired(self, now: Ns) -> None:
+        trace0(Event.SCHED_S_TIMER_FN)
         raise_softirq(Softirq.SCHEDULE)
 
 
 slice_end: Final = SliceEnd()
+
+
+# What is told of it
+
+
+def trace_vcpu(event: Event, vcpu: Vcpu) -> None:
+    trace2(event, u32(u16(vcpu.domain.id)), vcpu.id)
+
+
+def trace_change(before: Vcpu | None, chosen: Vcpu | None) -> None:
+    """None: the CPU's idle vCPU, in Xen's words."""
+    cpu = cpu_id()
+    trace_switch(
+        IDLE_DOMAIN if before is None else u32(u16(before.domain.id)),
+        cpu if before is None else before.id,
+        IDLE_DOMAIN if chosen is None else u32(u16(chosen.domain.id)),
+        cpu if chosen is None else chosen.id,
+    )
 
 
 # The way out
@@ -277,7 +309,9 @@ def leave() -> Vcpu:
             assert_none_held()
             return vcpu
         if not do_step():
+            trace_idle()
             wait_for_interrupt()
+            trace_woken()
         poll_interrupts()
 
 
