@@ -14,6 +14,7 @@ from hv.common.mm.types import Mfn, Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
+EXIT_REASONS: Final = 0  # how many reasons there are that a guest's exit may have: numbers from 0 on
 
 
 # This CPU
@@ -73,6 +74,11 @@ def now() -> Ns:
 
 def ticks() -> Ticks:
     """The counter itself, as guests can read it too: quicker than `now`, in a unit of the machine's own."""
+    ...
+
+
+def elapsed(span: Ticks) -> Ns:
+    """How long so many ticks take, rounded down."""
     ...
 
 
@@ -213,6 +219,12 @@ class GuestFormat(Format):
 
     @staticmethod
     def table(mfn: Mfn) -> u64: ...
+
+
+# For who reads
+def exit_reason(number: u32) -> str:
+    """In a few words, of a number below EXIT_REASONS."""
+    ...
 
 
 # What a panic reads

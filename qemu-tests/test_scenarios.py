@@ -5,6 +5,7 @@ import re
 import pytest
 from console import ANSWER_SECONDS, ask_hello, ask_shell, focus
 
+from devtools import build
 from devtools.boot import Options
 from devtools.machine import Machine
 
@@ -13,6 +14,8 @@ pytestmark = pytest.mark.arm64
 BOOT_SECONDS = 180
 HOSTILE_SECONDS = 300
 LINUX_OFF = "reboot: Power down"
+LONGEST_EXIT = 100_000  # instructions; one takes a nanosecond of the machine's time
+EXITS = re.compile(r"\(hv\)   ([^:]+): (\d+), mean \d+, longest (\d+) on CPU 0\r")
 PANIC = re.compile(r"\(hv\) .*\b[Pp](anic|ANIC)\b")
 
 
@@ -81,4 +84,23 @@ def test_hostile_guest_harms_nobody(booted, seed: int) -> None:
     machine.expect_all(["DONE linux1 ok", "DONE hostile ok"], HOSTILE_SECONDS)
     focus(machine, "linux1")
     ask_shell(machine, "linux1")
+    assert_well(machine)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3))])
+def test_no_exit_takes_long_whatever_a_guest_does(booted, seed: int) -> None:
+    """With time in instructions on one CPU: none of the hostile guest's exits, nor of the Linux that boots beside it,
+    nor a step of the work that releases the hostile one's memory, takes more than 100,000 of them."""
+    timed = build.build("arm64_exits")
+    machine = booted("arm64-hostile", Options(seed=seed, icount=True, hypervisor=timed))
+    machine.expect_all(["DONE hostile ok", "(hv) d2 hostile: powered off"], 2 * HOSTILE_SECONDS)
+    focus(machine, "hypervisor")
+    machine.send("p")
+    machine.expect("(hv) exits:", ANSWER_SECONDS)
+    machine.expect(re.compile(r"\(hv\)   step of long work: .*\n"), ANSWER_SECONDS)
+    rows = EXITS.findall(machine.output)
+    longest = {reason: int(nanoseconds) for reason, _, nanoseconds in rows}
+    counts = {reason: int(count) for reason, count, _ in rows}
+    assert counts["data abort"] > 1000 and counts["HVC"] > 100 and counts["interrupt"] > 100, counts
+    assert all(0 < nanoseconds <= LONGEST_EXIT for nanoseconds in longest.values()), longest
     assert_well(machine)

@@ -3,6 +3,7 @@
 from hv.arm64 import cpu, ipi, layout, maintenance, psci, recovery, timer
 from hv.arm64.recovery import code_address  # noqa: F401 (part of the contract, and its caller's line counts)
 from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
+from hv.arm64.syndrome import EXIT_REASONS, exit_in_words  # noqa: F401 (EXIT_REASONS is part of the contract)
 from hv.arm64.sysreg import DAIF
 from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.types import Paddr
@@ -63,6 +64,10 @@ def now() -> Ns:
 
 def ticks() -> Ticks:
     return timer.ticks()
+
+
+def elapsed(span: Ticks) -> Ns:
+    return timer.to_ns(span)
 
 
 def set_alarm(deadline: Ns) -> None:
@@ -156,6 +161,10 @@ def flush_guest(root: Paddr, tag: u16) -> None:
 
 def flush_guest_page(root: Paddr, tag: u16, guest_address: u64) -> None:
     maintenance.flush_guest_page(root, tag, guest_address)
+
+
+def exit_reason(number: u32) -> str:
+    return exit_in_words(number)
 
 
 def frame_pointer() -> u64:

@@ -11,7 +11,7 @@ from hv.arm64.context import VcpuContext
 from hv.arm64.inject import inject_undefined
 from hv.arm64.interrupts import interrupts
 from hv.arm64.smccc import hypervisor_call, secure_call
-from hv.arm64.syndrome import Syndrome, kind_in_words
+from hv.arm64.syndrome import INTERRUPT_EXIT, SERROR_EXIT, Syndrome, kind_in_words
 from hv.arm64.sysreg import ESR_EL2
 from hv.arm64.systrap import system_register
 from hv.arm64.vcpu import way_in
@@ -19,7 +19,11 @@ from hv.common.kernel.trace import trace0, trace_exit, tracing
 from hv.common.kernel.trace_events import IRQ, SERROR, Event
 from hv.common.model.vcpu import Vcpu
 from hv.common.sched.core import block, current, yield_
+from hv.config import CONFIG_EXIT_STATS
 from hv.lang import Final, export, u32, u64
+
+if CONFIG_EXIT_STATS:
+    from hv.common.kernel.exit_stats import begin_run
 
 IMMEDIATE: Final[u64] = 0xFFFF
 WAITS_FOR_EVENT: Final[u64] = 1  # ISS of WFI and WFE
@@ -27,6 +31,8 @@ WAITS_FOR_EVENT: Final[u64] = 1  # ISS of WFI and WFE
 
 @export
 def guest_sync(context: VcpuContext) -> VcpuContext:
+    if CONFIG_EXIT_STATS:
+        begin_run(u32(Syndrome(ESR_EL2.read()).kind))
     if tracing():
         return traced_sync(context)
     handle(current(), context, Syndrome(ESR_EL2.read()))
@@ -35,6 +41,8 @@ def guest_sync(context: VcpuContext) -> VcpuContext:
 
 @export
 def guest_irq(context: VcpuContext) -> VcpuContext:
+    if CONFIG_EXIT_STATS:
+        begin_run(INTERRUPT_EXIT)
     if tracing():
         return traced_irq(context)
     interrupts.take()
@@ -46,6 +54,8 @@ def guest_serror(context: VcpuContext) -> VcpuContext:
     """The machine reports a failed access. Which one is not known, and it may have been nobody's who runs here: it is
     only told.
     """
+    if CONFIG_EXIT_STATS:
+        begin_run(SERROR_EXIT)
     trace_exit(SERROR, context.pc)
     complain(current(), "SError", "the machine reports a failed access", "the guest goes on")
     return traced_way_in()

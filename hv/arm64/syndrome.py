@@ -1,6 +1,6 @@
 """What an exception's syndrome says, in words (Arm DDI 0487, ESR_EL2)."""
 
-from hv.lang import Bits, Field, Final, u64
+from hv.lang import Bits, Field, Final, u32, u64
 
 
 class Syndrome(Bits[u64]):
@@ -17,6 +17,20 @@ INSTRUCTION_ABORT: Final[u64] = 0x21
 GUEST_DATA_ABORT: Final[u64] = 0x24
 DATA_ABORT: Final[u64] = 0x25
 BREAKPOINT_INSTRUCTION: Final[u64] = 0x3C
+
+
+# Reasons of a guest's exit: a synchronous exception's kind, or what follows
+INTERRUPT_EXIT: Final[u32] = 64
+SERROR_EXIT: Final[u32] = 65
+EXIT_REASONS: Final = 66
+
+
+def exit_in_words(reason: u32) -> str:
+    if reason == INTERRUPT_EXIT:
+        return "interrupt"
+    if reason == SERROR_EXIT:
+        return "SError"
+    return kind_in_words(Syndrome(kind=u64(reason)))
 
 
 def kind_in_words(syndrome: Syndrome) -> str:

@@ -23,8 +23,11 @@ from hv.common.model.domain import Domain
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpu, VcpuMachine
 from hv.common.sched.core import leave
-from hv.config import CONFIG_ERRATUM_1319367, CONFIG_NR_CPUS
+from hv.config import CONFIG_ERRATUM_1319367, CONFIG_EXIT_STATS, CONFIG_NR_CPUS
 from hv.lang import Embedded, Extension, Final, Never, array, extern, u16, u64, unbounded
+
+if CONFIG_EXIT_STATS:
+    from hv.common.kernel.exit_stats import end_run
 
 GENERAL_REGISTERS: Final = 31
 
@@ -94,6 +97,8 @@ def way_in() -> VcpuContext:
     while True:
         vcpu = leave()
         if not virq.needs_refresh(vcpu):
+            if CONFIG_EXIT_STATS:
+                end_run()
             return ArchVcpu.of(vcpu).context
         virq.refresh(vcpu)
 

@@ -13,6 +13,7 @@ from hv.sim import machine, memory, turns
 from hv.sim.walker import Stage, model
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
+EXIT_REASONS: Final = 3
 
 
 def relax() -> None:
@@ -71,6 +72,10 @@ def now() -> Ns:
 def ticks() -> Ticks:
     """Nanoseconds."""
     return Ticks(machine.time())
+
+
+def elapsed(span: Ticks) -> Ns:
+    return Ns(span)
 
 
 def set_alarm(deadline: Ns) -> None:
@@ -170,6 +175,10 @@ def flush_guest(root: Paddr, tag: u16) -> None:
 
 def flush_guest_page(root: Paddr, tag: u16, guest_address: u64) -> None:
     model.invalidate(Stage.GUEST, mfn_of(root), tag, False, guest_address >> PAGE_SHIFT)
+
+
+def exit_reason(number: u32) -> str:
+    return "a guest's exit"
 
 
 def frame_pointer() -> u64:

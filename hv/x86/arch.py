@@ -8,6 +8,7 @@ from hv.x86.npt import Npt as GuestFormat  # noqa: F401 (part of the contract)
 from hv.x86.recovery import code_address  # noqa: F401 (part of the contract, and its caller's line counts)
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
+EXIT_REASONS: Final = 0
 
 
 def relax() -> None:
@@ -64,6 +65,10 @@ def now() -> Ns:
 
 def ticks() -> Ticks:
     return timer.ticks()
+
+
+def elapsed(span: Ticks) -> Ns:
+    return timer.to_ns(span)
 
 
 def set_alarm(deadline: Ns) -> None:
@@ -169,6 +174,10 @@ def catch_fault(function: Callable[[], None]) -> bool:
 
 def resume_after_fault() -> Never:
     recovery.come_back(recovery.Catcher.this())
+
+
+def exit_reason(number: u32) -> str:
+    return ""
 
 
 def frame_pointer() -> u64:

@@ -79,6 +79,10 @@ def ticks() -> Ticks:
     return Ticks(timestamp() + Tsc.this().behind)
 
 
+def to_ns(span: Ticks) -> Ns:
+    return Ns(scaled(span, clock.to_ns))
+
+
 def now() -> Ns:
     """0 before the clock has been started."""
     reference = clock.reference

@@ -5,12 +5,16 @@ run, softirq WORK does one step in each `INTERVAL`, so that work goes on and the
 belongs to the CPU that started it; each CPU has its own queue, which no other touches, so there is no lock.
 """
 
-from hv.arch import now
+from hv.arch import now, ticks
 from hv.common.kernel.softirq import Softirq, handlers, raise_softirq
 from hv.common.kernel.time import MILLISECOND, Ns
 from hv.common.kernel.timer import Timer, TimerOwner
 from hv.common.lib.ordered import Link, OrderedQueue
+from hv.config import CONFIG_EXIT_STATS
 from hv.lang import Embedded, Final, PerCpu, Protocol, U8Enum
+
+if CONFIG_EXIT_STATS:
+    from hv.common.kernel.exit_stats import count_step
 
 INTERVAL: Final = 1 * MILLISECOND
 
@@ -64,7 +68,12 @@ def do_step() -> bool:
     work = queue.queue.pop()
     if work is None:
         return False
-    progress = work.task.step()
+    if CONFIG_EXIT_STATS:
+        since = ticks()
+        progress = work.task.step()
+        count_step(since)
+    else:
+        progress = work.task.step()
     if progress != Progress.DONE:
         queue.queue.append(work.place)
     return progress != Progress.WAITING and queue.queue.length != 0

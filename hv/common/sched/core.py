@@ -30,8 +30,11 @@ from hv.common.model.domain import Domain
 from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
 from hv.common.sched.processor import Processor, locked
 from hv.common.sched.scheduler import Scheduler, schedulers
-from hv.config import CONFIG_SCHED_RR
+from hv.config import CONFIG_EXIT_STATS, CONFIG_SCHED_RR
 from hv.lang import Errno, Final, Never, raises, u8, u16, u32, u64, unbounded
+
+if CONFIG_EXIT_STATS:
+    from hv.common.kernel.exit_stats import WAKE_UP, begin_run, end_run
 
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (registers itself)
@@ -308,10 +311,14 @@ def leave() -> Vcpu:
         if vcpu is not None:
             assert_none_held()
             return vcpu
+        if CONFIG_EXIT_STATS:
+            end_run()
         if not do_step():
             trace_idle()
             wait_for_interrupt()
             trace_woken()
+        if CONFIG_EXIT_STATS:
+            begin_run(WAKE_UP)
         poll_interrupts()
 
 
@@ -324,6 +331,8 @@ def settle() -> Vcpu | None:
 def idle() -> Never:
     """What a CPU does when it has been set up."""
     start_processor()
+    if CONFIG_EXIT_STATS:
+        begin_run(WAKE_UP)
     vcpu = leave()
     architecture.vcpus.enter(vcpu)
 
