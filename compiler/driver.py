@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from compiler.described import described
 from compiler.errors import CompileError
 from compiler.header import Header
 from compiler.program import Program, Target
+from compiler.steps import Step, bring_up_to_date
 from compiler.typesystem import NEVER
 from compiler.whole import Compiler
 
@@ -239,33 +239,12 @@ def write(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-def _compile_one(job: tuple[list[str], str, str]) -> str:
-    command, stamp, digest = job
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        return f"{' '.join(command)}\n{done.stderr}"
-    Path(stamp).write_text(digest)
-    return ""
-
-
 def compile_objects(output: Output, flags: Iterable[str], tag: str, jobs: int | None = None) -> list[Path]:
     """Compiles every source with clang; unchanged ones are kept. Raises RuntimeError with clang's words."""
-    flags = [*COMMON, *flags]
-    shared = (output.directory / "hv.h").read_bytes()
-    objects, work = [], []
+    steps = []
     for source in output.sources:
-        made = source.with_suffix(f".{tag}.o")
-        objects.append(made)
-        own = source.with_suffix(".h")
-        digest = hashlib.sha256(
-            repr(flags).encode() + shared + source.read_bytes() + (own.read_bytes() if own.exists() else b"")
-        ).hexdigest()
-        stamp = source.with_suffix(f".{tag}.stamp")
-        if not made.exists() or not stamp.exists() or stamp.read_text() != digest:
-            work.append(
-                ([CLANG, *flags, "-I", str(output.directory), "-c", str(source), "-o", str(made)], str(stamp), digest)
-            )
-    problems = [p for p in _map(_compile_one, work, jobs) if p]
-    if problems:
-        raise RuntimeError("\n".join(problems[:3]))
-    return objects
+        made, own = source.with_suffix(f".{tag}.o"), source.with_suffix(".h")
+        command = (CLANG, *COMMON, *flags, "-I", output.directory, "-c", source, "-o", made)
+        steps.append(Step(command, made, [output.directory / "hv.h", source, *([own] if own.exists() else [])]))
+    bring_up_to_date(steps, jobs)
+    return [step.made for step in steps]

@@ -15,9 +15,11 @@ from elftools.elf.elffile import ELFFile
 from compiler import driver, proofs, report
 from compiler.config import ROOT
 from compiler.program import Target
+from compiler.steps import Step, bring_up_to_date
 
 LLD = "ld.lld-19"
 OBJCOPY = "llvm-objcopy-19"
+OFFSETS = "asm_offsets.h"
 LINK = (
     "-z",
     "max-page-size=4096",
@@ -41,23 +43,27 @@ def run(*command: object) -> None:
 
 def assembly_offsets(output: driver.Output, flags: tuple[str, ...]) -> None:
     """Writes asm_offsets.h: the sizes and field offsets that assembly uses, as the C compiler lays them out."""
-    listing = output.directory / "offsets.s"
+    source, listing = output.directory / "offsets.c", output.directory / "offsets.s"
     plain = [f for f in flags if not f.startswith("-flto")]
-    run(driver.CLANG, *driver.COMMON, *plain, "-S", output.directory / "offsets.c", "-o", listing)
+    command = (driver.CLANG, *driver.COMMON, *plain, "-S", source, "-o", listing)
+    bring_up_to_date([Step(command, listing, [source, output.directory / "hv.h"])])
     found = re.findall(r"->(\w+) #?(\d+)", listing.read_text())
-    driver.write(output.directory / "asm_offsets.h", "".join(f"#define {name} {value}\n" for name, value in found))
+    driver.write(output.directory / OFFSETS, "".join(f"#define {name} {value}\n" for name, value in found))
 
 
 def assemble(sources: list[Path], target: Target, output: driver.Output, includes: list[Path]) -> list[Path]:
-    objects = []
+    """Assembles the stubs; unchanged ones are kept. Raises RuntimeError with the assembler's words."""
+    # The same image wherever the checkout lies, and wherever the build is run from.
+    named = (f"-ffile-prefix-map={ROOT}/=", "-fdebug-compilation-dir=.")
+    paths = [f"-I{folder}" for folder in (output.directory, *includes)]
+    headers = [*output.directory.glob(OFFSETS), *(path for folder in includes for path in sorted(folder.glob("*.h")))]
+    steps = []
     for source in sources:
         made = output.directory / f"{source.stem}.S.o"
-        # The same image wherever the checkout lies, and wherever the build is run from.
-        named = (f"-ffile-prefix-map={ROOT}/=", "-fdebug-compilation-dir=.")
-        paths = [f"-I{i}" for i in (output.directory, *includes)]
-        run(driver.CLANG, *target.assembler, *named, *paths, "-c", source, "-o", made)
-        objects.append(made)
-    return objects
+        command = (driver.CLANG, *target.assembler, *named, *paths, "-c", source, "-o", made)
+        steps.append(Step(command, made, [source, *headers]))
+    bring_up_to_date(steps)
+    return [step.made for step in steps]
 
 
 def link(objects: list[Path], script: Path, made: Path, extra: tuple[object, ...] = ()) -> None:
@@ -97,7 +103,7 @@ def hypervisor(target: Target, output: driver.Output, objects: list[Path], flags
     link([*stubs, code, directory / "lines.o"], script, elf, strict)
     if code_places(first) != code_places(elf):
         raise LinkError("the second link pass moved code: the line table would lie")
-    proven = proofs.hypervisor(elf, boot, output.symbols, directory / "asm_offsets.h")
+    proven = proofs.hypervisor(elf, boot, output.symbols, directory / OFFSETS)
     report.write(proven, directory, output.symbols)
     run(OBJCOPY, *target.image, elf, image)
     return image
