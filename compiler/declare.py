@@ -39,6 +39,7 @@ FUNCTION_DECORATORS = {
     "extern",
     "property",
     "staticmethod",
+    "rarely",
     "test_only",
     "preemption_policy",
 }

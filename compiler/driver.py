@@ -169,7 +169,7 @@ def emit(compiler: Compiler, directory: Path, jobs: int | None = None) -> Output
         [
             *cffi_types(),
             *header.declarations(attributes=False),
-            *(f"{header.prototype(f).replace('__attribute__((noreturn, cold)) ', '')};" for f in header.functions()),
+            *(f"{header.prototype(f, attributes=False)};" for f in header.functions()),
         ]
     )
     output.declarations += "\n" + "\n".join(f"extern {header.declarator(g.type, g.c)};" for g in header.variables())

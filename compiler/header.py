@@ -167,10 +167,14 @@ class Header:
     def left_out(self, function: FunctionInstance) -> bool:
         return "test_only" in function.decorators and not self.hosted
 
-    def prototype(self, function: FunctionInstance) -> str:
+    def prototype(self, function: FunctionInstance, attributes: bool = True) -> str:
         arguments = ", ".join(f"{c} {c_field(name)}" for c, name in function.arguments) or "void"
-        never = "__attribute__((noreturn, cold)) " if function.result is t.NEVER and not function.raises else ""
-        return f"{never}{function.return_c} {function.c}({arguments})"
+        said = ""
+        if attributes and function.result is t.NEVER and not function.raises:
+            said = "__attribute__((noreturn, cold)) "
+        elif attributes and "rarely" in function.decorators:
+            said = "__attribute__((noinline, cold)) "
+        return f"{said}{function.return_c} {function.c}({arguments})"
 
     def variables(self) -> list[Global]:
         return [

@@ -20,7 +20,7 @@ from hv.common.kernel.trace_events import IRQ, SERROR, Event
 from hv.common.model.vcpu import Vcpu
 from hv.common.sched.core import block, current, yield_
 from hv.config import CONFIG_EXIT_STATS
-from hv.lang import Final, export, u32, u64
+from hv.lang import Final, export, rarely, u32, u64
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import begin_run
@@ -61,6 +61,7 @@ def guest_serror(context: VcpuContext) -> VcpuContext:
     return traced_way_in()
 
 
+@rarely
 def traced_sync(context: VcpuContext) -> VcpuContext:
     """One look at what is traced serves the exit and the way in."""
     syndrome = Syndrome(ESR_EL2.read())
@@ -69,6 +70,7 @@ def traced_sync(context: VcpuContext) -> VcpuContext:
     return traced_way_in()
 
 
+@rarely
 def traced_irq(context: VcpuContext) -> VcpuContext:
     trace_exit(IRQ, context.pc)
     interrupts.take()

@@ -40,6 +40,7 @@ from hv.lang.functions import (
     override,
     preemption_policy,
     raises,
+    rarely,
     test_only,
     unbounded,
 )
@@ -130,6 +131,7 @@ __all__ = [
     "preemption_policy",
     "ptr",
     "raises",
+    "rarely",
     "size_of",
     "step_extensions",
     "str_at",

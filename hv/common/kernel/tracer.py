@@ -11,7 +11,7 @@ from hv.arch import ticks
 from hv.common.kernel.softirq import Softirq, raise_softirq
 from hv.common.kernel.trace_events import CLASSES, MAX_EXTRA, SUBCLASSES, Event
 from hv.common.kernel.trace_ring import TraceRecord, TraceRing
-from hv.lang import Atomic, Final, Iterator, PerCpu, array, bounded, u32
+from hv.lang import Atomic, Final, Iterator, PerCpu, array, bounded, rarely, u32
 
 RECENT: Final = 16
 
@@ -31,6 +31,7 @@ class Tracer(PerCpu):
         """From any CPU, behind what it needs for that."""
         self.mask.store_release(events)
 
+    @rarely
     def record(
         self,
         event: Event,

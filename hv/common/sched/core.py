@@ -31,7 +31,7 @@ from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus, architecture,
 from hv.common.sched.processor import Processor, locked
 from hv.common.sched.scheduler import Scheduler, schedulers
 from hv.config import CONFIG_EXIT_STATS, CONFIG_SCHED_RR
-from hv.lang import Errno, Final, Never, raises, u8, u16, u32, u64, unbounded
+from hv.lang import Errno, Final, Never, raises, rarely, u8, u16, u32, u64, unbounded
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import WAKE_UP, begin_run, end_run
@@ -306,20 +306,26 @@ def leave() -> Vcpu:
     """The end of every exit: whatever else is to be done is done. Returns the vCPU to enter, whose state is in this
     CPU's registers.
     """
-    while True:
+    vcpu = settle()
+    while vcpu is None:
+        wait()
         vcpu = settle()
-        if vcpu is not None:
-            assert_none_held()
-            return vcpu
-        if CONFIG_EXIT_STATS:
-            end_run()
-        if not do_step():
-            trace_idle()
-            wait_for_interrupt()
-            trace_woken()
-        if CONFIG_EXIT_STATS:
-            begin_run(WAKE_UP)
-        poll_interrupts()
+    assert_none_held()
+    return vcpu
+
+
+@rarely
+def wait() -> None:
+    """What a CPU does that has no vCPU to run: some of its long work, or it sleeps."""
+    if CONFIG_EXIT_STATS:
+        end_run()
+    if not do_step():
+        trace_idle()
+        wait_for_interrupt()
+        trace_woken()
+    if CONFIG_EXIT_STATS:
+        begin_run(WAKE_UP)
+    poll_interrupts()
 
 
 def settle() -> Vcpu | None:
