@@ -19,6 +19,8 @@ from hv.arm64.vgic_state import VgicCpu
 from hv.arm64.vtimer import Vtimer
 from hv.arm64.workarounds import workarounds
 from hv.common.kernel.log import RateLimit
+from hv.common.kernel.trace import trace0
+from hv.common.kernel.trace_events import Event
 from hv.common.model.domain import Domain
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpu, VcpuMachine
@@ -85,7 +87,9 @@ class Arm64Vcpus(VcpuMachine):
 
     def enter(self, vcpu: Vcpu) -> Never:
         virq.refresh(vcpu)
-        enter_guest(way_in())
+        context = way_in()
+        trace0(Event.HVM_VMENTRY)
+        enter_guest(context)
 
 
 vcpu_machine: Final = Arm64Vcpus()

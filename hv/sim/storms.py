@@ -4,18 +4,20 @@ Each storm is a function that every CPU of the test runs, with interrupts betwee
 hold afterwards the test knows (tests/sim/storms.py). A storm keeps to the rules of what it uses: who owns what.
 """
 
-from hv.arch import cpu_id, direct_address, poll_interrupts
+from hv.arch import cpu_id, direct_address, poll_interrupts, relax
 from hv.common.kernel import log
 from hv.common.kernel.crosscall import call_on, call_others
 from hv.common.kernel.softirq import Softirq, raise_on, run_softirqs
-from hv.common.kernel.time import Ns
+from hv.common.kernel.time import Ns, Ticks
 from hv.common.kernel.timer import Timer, TimerOwner
+from hv.common.kernel.trace_events import Event
+from hv.common.kernel.trace_ring import BufferHead, Header, TraceRecord, TraceRing
 from hv.common.mm.heap import heap
 from hv.common.mm.ownership import allocate_for, get_frame, put_frame
 from hv.common.mm.types import DomId, Mfn, paddr_of
 from hv.common.model.domain import DomainConfig, Privilege, domains
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Atomic, Embedded, Errno, Final, PerCpu, array, bounded, ptr, u16, u32, u64
+from hv.lang import Atomic, Embedded, Errno, Final, PerCpu, address_of, array, bounded, ptr, u16, u32, u64, unbounded
 from hv.sim import machine
 from hv.sim.samples import take_in_order
 from hv.sim.team import meet
@@ -186,3 +188,70 @@ def lives(seed: u32, rounds: u32, cpus: u32) -> None:
         except Errno:
             shared.refused.add(1)
         poll_interrupts()
+
+
+# A trace buffer: one CPU writes, another reads as a tool does. The words of a record are its number.
+
+BUFFER_WORDS: Final = 256
+
+
+class TraceBuffer:
+    words: array[u32, BUFFER_WORDS]
+    ring: TraceRing
+    done: Atomic[u32]
+    seen: u32
+    lost: u32
+
+
+trace_buffer: Final = TraceBuffer()
+
+
+def trace_writes(seed: u32, rounds: u32) -> None:
+    buffer = trace_buffer
+    buffer.ring.attach(address_of(buffer.words), BUFFER_WORDS * 4)
+    _begin(seed)
+    record = TraceRecord()
+    record.event = Event.SCHED_WAKE
+    for i in bounded(rounds, MANY):
+        record.at = Ticks(u64(i))
+        record.count = random(8)
+        for word in bounded(record.count, 8):
+            record.extra[word] = i
+        buffer.ring.put(record, 0)
+        poll_interrupts()
+    buffer.done.store(1)
+
+
+@unbounded("the writer ends")
+def trace_reads(seed: u32) -> None:
+    _begin(seed)
+    buffer = trace_buffer
+    over = False
+    while not over:
+        over = buffer.done.load() != 0
+        _consume(buffer)
+        poll_interrupts()
+        relax()
+
+
+@unbounded("ends with what is in the buffer")
+def _consume(buffer: TraceBuffer) -> None:
+    head = ptr[BufferHead](address_of(buffer.words)).ref()
+    size: u32 = BUFFER_WORDS * 4 - 8
+    end = head.prod.load_acquire()
+    at = head.cons.load_relaxed()
+    while at != end:
+        header = Header(buffer.words[2 + at % size // 4])
+        words = header.extra + (3 if header.timed else 1)
+        assert at % size + words * 4 <= size, "a record lies on both sides of the end"
+        if header.event == u32(Event.SCHED_WAKE):
+            number = buffer.words[3 + at % size // 4]
+            assert number == buffer.seen + buffer.lost, "a record is missing"
+            for word in bounded(header.extra, 8):
+                assert buffer.words[5 + at % size // 4 + word] == number, "a record is torn"
+            buffer.seen += 1
+        elif header.event == u32(Event.LOST_RECORDS):
+            buffer.lost += buffer.words[5 + at % size // 4]
+        at += words * 4
+        at = at if at < 2 * size else at - 2 * size
+        head.cons.store_release(at)

@@ -160,6 +160,17 @@ def scheduler(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[
     return [calls(f"{VCPUS}churn", domain, seed * 31 + cpu, rounds) for cpu in range(cpus)], nothing_to_check
 
 
+def trace(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[], None]]:
+    power_on(cpus)
+
+    def check() -> None:
+        buffer = host().variable(f"{STORMS}trace_buffer")
+        assert buffer.seen + buffer.lost + buffer.ring.lost == rounds and buffer.seen > 0
+        assert buffer.words[0] == buffer.words[1]
+
+    return team(calls(f"{STORMS}trace_writes", seed, rounds), calls(f"{STORMS}trace_reads", seed)), check
+
+
 def mistake(*names: str, more: Sequence[object] = ()) -> Callable[..., tuple[list[Body], Callable[[], None]]]:
     """One of hv/sim/broken.py: each CPU runs one function of it."""
 
@@ -181,6 +192,7 @@ SOUND = {
     "references": Storm(references),
     "domains": Storm(lives),
     "scheduler": Storm(scheduler),
+    "trace": Storm(trace, 2),
     "counting with a lock": Storm(mistake("count_with_a_lock", "count_with_a_lock"), 2),
     "letters": Storm(mistake("post", "collect", more=(False,)), 2),
 }

@@ -1,6 +1,6 @@
 """Parameters: defaults, names, order; local names."""
 
-from hv.lang import Final, U8Enum, U8Flag, u8, u16, u32, u64
+from hv.lang import Final, U8Enum, U8Flag, rarely, u8, u16, u32, u64
 
 DEFAULT: Final = 12
 WIDE: Final[u16] = 65535
@@ -74,3 +74,12 @@ def test_words_of_c_are_names() -> u64:
 
 def calc_reassigned(n: u32) -> u32:
     return reassigned(n)
+
+
+@rarely
+def seldom(x: u64) -> u64:
+    return x * 3
+
+
+def test_a_function_out_of_line() -> u64:
+    return seldom(seldom(5))
