@@ -1,7 +1,7 @@
 """`hv.arch` of the simulated machine: the contract is hv/arch.py, what its functions mean stands there.
 
-Memory is an arena (memory.py), the walkers are models (walker.py), CPUs and time belong to the test (machine.py,
-turns.py).
+Memory is an arena (memory.py), the walkers and TLBs are models (walker.py), CPUs and time belong to the test
+(machine.py, turns.py).
 Turning the machine off, restarting it and halting a CPU end the process, with an exit status of their own.
 """
 
@@ -9,8 +9,8 @@ from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the con
 from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr, mfn_of
 from hv.lang import Callable, Final, Never, ptr, truncate, u8, u16, u32, u64
-from hv.sim import machine, memory, turns
-from hv.sim.walker import Stage, model
+from hv.sim import changes, machine, memory, turns
+from hv.sim.tlb import tlbs
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 EXIT_REASONS: Final = 3
@@ -109,7 +109,7 @@ def zero_to_memory(address: u64, length: u64) -> None:
 
 def clean_to_memory(address: u64, length: u64) -> None:
     if memory.in_ram(address):
-        model.clean(address, length)
+        changes.clean(address, length)
 
 
 def sync_instructions(address: u64, length: u64) -> None:
@@ -162,19 +162,23 @@ def write_port32(port: u16, value: u32) -> None:
 
 
 def publish_table() -> None:
-    model.publish()
+    changes.publish()
 
 
 def flush_hypervisor(address: u64) -> None:
-    model.invalidate(Stage.HYPERVISOR, Mfn(0), 0, False, address >> PAGE_SHIFT)
+    _forget(False, Mfn(0), 0, False, address >> PAGE_SHIFT)
 
 
 def flush_guest(root: Paddr, tag: u16) -> None:
-    model.invalidate(Stage.GUEST, mfn_of(root), tag, True, 0)
+    _forget(True, mfn_of(root), tag, True, 0)
 
 
 def flush_guest_page(root: Paddr, tag: u16, guest_address: u64) -> None:
-    model.invalidate(Stage.GUEST, mfn_of(root), tag, False, guest_address >> PAGE_SHIFT)
+    _forget(True, mfn_of(root), tag, False, guest_address >> PAGE_SHIFT)
+
+
+def _forget(guests: bool, root: Mfn, tag: u16, whole: bool, at: u64) -> None:
+    changes.forget(tlbs.reached_from(cpu_id()), guests, root, tag, whole, at)
 
 
 def exit_reason(number: u32) -> str:
@@ -215,4 +219,4 @@ def _note(address: u64, length: u64) -> None:
     """Tells the model of a store to RAM, by whole words."""
     if memory.in_ram(address):
         start = address & ~u64(7)
-        model.stored(start, (address + length - start + 7) & ~u64(7))
+        changes.stored(start, (address + length - start + 7) & ~u64(7))

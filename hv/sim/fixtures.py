@@ -18,7 +18,9 @@ from hv.common.mm.types import DomId, Mfn, paddr_of
 from hv.common.mm.walkers import GuestWalker, HypervisorWalker
 from hv.lang import Errno, Final, array, raises, u16, u32, u64
 from hv.sim.arch import direct_address
-from hv.sim.walker import Stage, model
+from hv.sim.changes import forget
+from hv.sim.tlb import EVERY_CPU
+from hv.sim.walker import freed
 
 
 class Tables(TableSource):
@@ -36,7 +38,7 @@ class Tables(TableSource):
 
     def free(self, mfn: Mfn, order: u32) -> None:
         self.used -= u32(1) << order
-        model.freed(mfn)
+        freed(mfn)
         heap.free(mfn, order)
 
 
@@ -55,7 +57,7 @@ class DeviceWalker(Walker):
 
     @staticmethod
     def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
-        model.invalidate(Stage.GUEST, root, tag, True, 0)
+        forget(EVERY_CPU, True, root, tag, True, 0)
 
 
 class Breakless(Format):

@@ -26,6 +26,7 @@ from hv.common.selftest import suite
 from hv.sim import (
     arch,
     broken,
+    changes,
     console,
     controller,
     fixtures,

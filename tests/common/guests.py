@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import libfdt
 
 from tests.common.host import Host, host
+from tests.common.walkers import STATE, Walkers
 
 RAM_BASE = 0x4000_0000
 RAM_BYTES = 0x400_0000
@@ -17,7 +18,7 @@ CPUS = 8
 IMAGE = (RAM_BASE, RAM_BASE + 0x10_0000)  # what plays the hypervisor's image
 TREE = RAM_BASE + 0x10_0000
 MODULES = RAM_BASE + 0x20_0000
-UNTOUCHED = {"hv.sim.memory.ram", "hv.sim.walker.seen", "hv.sim.walker.model"}
+UNTOUCHED = {"hv.sim.memory.ram", *STATE}
 SCHED = "hv.common.sched.core."
 VCPUS = "hv.sim.vcpus."
 MEMORY = "hv.common.mm."
@@ -40,9 +41,7 @@ class Machine:
         self.lib = self.host.library.lib
         self.cpus = cpus
         self._restore()
-        model = self.host.variable("hv.sim.walker.model")
-        self.call("hv.sim.walker.Model.forget_everything", model)
-        model.snoops = True
+        self.walkers = Walkers(self.host.library)
         self.call("hv.sim.console.attach")
         self.call(f"{VCPUS}use_simulated_vcpus")
         machine = self.host.variable("hv.sim.machine.machine")

@@ -16,7 +16,6 @@ from tests.common.host import host
 
 STORMS = "hv.sim.storms."
 BROKEN = "hv.sim.broken."
-MODEL = "hv.sim.walker.model"
 PLENTY = 1_000_000
 
 
@@ -41,7 +40,7 @@ def calls(name: str, *arguments: object) -> Body:
 
 def power_on(cpus: int) -> Machine:
     machine = Machine(cpus).with_heap()
-    host().variable(MODEL).asleep = True
+    machine.walkers.rules.asleep = True
     return machine
 
 

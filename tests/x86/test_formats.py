@@ -37,7 +37,6 @@ class Tables:
         self.source = self.machine.library.variable("hv.sim.fixtures.tables")
         self.source.left = PLENTY
         self.table = self.machine.library.variable(f"hv.sim.x86_tables.{kind.variable}")
-        self.machine.clear(self.table)
         self.machine.call(f"hv.sim.x86_tables.init_{kind.variable}", 3)
 
     def call(self, name: str, *arguments: object) -> object:

@@ -105,15 +105,16 @@ def test_memory_is_the_domains_and_mapped_with_large_leaves():
         assert (record.use, record.owner, record.count) == (3, 1, 1)
     for outside in (BANK - 1, BANK + 16 * MIB, 0x2_0000_0000, 0, 0x2200_0000):
         assert machine.call("hv.common.mm.p2m.P2m.lookup", p2m, outside >> 12).kind == 0
-    assert machine.host.variable("hv.sim.walker.model").violation == 0
+    assert not machine.walkers.violation()
 
 
 def test_a_guest_sees_its_memory_with_its_caches_off():
     """All of it has been cleaned to memory: here what memory holds is what a cleaned store has put there."""
     machine = Machine(1)
-    machine.host.variable("hv.sim.walker.model").snoops = False
+    machine.walkers.visibility.snoops = False
     ram, seen = (
-        machine.ffi.cast("char *", machine.host.variable(f"hv.sim.{name}")) for name in ("memory.ram", "walker.seen")
+        machine.ffi.cast("char *", machine.host.variable(f"hv.sim.{name}"))
+        for name in ("memory.ram", "visibility.seen")
     )
     machine.ffi.memmove(ram, b"\xa5" * RAM_BYTES, RAM_BYTES)
     machine.ffi.memmove(seen, b"\x5a" * RAM_BYTES, RAM_BYTES)
@@ -190,7 +191,7 @@ def test_reset_builds_the_same_domain_again():
         check_memory(machine, domain, 8)
         assert machine.heap.free_frames == free
         assert machine.lines() == []
-    assert machine.host.variable("hv.sim.walker.model").violation == 0
+    assert not machine.walkers.violation()
 
 
 def test_a_crash_ends_the_domain_with_its_line():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.common.mm.simulated import Machine
+from tests.common.walkers import GUEST
 
 DOMAIN, VMID = 3, 11
 NOTHING, RAM, READ_ONLY, DEVICE = range(4)
@@ -15,9 +16,7 @@ class PhysMap:
         self.frames = frames
         self.p2m = self.machine.library.variable("hv.sim.fixtures.p2m")
         self.machine.call("hv.sim.fixtures.init_p2m", DOMAIN, VMID, tables)
-        self.space = self.machine.call(
-            "hv.sim.walker.Model.watch", self.machine.model, self.p2m.map.root, 2, VMID, 2, 2, False
-        )
+        self.space = self.machine.walkers.call("watch", self.p2m.map.root, GUEST, VMID, 2, 2, False)
 
     def call(self, name: str, *arguments: object) -> tuple[int, object]:
         return self.machine.errno_or(self.machine.mm, f"p2m.P2m.{name}", self.p2m, *arguments)
@@ -44,13 +43,13 @@ class PhysMap:
 
     def seen(self, gfn: int) -> tuple[int, int] | None:
         """Frame and access, as the guest's walker has them."""
-        t = self.machine.call("hv.sim.walker.Model.translate", self.machine.model, self.space, gfn)
+        t = self.machine.walkers.call("translate", 0, self.space, gfn)
         return (t.mfn, R * t.readable | W * t.writable | X * t.executable) if t.present else None
 
     def sound(self) -> None:
-        model = self.machine.model
-        assert not model.violation, (model.violation, hex(model.violation_at))
-        assert self.machine.call("hv.sim.walker.Model.owed", model, self.space) == 0
+        walkers = self.machine.walkers
+        assert not walkers.violation()
+        assert walkers.owed(self.space) == 0
 
     def tear_down(self) -> int:
         """Returns the steps that it took."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.hostbuild import Library, Raised, library
+from tests.common.walkers import Walkers
 
 RAM_BASE = 0x4000_0000
 RAM_FRAMES = 0x4000
@@ -28,6 +29,8 @@ FRESH = (
     "hv.sim.fixtures.hypervisor",
     "hv.sim.fixtures.device",
     "hv.sim.fixtures.breakless",
+    "hv.sim.x86_tables.long_mode",
+    "hv.sim.x86_tables.nested",
     "hv.sim.fixtures.small",
     "hv.sim.fixtures.large",
     "hv.sim.fixtures.p2m",
@@ -42,10 +45,7 @@ class Machine:
         self.ffi = self.library.ffi
         for name in FRESH:
             self.clear(self.library.variable(name))
-        self.model = self.library.variable("hv.sim.walker.model")
-        self.call("hv.sim.walker.Model.forget_everything", self.model)
-        self.model.snoops = self.model.needs_break = True
-        self.model.drop_invalidate = self.model.drop_publish = self.model.drop_clean = False
+        self.walkers = Walkers(self.library)
         self.call("hv.sim.console.attach")
         self.heap = self.library.variable(f"{MM}heap.heap")
         self.frames = self.library.variable(f"{MM}frames.frames")

@@ -6,12 +6,12 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 from tests.common.mm.simulated import Machine
+from tests.common.walkers import GUEST, HYPERVISOR, LONG_MODE, NESTED
 
 PLENTY = 1 << 30
 R, W, X = 1, 2, 4
 NORMAL, DEVICE, UNCACHED = 0, 1, 2
 ORDERS = (0, 9, 18)
-GUEST, HYPERVISOR = 2, 1  # stages
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class Kind:
     limit: int
     snoops: bool
     walker: str
+    module: str = "fixtures"
+
+    @property
+    def x86(self) -> bool:
+        return self.stage in (LONG_MODE, NESTED)
 
     def __str__(self) -> str:
         return self.variable
@@ -39,6 +44,19 @@ KINDS = {
         Kind("hypervisor", "Stage1, HypervisorWalker", HYPERVISOR, 0, 3, 1, 1 << 36, True, "HypervisorWalker"),
         Kind("device", "Stage2, DeviceWalker", GUEST, 9, 2, 2, 1 << 28, False, "DeviceWalker"),
         Kind("breakless", "Breakless, GuestWalker", GUEST, 5, 2, 2, 1 << 28, True, "GuestWalker"),
+        Kind(
+            "long_mode",
+            "LongMode, HypervisorWalker",
+            LONG_MODE,
+            0,
+            3,
+            1,
+            1 << 36,
+            True,
+            "HypervisorWalker",
+            "x86_tables",
+        ),
+        Kind("nested", "Npt, GuestWalker", NESTED, 3, 3, 1, 1 << 36, True, "GuestWalker", "x86_tables"),
     )
 }
 
@@ -123,15 +141,18 @@ class Tables:
         self.kind = kind
         self.machine = machine or Machine().with_heap()
         self.ffi = self.machine.ffi
-        self.machine.model.snoops = kind.snoops
-        self.machine.model.needs_break = kind.variable != "breakless"
+        walkers = self.walkers = self.machine.walkers
+        walkers.visibility.snoops = kind.snoops
+        walkers.rules.needs_break = kind.variable != "breakless"
+        if kind.x86:
+            walkers.call("be_x86")
+            self.machine.library.variable("hv.x86.cpuid.features").pages_1g = True
         self.source = self.machine.library.variable("hv.sim.fixtures.tables")
         self.source.left = PLENTY
-        self.table = self.machine.library.variable(f"hv.sim.fixtures.{kind.variable}")
-        self.machine.call(f"hv.sim.fixtures.init_{kind.variable}", kind.tag)
-        self.space = self.machine.call(
-            "hv.sim.walker.Model.watch",
-            self.machine.model,
+        self.table = self.machine.library.variable(f"hv.sim.{kind.module}.{kind.variable}")
+        self.machine.call(f"hv.sim.{kind.module}.init_{kind.variable}", kind.tag)
+        self.space = walkers.call(
+            "watch",
             self.table.root,
             kind.stage,
             kind.tag,
@@ -150,7 +171,7 @@ class Tables:
         self.machine.mm(f"flush.Flush[{self.kind.walker}].flush", held)
 
     def destroy(self) -> None:
-        self.machine.call("hv.sim.walker.Model.unwatch", self.machine.model, self.space)
+        self.walkers.call("unwatch", self.space)
         self.call("destroy")
 
     def map(self, at: int, mfn: int, frames: int, attributes: int) -> object:
@@ -180,19 +201,18 @@ class Tables:
             self.flush(token)
         return error, done
 
-    def translate(self, at: int) -> object:
-        return self.machine.call("hv.sim.walker.Model.translate", self.machine.model, self.space, at)
+    def translate(self, at: int, cpu: int = 0) -> object:
+        return self.walkers.call("translate", cpu, self.space, at)
 
     def owed(self) -> int:
-        return self.machine.call("hv.sim.walker.Model.owed", self.machine.model, self.space)
+        return self.walkers.owed(self.space)
 
     def faults(self, model: Map, probes: set[int]) -> list[str]:
         """What is wrong: a broken rule, something owed, or an answer of the tables or of the walker that is not the
         model's."""
         found = []
-        if self.machine.model.violation:
-            what = VIOLATIONS[self.machine.model.violation]
-            found.append(f"violation {what} at {self.machine.model.violation_at:#x}")
+        if self.walkers.violation():
+            found.append(f"violation {self.walkers.violation()}")
         if self.owed():
             found.append(f"owed {self.owed()}")
         if self.table.pending.tokens:
@@ -215,9 +235,6 @@ class Tables:
         said = (mapping.mfn, mapping.attributes & 7, mapping.attributes >> 4 & 3) if mapping.present else None
         access = R * seen.readable | W * seen.writable | X * seen.executable
         return said, (seen.mfn, access, seen.memory) if seen.present else None
-
-
-VIOLATIONS = ("none", "no break", "stale", "reused", "linked early", "full", "bad entry")
 
 
 def attributes(access: int, memory: int, kind: int) -> int:

@@ -72,7 +72,7 @@ def test_no_reference_is_left(physmap):
 
 
 def test_what_was_written_is_clean_in_memory(physmap):
-    physmap.machine.model.snoops = False
-    before = physmap.machine.model.store_count
+    physmap.machine.walkers.visibility.snoops = False
+    before = physmap.machine.walkers.visibility.count
     copy(physmap, "copy_to_guest", BASE + 5, PATTERN[:100])
-    assert physmap.machine.model.store_count == before
+    assert physmap.machine.walkers.visibility.count == before

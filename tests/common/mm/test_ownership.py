@@ -107,10 +107,10 @@ def test_a_reference_too_many_dropped_is_a_panic(machine):
 
 def test_what_a_guest_gets_is_clean_in_memory(machine):
     """The guest may run with its caches off: it sees what a walker would that does not snoop."""
-    machine.model.snoops = False
-    before = machine.model.store_count
+    machine.walkers.visibility.snoops = False
+    before = machine.walkers.visibility.count
     machine.mm("ownership.allocate_for", 5, 3)
-    assert machine.model.store_count == before
+    assert machine.walkers.visibility.count == before
 
 
 def test_banks_that_the_table_cannot_count():

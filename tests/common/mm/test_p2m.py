@@ -60,7 +60,7 @@ class P2mAgainstModel(RuleBasedStateMachine):
         for i in range(done):
             kind, mfn, _ = self.model.pop(gfn + i)
             if kind != DEVICE:
-                assert not self.map.machine.call("hv.sim.walker.Model.may_reach", self.map.machine.model, mfn)
+                assert not self.map.machine.walkers.may_reach(mfn)
 
     @rule(
         gfn=GFNS, frames=st.sampled_from([1, 2, 8, 512, 4096]), access=st.sampled_from([0, R, R | W, R | X, R | W | X])
@@ -104,7 +104,7 @@ class P2mAgainstModel(RuleBasedStateMachine):
             self.map.tear_down()
             assert self.map.p2m.tables.used == 0
             assert self.map.machine.heap.free_frames == self.map.frames
-            assert not self.map.machine.model.violation
+            assert not self.map.machine.walkers.violation()
 
 
 TestP2m = P2mAgainstModel.TestCase
@@ -189,10 +189,10 @@ def test_a_missing_flush_is_found():
     physmap = PhysMap()
     physmap.call("populate", 7, 1)
     _, mfn, _ = physmap.lookup(7)
-    physmap.machine.model.drop_invalidate = True
+    physmap.machine.walkers.drop("invalidate")
     physmap.change("remove", 7, 1)
-    assert physmap.machine.call("hv.sim.walker.Model.may_reach", physmap.machine.model, mfn)
-    assert physmap.machine.call("hv.sim.walker.Model.owed", physmap.machine.model, physmap.space)
+    assert physmap.machine.walkers.may_reach(mfn)
+    assert physmap.machine.walkers.owed(physmap.space)
 
 
 def test_a_forgotten_flush_ends_in_a_panic():

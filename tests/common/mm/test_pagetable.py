@@ -11,8 +11,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.common.mm.simulated import BASE, EEXIST, EINVAL, ENOMEM, Machine, death_of
 from tests.common.mm.tables import (
     DEVICE,
-    GUEST,
-    HYPERVISOR,
     KINDS,
     NORMAL,
     PLENTY,
@@ -25,12 +23,18 @@ from tests.common.mm.tables import (
     X,
     attributes,
 )
+from tests.common.walkers import GUEST, HYPERVISOR, LONG_MODE, NESTED
 
-SOUND = ["guest", "hypervisor", "device", "breakless"]
+SOUND = ["guest", "hypervisor", "device", "breakless", "long_mode", "nested"]
 M2, G1 = 512, 512 * 512
 EDGES = st.sampled_from([0, 1, 2, 511, 512, 513, 1024, 5 * 512, G1 - 512, G1 - 1, G1, G1 + 1, G1 + 512, 2 * G1, 3 * G1])
 LENGTHS = st.sampled_from([1, 1, 2, 3, 511, 512, 513, 1024, 1536, G1 - 512, G1, G1 + 1, G1 + 512, 2 * G1])
-ACCESSES = {GUEST: [R, R | W, R | X, R | W | X, W, 0, X], HYPERVISOR: [R, R | W, R | X]}
+ACCESSES = {
+    GUEST: [R, R | W, R | X, R | W | X, W, 0, X],
+    HYPERVISOR: [R, R | W, R | X],
+    LONG_MODE: [R, R | W, R | X],
+    NESTED: [R, R | W, R | X, R | W | X],
+}
 
 
 class EngineAgainstModel(RuleBasedStateMachine):
@@ -137,7 +141,7 @@ class EngineAgainstModel(RuleBasedStateMachine):
                 assert error == 0 and done == rest
                 at += rest
         self.tables.destroy()
-        assert self.tables.machine.model.violation == 0
+        assert not self.tables.machine.walkers.violation()
         assert self.tables.source.used == 0
 
 
@@ -288,7 +292,7 @@ def test_one_flush_pays_for_all(tables, order):
 
 def test_a_frame_may_be_used_again_only_behind_the_flush(tables):
     tables.all_of("map", 100, 4, BASE + 5000, RAM)
-    reach = lambda: tables.machine.call("hv.sim.walker.Model.may_reach", tables.machine.model, BASE + 5001)  # noqa: E731
+    reach = lambda: tables.machine.walkers.may_reach(BASE + 5001)  # noqa: E731
     assert reach()
     token = tables.call("unmap", 100, 4)
     assert reach()
@@ -332,10 +336,12 @@ def life(tables):
     return model
 
 
-def faults_of_a_life(kind, **knobs):
+def faults_of_a_life(kind, part=None, **knobs):
     tables = Tables(KINDS[kind])
+    if part:
+        tables.walkers.drop(part)
     for name, setting in knobs.items():
-        setattr(tables.machine.model, name, setting)
+        setattr(tables.walkers.rules if name == "needs_break" else tables.walkers.visibility, name, setting)
     model = life(tables)
     return tables.faults(model, {0, 5, 1000, 2 * M2, 8 * M2, 20 * M2, G1 - 1, G1} | model.edges())
 
@@ -346,20 +352,22 @@ def test_a_sound_life(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "knob"),
+    ("kind", "part"),
     [
-        ("guest", "drop_invalidate"),
-        ("hypervisor", "drop_invalidate"),
-        ("device", "drop_invalidate"),
-        ("breakless", "drop_invalidate"),
-        ("guest", "drop_publish"),
-        ("hypervisor", "drop_publish"),
-        ("breakless", "drop_publish"),
-        ("device", "drop_clean"),
+        ("guest", "invalidate"),
+        ("hypervisor", "invalidate"),
+        ("device", "invalidate"),
+        ("long_mode", "invalidate"),
+        ("nested", "invalidate"),
+        ("breakless", "invalidate"),
+        ("guest", "publish"),
+        ("hypervisor", "publish"),
+        ("breakless", "publish"),
+        ("device", "clean"),
     ],
 )
-def test_a_missing_part_of_the_protocol_is_found(kind, knob):
-    assert faults_of_a_life(kind, **{knob: True})
+def test_a_missing_part_of_the_protocol_is_found(kind, part):
+    assert faults_of_a_life(kind, part)
 
 
 def test_a_walker_that_does_not_snoop_needs_cleaned_tables():
