@@ -165,16 +165,18 @@ class _Walk:
             instruction = self.image.instructions.get(address)
             if instruction is None:
                 continue
-            ended = before is not None and self.architecture.flow(before)[0] in (
-                Flow.JUMP,
-                Flow.JUMP_INDIRECT,
-                Flow.STOP,
-            )
-            if ended and address not in self.states:
+            if before is not None and address not in self.states and self.ends(before):
                 self.arrive(address, state)
                 return True
             before = instruction
         return False
+
+    def ends(self, instruction: Instruction) -> bool:
+        """Whether code never goes on behind an instruction."""
+        flow, target = self.architecture.flow(instruction)
+        return flow in (Flow.JUMP, Flow.JUMP_INDIRECT, Flow.STOP) or (
+            flow is Flow.CALL and target in self.image.no_return
+        )
 
     def arrive(self, address: int, state: State) -> None:
         """Code at an address may run with a state: what is not the same as on another way there is not known there."""

@@ -491,3 +491,23 @@ def test_jump_tables_are_no_calls(tmp_path: Path, architecture: str) -> None:
     image = analysed(tmp_path, architecture, text, ("-mgeneral-regs-only", "-fno-omit-frame-pointer", "-fno-inline"))
     assert {c.target for c in image.functions[image.symbols["table"]].calls} == {image.symbols[n] for n in "abcde"}
     assert [c.target for c in image.functions[image.symbols["through"]].calls] == [None]
+
+
+@BOTH
+def test_blocks_of_a_jump_table_that_never_return_are_followed(tmp_path: Path, architecture: str) -> None:
+    """Each block ends with a call of what does not return, so no jump stands before the next block."""
+    text = """// C
+    typedef void Never(int) __attribute__((noreturn));
+    Never end;
+    int a(int), b(int), c(int), d(int), e(int);
+    int _start(int n) { switch (n) { case 0: end(a(n)); case 1: end(b(n)); case 2: end(c(n)); case 3: end(d(n));
+        case 4: end(e(n)); } return 0; }
+    int a(int n) { return n * 3; } int b(int n) { return n * 5; } int c(int n) { return n ^ 3; }
+    int d(int n) { return n - 3; } int e(int n) { return n + 9; }
+    void end(int n) { for (;;) *(volatile int *)8 = n; }
+    """
+    flags = ("-mgeneral-regs-only", "-fno-omit-frame-pointer", "-fno-inline", "-fno-ipa-cp")
+    image = Image(linked(tmp_path, architecture, text, flags=flags), ["end"])
+    image.analyse()
+    reached = {c.target for c in image.functions[image.symbols["_start"]].calls}
+    assert reached == {image.symbols[n] for n in ("a", "b", "c", "d", "e", "end")}
