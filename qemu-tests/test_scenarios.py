@@ -60,8 +60,8 @@ def test_guests_answer_and_end_alone(booted, scenario: str) -> None:
     ask_shell(machine, "linux2")
     focus(machine, "hello")
     ask_hello(machine)
-    assert machine.output.count("READY linux1") == 1, "linux1 was powered off and must not have come back"
-    assert machine.output.count("READY hello") == 1, "nobody restarted hello"
+    assert machine.output.count("READY linux1\r\n") == 1, "linux1 was powered off and must not have come back"
+    assert machine.output.count("READY hello\r\n") == 1, "nobody restarted hello"
     assert_well(machine)
 
 

@@ -278,6 +278,10 @@ def call_sample_on_others(argument: u64) -> None:
 # Lines
 
 
+def print_anyway(text: str) -> None:
+    console.print_anyway(f"{text}")
+
+
 def print_line(text: str) -> None:
     console.print(f"{text}")
 

@@ -4,13 +4,14 @@ import re
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.common.host import KERNEL, MACHINE, SAMPLES, host
 
 SIM = "hv.sim.console."
 CTRL_A = "\x01"
 GUESTS = 3
+LINE = 128
 
 
 class Console:
@@ -47,6 +48,10 @@ class Console:
 
     def line(self, text):
         host().call(f"{SAMPLES}print_line", text)
+        return host().printed()
+
+    def cry(self, text):
+        host().call(f"{SAMPLES}print_anyway", text)
         return host().printed()
 
     def type(self, text):
@@ -118,14 +123,51 @@ def test_the_guest_with_the_input_is_printed_at_once(console):
     assert console.write(0, "x") == "(d1 linux1) x"
 
 
-def test_a_line_that_is_not_finished_is_when_another_comes(console):
+def test_another_line_is_printed_over_an_unfinished_one_which_comes_again_below(console):
     console.add(0)
     console.add(1)
     console.write(0, "# ")
+    assert console.line("news") == "\r(hv) news     \r\n(d1 linux1) # "  # spaces cover the rest of what stood there
+    assert console.write(0, "ls") == "ls"
+    assert console.write(1, "hello\n") == "\r(d2 linux2) hello\r\n(d1 linux1) # ls"
+    assert console.write(0, "\n") == "\r\n"
+
+
+def test_a_line_that_is_edited_comes_again_as_it_is_and_with_its_cursor(console):
+    console.add(0)
+    console.write(0, "# lx\b \bs -a\b\b\x1b[D")
+    assert console.line("news").endswith("(d1 linux1) # ls -a\b\b\b")
+    console.write(0, "\x1b[J\x1b[31m1")
+    assert console.line("news").endswith("\r\n(d1 linux1) # ls1")
+    console.write(0, "\b" * 9 + "x\x1b[99C!\r% ")
+    assert console.line("news").endswith("\r\n(d1 linux1) % ls1!" + "\b" * 4)
+    console.write(0, "\x1b[2Kgone")
+    assert console.line("news").endswith("\r\n(d1 linux1) gone")
+
+
+def test_a_backspace_leaves_the_prefix_alone(console):
+    console.add(0)
+    assert console.write(0, "ab\b\b\b\bc") == "(d1 linux1) ab\b\bc"
+
+
+def test_a_line_that_comes_into_an_escape_sequence_ends_it(console):
+    console.add(0)
+    console.write(0, "# \x1b[3")
+    assert console.line("news") == "\x18\r(hv) news     \r\n(d1 linux1) # "
+    assert console.write(0, "1mx") == "x"
+
+
+def test_a_line_that_is_too_long_to_be_shown_again_goes_on_below(console):
+    console.add(0)
+    console.write(0, "a" * 129)
     assert console.line("news") == "\r\n(hv) news\r\n"
-    assert console.write(0, "ls") == "(d1 linux1) ls"
-    assert console.write(1, "hello\n") == "\r\n(d2 linux2) hello\r\n"
-    assert console.write(0, "\n") == "(d1 linux1) \r\n"
+    assert console.write(0, "b") == "(d1 linux1) b"
+
+
+def test_a_panic_leaves_what_stands_there(console):
+    console.add(0)
+    console.write(0, "# ")
+    assert console.cry("broken") == "\r\n(hv) broken\r\n"
 
 
 def test_a_carriage_return_puts_the_prefix_back(console):
@@ -172,7 +214,8 @@ def test_a_guest_that_gets_the_input_shows_its_prompt(console):
     console.write(1, "# ")
     assert console.type(CTRL_A * 3) == "(hv) input to d2 linux2\r\n(d2 linux2) # "
     assert console.write(1, "a") == "a"
-    assert console.type(CTRL_A * 3) == "\r\n(hv) input to hypervisor\r\n"
+    assert console.type(CTRL_A * 3) == "\r(hv) input to hypervisor\r\n"
+    assert console.type(CTRL_A * 6).endswith("(hv) input to d2 linux2\r\n(d2 linux2) # a")
 
 
 def test_a_guest_that_loses_the_input_goes_on_by_lines(console):
@@ -180,7 +223,7 @@ def test_a_guest_that_loses_the_input_goes_on_by_lines(console):
     console.write(0, "half")
     console.type(CTRL_A * 3)
     assert console.write(0, " and half") == ""
-    assert console.write(0, "\n") == "(d1 linux1)  and half\r\n"
+    assert console.write(0, "\n") == "(d1 linux1) half and half\r\n"
 
 
 def test_a_guest_that_goes_away(console):
@@ -189,8 +232,7 @@ def test_a_guest_that_goes_away(console):
     console.write(1, "last words")
     console.write(0, "# ")
     host().call(f"{SIM}remove_guest", 1)
-    assert host().printed() == "\r\n(d2 linux2) last words\r\n"
-    console.write(0, "# ")
+    assert host().printed() == "\r(d2 linux2) last words\r\n(d1 linux1) # "
     host().call(f"{SIM}remove_guest", 0)
     assert host().printed() == "\r\n(hv) input to hypervisor\r\n"
     assert console.type(CTRL_A * 3) == "(hv) input to hypervisor\r\n"
@@ -239,44 +281,132 @@ def test_typing_ahead_of_the_ring_is_dropped(console):
     assert console.typed(0) == "x" * 64  # as many as the guest takes
 
 
+class Terminal:
+    """What a terminal of endless width shows of what is sent to it: rows of characters, the last one unfinished."""
+
+    def __init__(self):
+        self.rows, self.row, self.column = [], [], 0
+
+    def send(self, text):
+        for character in text:
+            if character == "\n":
+                self.rows.append("".join(self.row).rstrip())
+                self.row, self.column = [], 0
+            elif character == "\r":
+                self.column = 0
+            elif character == "\b":
+                self.column = max(self.column - 1, 0)
+            else:
+                self.row[self.column : self.column + 1] = [character]
+                self.column += 1
+
+
+class Writer:
+    """The lines that a terminal of its own would show of a guest. Without the focus nothing moves the cursor."""
+
+    def __init__(self):
+        self.lines, self.line, self.column, self.returned = [], [], 0, False
+
+    def write(self, text, focused):
+        for character in text:
+            if character == "\n":
+                self.end()
+            elif character == "\r":
+                self.returned = focused
+            elif character == "\b":
+                if focused:
+                    self.column = max(0 if self.returned else self.column - 1, 0)
+                    self.returned = False
+            else:
+                if not focused and len(self.line) == LINE:
+                    self.end()
+                if self.returned or not focused:
+                    self.column = 0 if self.returned else len(self.line)
+                self.returned = False
+                self.line[self.column : self.column + 1] = [character]
+                self.column += 1
+
+    def end(self):
+        self.lines.append("".join(self.line).rstrip())
+        self.line, self.column, self.returned = [], 0, False
+
+    def focus(self):
+        """The focus came or went."""
+        self.returned, self.column = False, len(self.line)
+
+
 class Interleaved(RuleBasedStateMachine):
-    """In whatever order things are written, each line has one owner, and nothing is lost, moved or another's."""
+    """In whatever order things are written, a terminal shows whole lines: each one's as if it were alone, in their
+    order and with its name, and below them the unfinished line of the guest with the focus."""
 
     @initialize()
     def power_on(self):
         self.console = Console()
-        self.out = "".join(self.console.add(number) for number in range(GUESTS))
-        self.written = ["" for _ in range(GUESTS)]
+        self.terminal = Terminal()
+        for number in range(GUESTS):
+            self.terminal.send(self.console.add(number))
+        self.writers = [Writer() for _ in range(GUESTS)]
+        self.focused = 0  # GUESTS: the hypervisor
+        self.news = 0
+
+    def line_comes(self):
+        """What is too long to be shown again is ended by a line of another."""
+        if self.focused < GUESTS and len(self.writers[self.focused].line) > LINE:
+            self.writers[self.focused].end()
 
     @rule(
         number=st.integers(0, GUESTS - 1),
-        text=st.text("abc \r\n", max_size=20) | st.text("d", min_size=100, max_size=150),
+        text=st.text("abc \b\r\n", max_size=20) | st.text("d", min_size=60, max_size=150),
     )
     def write(self, number, text):
-        self.out += self.console.write(number, text)
-        self.written[number] += text
+        writer = self.writers[number]
+        if number == self.focused:
+            writer.write(text, True)
+            self.terminal.send(self.console.write(number, text))
+        else:
+            for character in text:
+                before = len(writer.lines)
+                writer.write(character, False)
+                if len(writer.lines) > before:
+                    self.line_comes()
+            self.terminal.send(self.console.write(number, text))
 
-    @rule(times=st.integers(1, 2))
-    def switch(self, times):
-        self.out += self.console.type(CTRL_A * 3 * times)
+    @rule()
+    def switch(self):
+        self.line_comes()
+        if self.focused < GUESTS:
+            self.writers[self.focused].focus()
+        self.focused = (self.focused + 1) % (GUESTS + 1)
+        if self.focused < GUESTS:
+            self.writers[self.focused].focus()
+        self.terminal.send(self.console.type(CTRL_A * 3))
 
     @rule()
     def speak(self):
-        self.out += self.console.line("news")
+        self.line_comes()
+        self.news += 1
+        self.terminal.send(self.console.line(f"news {self.news}"))
 
-    def teardown(self):
-        for number in range(GUESTS):
-            host().call(f"{SIM}remove_guest", number)
-        self.out += host().printed()
-        said = ["" for _ in range(GUESTS)]
-        assert self.out.endswith("\r\n")
-        for line in self.out.split("\r\n")[:-1]:
-            for part in line.split("\r"):  # a carriage return of a guest's is followed by its prefix again
-                found = re.fullmatch(r"\((hv|d(\d) linux\2)\) (.*)", part)
-                assert found, part
-                if found.group(2):
-                    said[int(found.group(2)) - 1] += found.group(3)
-        assert said == [re.sub("[\r\n]", "", text) for text in self.written]
+    @invariant()
+    def whole_lines(self):
+        shown = [[] for _ in range(GUESTS)]
+        said = []
+        for row in self.terminal.rows:
+            found = re.fullmatch(r"\((hv|d(\d) linux\2)\) ?(.*)", row)
+            assert found, row
+            (shown[int(found.group(2)) - 1] if found.group(2) else said).append(found.group(3))
+        for lines, writer in zip(shown, self.writers, strict=True):
+            assert lines == writer.lines
+        assert [line for line in said if line.startswith("news")] == [f"news {n + 1}" for n in range(self.news)]
+
+    @invariant()
+    def the_unfinished_line_stands_below(self):
+        row = "".join(self.terminal.row)
+        line = "".join(self.writers[self.focused].line) if self.focused < GUESTS else ""
+        prefix = f"(d{self.focused + 1} linux{self.focused + 1}) "
+        assert row == prefix + line or (row == "" and not line)
+        if line and not self.writers[self.focused].returned:
+            assert self.terminal.column == len(prefix) + self.writers[self.focused].column
 
 
 TestInterleaved = Interleaved.TestCase
