@@ -27,6 +27,8 @@ class Options:
     icount: bool = False
     seed: int | None = None
     hypervisor: Path | None = None
+    added: str = ""
+    """Options for the hypervisor, behind those of the scenario."""
 
 
 def command(scenario: Scenario, options: Options = Options()) -> list[str]:
@@ -46,7 +48,7 @@ def on_arm64(scenario: Scenario, options: Options) -> qemu.Payload:
     """The hypervisor with the domains' tree, and their kernels and ramdisks where the tree says they are."""
     machine = scenario.machine
     hypervisor = hypervisor_of(machine, options)
-    partition = partition_of(scenario)
+    partition = partition_of(scenario, options.added)
     resolve = resolver(scenario, [domain.kernel for domain in partition.domains])
     with mistakes():
         compiled = partition.compile(qemu.base_tree(machine), resolve)
@@ -59,7 +61,7 @@ def on_arm64(scenario: Scenario, options: Options) -> qemu.Payload:
 
 def on_x86(scenario: Scenario, options: Options) -> qemu.Payload:
     """The hypervisor with its command line: as the kernel, or as the only entry of a medium's menu."""
-    partition = partition_of(scenario)
+    partition = partition_of(scenario, options.added)
     if partition.domains:
         raise Problem(f"{scenario.partition}: the hypervisor for x86 starts no domains, leave [[domain]] out")
     hypervisor = hypervisor_of(scenario.machine, options)
@@ -81,11 +83,12 @@ def hypervisor_of(machine: Machine, options: Options) -> Path:
     return hypervisor
 
 
-def partition_of(scenario: Scenario) -> "Partition":
+def partition_of(scenario: Scenario, added: str = "") -> "Partition":
     from tools.partition import load
 
     with mistakes():
-        return load(scenario.partition)
+        partition = load(scenario.partition)
+    return dataclasses.replace(partition, command_line=f"{partition.command_line or ''} {added}".strip() or None)
 
 
 @contextmanager

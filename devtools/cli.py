@@ -29,7 +29,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         return argparse.Namespace(module="bench", needs=("compile", *emulators), argv=list(arguments[1:]))
     parser = Parser(prog="./dev", epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (add_run, add_test, add_build, add_image, add_gdb, add_menuconfig, add_clean):
+    for add in (add_run, add_test, add_build, add_image, add_gdb, add_trace, add_menuconfig, add_clean):
         add(commands)
     commands.add_parser("bench", help="count instructions here and on Debian's Xen", add_help=False)
     if not arguments:
@@ -164,6 +164,24 @@ def add_gdb(commands: Commands) -> None:
     gdb.add_argument("--ex", action="append", default=[], metavar="COMMAND", help="give gdb a command; repeatable")
     gdb.add_argument("--batch", action="store_true", help="end when the commands are done")
     gdb.set_defaults(module="debug", needs=lambda arguments: ("debug", *run_needs(arguments)))
+
+
+def add_trace(commands: Commands) -> None:
+    trace = commands.add_parser(
+        "trace",
+        help="run a scenario with tracing on, and show what was recorded",
+        description="Boots a scenario with trace buffers, waits for a text, stops the machine, and reads the buffers"
+        " out of its memory, also behind a panic. With --read it shows a file as xentrace writes them.",
+    )
+    trace.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a name of ./dev run --list")
+    trace.add_argument("--until", default="DONE", metavar="TEXT", help="stop when TEXT appeared (DONE)")
+    trace.add_argument("--timeout", type=float, default=300, metavar="S", help="stop after so many seconds (300)")
+    trace.add_argument("--events", default="0x0ffff000", metavar="MASK", help="what is recorded: tevt_mask (all)")
+    trace.add_argument("--pages", type=int, default=64, metavar="N", help="of each CPU's buffer: tbuf_size (64)")
+    trace.add_argument("--cpus", type=int, metavar="N", help="another number of physical CPUs")
+    trace.add_argument("--raw", metavar="FILE", help="also write the records as xentrace does, for xenalyze")
+    trace.add_argument("--read", metavar="FILE", help="show the records of a file; no machine is started")
+    trace.set_defaults(module="trace", needs=lambda arguments: () if arguments.read else run_needs(arguments))
 
 
 def add_menuconfig(commands: Commands) -> None:

@@ -266,7 +266,8 @@ def start_tracing() -> None:
         log.warning(f"trace buffers of {asked.pages} pages for each CPU cannot be made: {e.name}")
         return
     events = control.events if control.enabled else 0
-    log.info(f"trace buffers of {control.pages} pages for each CPU, events {events:#x}")
+    info = paddr_of(control.info)
+    log.info(f"trace buffers of {control.pages} pages for each CPU, events {events:#x}, listed at {info:#x}")
 
 
 # To be looked at
