@@ -11,7 +11,8 @@ may take next is listed, and an interrupt that finds no place is either pending 
   deactivating are apart, writes to ICC_DIR_EL1 trap.
 
 A level-sensitive interrupt whose input is still asserted when the guest ends it is pending again: its list register
-asks for a maintenance interrupt then, unless a physical interrupt stands behind it, which comes again by itself.
+asks for a maintenance interrupt then, unless a physical interrupt stands behind it, which comes again by itself. So does
+that of an active interrupt whose route has been changed: what is pending of it is another vCPU's from its end on.
 
 Source: Arm IHI 0069, 4.8, 12.4.
 """
@@ -215,6 +216,7 @@ def _list(bank: Bank, intid: u32, me: u16, groups: u32) -> ListRegister:
     i = intid % BANK
     bit = u32(1) << i
     level = bank.edge & bit == 0
+    elsewhere = bank.target[i] != me
     active = bank.active & bit != 0
     physical = bank.physical[i]
     list = ListRegister(
@@ -225,11 +227,11 @@ def _list(bank: Bank, intid: u32, me: u16, groups: u32) -> ListRegister:
     )
     if physical != 0:
         list.physical_id = u64(physical)
-    elif level:
+    elif level or elsewhere:
         list.notify_end = True
     if not active:
         list.state = ListState.PENDING
-    elif level or physical != 0 or deliverable(bank, groups) & bit == 0:
+    elif level or elsewhere or physical != 0 or deliverable(bank, groups) & bit == 0:
         list.state = ListState.ACTIVE
     else:
         list.state = ListState.BOTH

@@ -3,6 +3,7 @@ real controller would have offered, whatever its CPUs, its devices and the sched
 list registers there are.
 """
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -297,3 +298,28 @@ class VgicMachine(RuleBasedStateMachine):
 
 
 TestVgic = VgicMachine.TestCase
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("again", ["by a write", "by its input"])
+def test_what_is_pending_of_an_active_interrupt_follows_its_route(again, split):
+    """An edge that comes while another vCPU still handles the one before is the new target's when that one ends."""
+    guest = VgicMachine()
+    guest.power_on(lists=4, split=split, priorities=[10])
+    guest.trigger(0, 40, True)
+    guest.line(40, True)
+    guest.acknowledge(0)
+    assert guest.running[0] == [(80, 40)]
+    guest.route(0, 40, 1)
+    if again == "by a write":
+        guest.pend(1, 0, 40, True)
+    else:
+        guest.line(40, False)
+        guest.line(40, True)
+    guest.acknowledge(1)
+    assert not guest.running[1], "it is active elsewhere"
+    guest.end(0)
+    guest.deactivate(0, 0)
+    guest.acknowledge(0)
+    guest.acknowledge(1)
+    assert (guest.running[0], guest.running[1]) == ([], [(80, 40)])

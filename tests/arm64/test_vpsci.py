@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.arm64.board import ARM, GICR, TICK, VIRTUAL_TIMER, Board
+from tests.arm64.board import ARM, GICD, GICR, TICK, VIRTUAL_TIMER, Board
 
 VCPUS = 3
 CPUS = 2
@@ -103,6 +103,8 @@ class FirmwareMachine(RuleBasedStateMachine):
         self.models[0].down = False
         self.models[0].fresh = (RAM, 7)
         self.turn()
+        self.board.enter(self.here.index(0))
+        self.board.device(self.vcpus[0], GICD, 4, 0x13)  # now: when it changes, whoever waits looks again, and goes on
 
     def turn(self):
         """Every CPU goes through the end of an exit, as often as it takes."""
@@ -222,7 +224,6 @@ class FirmwareMachine(RuleBasedStateMachine):
         number = self.caller(cpu)
         vcpu = self.vcpus[number]
         frame = PRIVATE + FRAMES * other
-        self.board.device(vcpu, 0x0300_1000, 4, 0x13)
         self.board.device(vcpu, frame + SET_ENABLE, 4, 1 << 20)
         self.board.device(vcpu, frame + (SET_PENDING if pend else CLEAR_PENDING), 4, 1 << 20)
         self.models[other].pending = pend
@@ -316,7 +317,7 @@ def test_a_cpu_that_is_switched_on_again_has_no_timer_left():
     board, made = guest_board(1, 2)
     board.core("vcpu_up", made[0], RAM, 0)
     assert board.core("settle") == made[0]
-    board.device(made[0], 0x0300_1000, 4, 0x13)
+    board.device(made[0], GICD, 4, 0x13)
     board.device(made[0], PRIVATE + SET_ENABLE, 4, 1 << VIRTUAL_TIMER)
     board["cntv_cval_el0"] = 1000
     board["cntv_ctl_el0"] = 1
