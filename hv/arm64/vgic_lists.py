@@ -11,8 +11,8 @@ may take next is listed, and an interrupt that finds no place is either pending 
   deactivating are apart, writes to ICC_DIR_EL1 trap.
 
 A level-sensitive interrupt whose input is still asserted when the guest ends it is pending again: its list register
-asks for a maintenance interrupt then, unless a physical interrupt stands behind it, which comes again by itself. So does
-that of an active interrupt whose route has been changed: what is pending of it is another vCPU's from its end on.
+asks for a maintenance interrupt then, unless a physical interrupt stands behind it, which comes again by itself. So
+does that of an active interrupt whose route has been changed: what is pending of it is another vCPU's from its end on.
 
 Source: Arm IHI 0069, 4.8, 12.4.
 """

@@ -113,8 +113,7 @@ def combined(a: MemoryType, b: MemoryType) -> MemoryType:
     """Of one address in two ranges. Combinations that are not defined are uncacheable."""
     if a == b:
         return a
-    both = u8(a) | u8(b)
-    if both == u8(MemoryType.WRITE_BACK) | u8(MemoryType.WRITE_THROUGH):
+    if min(u8(a), u8(b)) == u8(MemoryType.WRITE_THROUGH) and max(u8(a), u8(b)) == u8(MemoryType.WRITE_BACK):
         return MemoryType.WRITE_THROUGH
     return MemoryType.UNCACHEABLE
 

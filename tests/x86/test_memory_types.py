@@ -1,5 +1,6 @@
 """MTRRs: the type of an address, against a second reading of Intel SDM 3A, 11.11."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +51,17 @@ def test_type_of_an_address(default, variable, fixed, with_fixed, data):
     for address in data.draw(st.lists(probes, min_size=1, max_size=8)):
         said = host().call("hv.x86.mtrr.Mtrrs.type_of", mtrrs, address)
         assert said == expected(address, mtrrs.default_type, fixed, variable), f"{address:#x}"
+
+
+@pytest.mark.parametrize("a", [UC, WC, WT, WP, WB])
+@pytest.mark.parametrize("b", [UC, WC, WT, WP, WB])
+def test_type_where_two_ranges_overlap(a, b):
+    """Such as an uncacheable hole in a range that is written back."""
+    mtrrs = host().cleared("hv.x86.mtrr.mtrrs")
+    mtrrs.default_type = WB | ENABLED
+    mtrrs.count = 2
+    for i, (order, kind) in enumerate([(32, a), (20, b)]):
+        mtrrs.ranges[i].base = kind
+        mtrrs.ranges[i].mask = (PHYSICAL & ~((1 << order) - 1)) | ENABLED
+    said = host().call("hv.x86.mtrr.Mtrrs.type_of", mtrrs, 0x1000)
+    assert said == (a if a == b else WT if {a, b} == {WT, WB} else UC)
