@@ -276,13 +276,30 @@ class Header:
             lines.append(f"CX_INLINE void cx_write_{name}(u64 value) {{ {write} }}")
         return lines
 
+    def player(self, function: FunctionInstance) -> FunctionInstance | None:
+        """The @export function that stands for an @asm function on the simulated machine."""
+        name = f"played_{function.c}"
+        for other in self.compiler.lowered.values():
+            if other.c == name and "export" in other.decorators:
+                same = [c for c, _ in function.arguments] == [c for c, _ in other.arguments]
+                if not same or function.return_c != other.return_c:
+                    raise other.module.refuse(
+                        other.node, f"`{function.qualified}` has other types: who plays it takes and gives what it does"
+                    )
+                return other
+        return None
+
     def assembly(self, function: FunctionInstance) -> str:
-        """An @asm function as an inline function; on a host it does nothing and returns 0."""
+        """An @asm function as an inline function; on a host it does what `played_NAME` does (NAME: as in C), or nothing
+        and returns 0."""
         result = function.result
         value = result is not t.VOID and result is not t.NEVER
         never = "_Noreturn " if result is t.NEVER else ""
         arguments = ", ".join(f"{c} {c_field(n)}" for c, n in function.arguments) or "void"
         head = f"CX_INLINE {never}{result.c} {function.c}({arguments})"
+        if self.hosted and (player := self.player(function)):
+            given = ", ".join(c_field(n) for _, n in function.arguments)
+            return f"{head} {{ {'return ' if value else ''}{player.c}({given}); }}"
         if self.hosted:
             zero = f"({result.c}){{0}}" if isinstance(result, t.Tuple) else "0"
             return f"{head} {{ {f'return {zero};' if value else '__builtin_trap();' if result is t.NEVER else ''} }}"

@@ -11,12 +11,15 @@ from hv.common.mm.types import PAGE_SHIFT, Mfn, Paddr, mfn_of
 from hv.lang import Callable, Final, Never, ptr, truncate, u8, u16, u32, u64
 from hv.sim import changes, machine, memory, turns
 from hv.sim.tlb import tlbs
+from hv.x86 import tlb as x86_tlb
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
 EXIT_REASONS: Final = 3
 
 
 def relax() -> None:
+    if tlbs.asks_each:
+        x86_tlb.serve()
     machine.spin()
     turns.spins()
 
@@ -166,7 +169,11 @@ def publish_table() -> None:
 
 
 def flush_hypervisor(address: u64) -> None:
-    _forget(False, Mfn(0), 0, False, address >> PAGE_SHIFT)
+    """Where one CPU cannot make all forget, the hypervisor's own way of asking each is taken."""
+    if tlbs.asks_each:
+        x86_tlb.flush_hypervisor(address)
+    else:
+        _forget(False, Mfn(0), 0, False, address >> PAGE_SHIFT)
 
 
 def flush_guest(root: Paddr, tag: u16) -> None:

@@ -39,6 +39,7 @@ from hv.sim import (
     turns,
     vcpus,
     walker,
+    x86_cpu,
     x86_tables,
 )
 from hv.sim.firmware import firmware

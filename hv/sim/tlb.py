@@ -63,7 +63,7 @@ class Ghost:
 
 
 class Tlbs:
-    broadcasts: bool  # one CPU makes all forget, as Arm's inner-shareable TLBI; else each is asked, as on x86
+    asks_each: bool  # each CPU is asked to forget, as on x86; else one makes all, as Arm's inner-shareable TLBI
     drop_invalidate: bool  # the knobs that take a part of the protocol away
     drop_remote: bool
     invalidations: u64  # single entries, and whole spaces

@@ -88,14 +88,14 @@ def be_arm() -> None:
     """Barriers publish stores, what an entry leads to changes by a break, and one CPU makes all forget."""
     rules.needs_break = True
     visibility.ordered = False
-    tlbs.broadcasts = True
+    tlbs.asks_each = False
 
 
 def be_x86() -> None:
     """Stores are seen in order and at once, entries may change at once, and each CPU forgets for itself."""
     rules.needs_break = False
     visibility.ordered = True
-    tlbs.broadcasts = False
+    tlbs.asks_each = True
 
 
 def watch(root: Mfn, stage: Stage, tag: u16, top: u32, root_tables: u32, caches_absent: bool) -> u32:

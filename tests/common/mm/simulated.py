@@ -31,6 +31,7 @@ FRESH = (
     "hv.sim.fixtures.breakless",
     "hv.sim.x86_tables.long_mode",
     "hv.sim.x86_tables.nested",
+    "hv.sim.x86_tables.lonely",
     "hv.sim.fixtures.small",
     "hv.sim.fixtures.large",
     "hv.sim.fixtures.p2m",

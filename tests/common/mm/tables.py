@@ -56,9 +56,13 @@ KINDS = {
             "HypervisorWalker",
             "x86_tables",
         ),
+        Kind("lonely", "LongMode, LonelyWalker", LONG_MODE, 0, 3, 1, 1 << 36, True, "LonelyWalker", "x86_tables"),
         Kind("nested", "Npt, GuestWalker", NESTED, 3, 3, 1, 1 << 36, True, "GuestWalker", "x86_tables"),
     )
 }
+
+
+WALKER_MODULES = {"DeviceWalker": "sim_fixtures", "LonelyWalker": "sim_x86_tables"}
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ class Tables:
 
     def flush(self, token: object) -> None:
         """Consumes the duty to flush that an operation returned."""
-        place = "sim_fixtures" if self.kind.walker == "DeviceWalker" else "common_mm_walkers"
+        place = WALKER_MODULES.get(self.kind.walker, "common_mm_walkers")
         held = self.ffi.new(f"common_mm_flush_Flush_{place}_{self.kind.walker} *", token)
         self.machine.mm(f"flush.Flush[{self.kind.walker}].flush", held)
 
@@ -203,6 +207,9 @@ class Tables:
 
     def translate(self, at: int, cpu: int = 0) -> object:
         return self.walkers.call("translate", cpu, self.space, at)
+
+    def access(self, at: int, wanted: int, cpu: int = 0) -> object:
+        return self.walkers.call("access", cpu, self.space, at, wanted)
 
     def owed(self) -> int:
         return self.walkers.owed(self.space)
