@@ -4,7 +4,8 @@ An event's number names one class (bits 16 to 27) and one subclass (bits 12 to 1
 those that are wanted. `arguments` names the words of a record, as Xen fills them in.
 
 arm64 has no exits in Xen's list: they are told in the class of the virtual machines of x86, HVM_VMEXIT64 with the
-exception class of the syndrome (ESR_EL2.EC) as reason, IRQ or SERROR when there is none, and HVM_VMENTRY.
+exception class of the syndrome (ESR_EL2.EC) as reason, and HVM_VMENTRY. Xen's tools give reasons the names that x86 has
+for these numbers, and take none above 0x38.
 
 Source: public/trace.h.
 """
@@ -17,8 +18,8 @@ SUBCLASSES: Final[u32] = 0x0000_F000
 MAX_EXTRA: Final = 7  # words of a record, besides its time
 
 IDLE_DOMAIN: Final[u32] = 0x7FFF  # whose vCPU n is CPU n without work (DOMID_IDLE of Xen's)
-IRQ: Final[u32] = 0x40  # reasons of an exit on arm64, behind the exception classes
-SERROR: Final[u32] = 0x41
+IRQ: Final[u32] = 0x02  # reasons of an exit on arm64 without a syndrome: a class that the architecture leaves free,
+SERROR: Final[u32] = 0x2F  # and the one of SError
 
 
 class Event(U32Enum):
