@@ -59,7 +59,7 @@ def test_the_key_and_a_panic_show_the_last_records(place) -> None:
     with Machine(boot.command(scenario.load("traced", place), options)) as machine:
         machine.expect("(hv) PANIC on CPU 0", SECONDS)
         machine.expect("last records of CPU 1:", SECONDS)
-        machine.expect(re.compile(r"\d+ PM_IDLE_ENTRY state=1"), SECONDS)
+        machine.expect(re.compile(r"\d+ PM_IDLE_EXIT state=1"), SECONDS)  # by the call to stop
         machine.expect("halted", SECONDS)
     with Machine(
         boot.command(scenario.load("traced", place), boot.Options(added="tbuf_size=1 tevt_mask=0x0002f000"))
