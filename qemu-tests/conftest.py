@@ -1,5 +1,9 @@
-"""Machines for the tests: a scenario's, booted for one test and stopped after it, its console kept in build/serial."""
+"""Machines for the tests, booted for one test and stopped after it, their consoles kept in build/serial: a scenario's,
+or one with nothing but the hypervisor.
+"""
 
+import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from devtools import boot, scenario
+from devtools import boot, build, qemu, scenario
 from devtools.machine import Machine
 from devtools.paths import BUILD
 
@@ -26,14 +30,45 @@ class Boot(Protocol):
     def __call__(self, name: str, options: boot.Options = ...) -> Machine: ...
 
 
+def serial_of(request: pytest.FixtureRequest) -> Path:
+    """Where a test's console is kept."""
+    name = re.sub(r"[^\w-]+", "-", request.node.name).rstrip("-")
+    serial = BUILD / "serial" / f"{name}.log"
+    serial.parent.mkdir(parents=True, exist_ok=True)
+    return serial
+
+
 @pytest.fixture
 def booted(request: pytest.FixtureRequest) -> Iterator[Boot]:
     """Boots a scenario by name and returns the running machine."""
     with ExitStack() as running:
 
         def start(name: str, options: boot.Options = boot.Options()) -> Machine:
-            serial = BUILD / "serial" / f"{request.node.name}.log"
-            serial.parent.mkdir(parents=True, exist_ok=True)
-            return running.enter_context(Machine(boot.command(scenario.load(name), options), serial))
+            machine = Machine(boot.command(scenario.load(name), options), serial_of(request))
+            return running.enter_context(machine)
+
+        yield start
+
+
+class BootAlone(Protocol):
+    def __call__(self, bootargs: str = ..., **hardware: object) -> Machine: ...
+
+
+@pytest.fixture
+def arch() -> str:
+    """Whose machines a test is about; one about others, or several, says so itself."""
+    return "arm64"
+
+
+@pytest.fixture
+def hypervisor(request: pytest.FixtureRequest, arch: str) -> Iterator[BootAlone]:
+    """Boots the hypervisor without domains; arguments are those of a scenario's [machine]."""
+    with ExitStack() as running:
+
+        def start(bootargs: str = "", **hardware: object) -> Machine:
+            asked = {"cpus": 2, "memory": 512} | hardware
+            machine = dataclasses.replace(scenario.DEFAULTS[arch], **asked)  # type: ignore[arg-type]
+            payload = qemu.Payload(build.build(scenario.CONFIGS[arch]), bootargs=bootargs)
+            return running.enter_context(Machine(qemu.command(machine, payload), serial_of(request)))
 
         yield start

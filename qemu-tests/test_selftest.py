@@ -1,15 +1,12 @@
 """The self-tests on emulated machines: what only shows where the hypervisor runs, with several CPUs at once."""
 
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 
 import pytest
 
-from devtools import build, qemu
 from devtools.machine import Machine
-from devtools.paths import BUILD, ROOT
-from devtools.scenario import Machine as Hardware
+from devtools.paths import ROOT
 
 SECONDS = 300
 ENDING = re.compile(r"\(hv\) (DONE selftest [^\r\n]*|PANIC[^\r\n]*)")
@@ -22,22 +19,16 @@ def powers_off(machine: Machine) -> None:
 
 
 @pytest.fixture
-def ending(request: pytest.FixtureRequest) -> Iterator[object]:
+def ending(hypervisor) -> Callable[[str], tuple[str, str]]:
     """Runs self-tests by name and returns the last line and all that was printed."""
-    with ExitStack() as running:
 
-        def run(asked: str, **hardware: object) -> tuple[str, str]:
-            name = re.sub(r"[^\w-]+", "-", request.node.name)
-            serial = BUILD / "serial" / f"{name}.log"
-            serial.parent.mkdir(parents=True, exist_ok=True)
-            payload = qemu.Payload(build.build(), bootargs=f"selftest={asked}")
-            hardware = Hardware(**{"cpus": 4, "memory": 512} | hardware)  # type: ignore[arg-type,assignment]
-            machine = running.enter_context(Machine(qemu.command(hardware, payload), serial))  # type: ignore[arg-type]
-            last = machine.expect(ENDING, SECONDS)
-            powers_off(machine)
-            return last, machine.output
+    def run(asked: str) -> tuple[str, str]:
+        machine = hypervisor(f"selftest={asked}", cpus=4)
+        last = machine.expect(ENDING, SECONDS)
+        powers_off(machine)
+        return last, machine.output
 
-        yield run
+    return run
 
 
 @pytest.mark.parametrize(

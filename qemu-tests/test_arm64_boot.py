@@ -1,0 +1,68 @@
+"""The hypervisor alone on emulated arm64 machines, as far as they differ from others: interrupt controllers, errata."""
+
+import re
+
+import pytest
+
+from devtools import boot, scenario
+from devtools.machine import Machine
+
+pytestmark = pytest.mark.arm64
+
+SECONDS = 60
+
+
+@pytest.mark.parametrize("cpus", [1, 4, pytest.param(8, marks=pytest.mark.long)])
+def test_runs_on_a_gicv2(hypervisor, cpus) -> None:
+    """All CPUs take the boot CPU's kicks, and the console's interrupt comes through."""
+    machine = hypervisor(gic_version=2, cpus=cpus)
+    machine.expect(f"{cpus} of {cpus} CPUs run", SECONDS)
+    machine.send("h")
+    machine.expect("h: lists the keys", SECONDS)
+    machine.expect_silence_of("PANIC", 1)
+
+
+def test_a_panic_stops_the_cpus_of_a_gicv2(hypervisor) -> None:
+    machine = hypervisor("crash=assert noreboot", gic_version=2, cpus=4)
+    machine.expect("(hv) PANIC on CPU 0", SECONDS)
+    machine.expect("(hv) halted", SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "numbers"),
+    [("cortex-a57", {"832075", "834220", "1319537"}), ("cortex-a53", {"843419"}), ("cortex-a76", set())],
+)
+def test_errata_are_told(hypervisor, cpu, numbers) -> None:
+    """Those of the revisions that QEMU's CPUs have, once for all CPUs."""
+    machine = hypervisor(cpu=cpu)
+    machine.expect("2 of 2 CPUs run", SECONDS)
+    assert sorted(re.findall(r"erratum (\d+):", machine.output)) == sorted(numbers)
+
+
+@pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a72"])
+def test_a_guest_runs_with_a_workaround_that_is_asked_for(tmp_path, cpu) -> None:
+    """Cleaning with invalidation keeps what was written: the kernel that was copied runs."""
+    (tmp_path / "asked.toml").write_text(
+        f'[scenario]\ndescription = "a unikernel"\n[machine]\ncpu = "{cpu}"\ncpus = 2\nmemory = 512\n'
+        '[hypervisor]\ncommand_line = "erratum=826319"\n'
+        '[[domain]]\nname = "one"\nmemory = 16\ncpus = 1\nkernel = "guest:hello"\nvpl011 = true\n'
+    )
+    with Machine(boot.command(scenario.load("asked", tmp_path))) as machine:
+        machine.expect("erratum 826319: cache lines are invalidated when they are cleaned", SECONDS)
+        machine.expect("READY hello", SECONDS)
+
+
+def test_domains_are_refused_on_a_gicv2(tmp_path) -> None:
+    """Each with a line that says why, and the hypervisor goes on."""
+    domain = '[[domain]]\nname = "{}"\nmemory = 16\ncpus = 1\nkernel = "guest:hello"\n'
+    (tmp_path / "gicv2.toml").write_text(
+        '[scenario]\ndescription = "two domains"\n[machine]\ngic_version = 2\ncpus = 2\nmemory = 512\n'
+        + domain.format("one")
+        + domain.format("two")
+    )
+    with Machine(boot.command(scenario.load("gicv2", tmp_path))) as machine:
+        for name in ("one", "two"):
+            why = "guests need a GICv3, and this machine has a GICv2: the domain is not built"
+            machine.expect(f"(hv) {name}: {why}", SECONDS)
+        machine.send("h")
+        machine.expect("h: lists the keys", SECONDS)
