@@ -9,6 +9,7 @@ from tests.common.mm.simulated import Machine
 from tests.common.walkers import GUEST, HYPERVISOR, LONG_MODE, NESTED
 
 PLENTY = 1 << 30
+MOST_LATE = 8  # runs, of up to 512 entries each: the simulated machine keeps what walkers have not seen yet
 R, W, X = 1, 2, 4
 NORMAL, DEVICE, UNCACHED = 0, 1, 2
 ORDERS = (0, 9, 18)
@@ -185,7 +186,7 @@ class Tables:
         return self.call("lookup", at)
 
     def all_of(self, name: str, at: int, frames: int, *arguments: object, late: bool = False) -> tuple[int, int]:
-        """Repeats an operation over a range, run by run. Each run is flushed at once, or all of them at the end.
+        """Repeats an operation over a range, run by run. Each run is flushed at once, or some of them later, together.
         Returns an errno and the frames done."""
         done, error, tokens = 0, 0, []
         while done < frames and not error:
@@ -197,13 +198,16 @@ class Tables:
                 break
             assert 0 < token.done <= frames - done
             done += token.done
-            if late:
-                tokens.append(token)
-            else:
-                self.flush(token)
+            tokens.append(token)
+            if not late or len(tokens) == MOST_LATE:
+                self.flush_all(tokens)
+        self.flush_all(tokens)
+        return error, done
+
+    def flush_all(self, tokens: list[object]) -> None:
         for token in tokens:
             self.flush(token)
-        return error, done
+        tokens.clear()
 
     def translate(self, at: int, cpu: int = 0) -> object:
         return self.walkers.call("translate", cpu, self.space, at)
