@@ -90,5 +90,12 @@ def why_not(symbol: kconfiglib.Symbol, wanted: str) -> str:
     return f"other options leave it {symbol.str_value or 'no value'}"
 
 
-def host_configuration() -> dict[str, Any]:
-    return configuration(ROOT / "kconfig" / "host_defconfig")
+def host_configuration(**chosen: int) -> dict[str, Any]:
+    """kconfig/host_defconfig, with other numbers for some options. ConfigError: one is out of the option's range."""
+    tree = kconfig()
+    tree.load_config(str(ROOT / "kconfig" / "host_defconfig"))
+    for name, number in chosen.items():
+        tree.syms[name].set_value(str(number))
+        if tree.syms[name].str_value != str(number):
+            raise ConfigError(f"CONFIG_{name} cannot be {number}: kconfig/Kconfig has its range")
+    return values(tree)

@@ -148,12 +148,15 @@ SANITIZERS = {
     "asan": ("-fsanitize=address", "-shared-libsan"),
     "tsan": ("-fsanitize=thread", "-shared-libsan"),
     "coverage": ("--coverage",),
+    "many": (),
 }
+MANY_CPUS = 4096  # of the variant `many`
 
 
 def build_library(variant: str = "plain") -> Path:
     """All of hv that runs on a host: what hv/sim/roots.py imports, hv.sim.arch as hv.arch. Raises CompileError."""
-    directory = ROOT / "build" / "host"
+    many = variant == "many"
+    directory = ROOT / "build" / ("host-many-cpus" if many else "host")
     made = directory / ("libhv.so" if variant == "plain" else f"libhv-{variant}.so")
     with _locked(directory):
         inputs = [*(ROOT / "hv").rglob("*.py"), ROOT / "hv" / "listed.toml", *(ROOT / "kconfig").glob("*")]
@@ -161,7 +164,7 @@ def build_library(variant: str = "plain") -> Path:
         stamp = directory / f"{variant}.library-digest"
         if made.exists() and stamp.exists() and stamp.read_text() == digest:
             return made
-        program = Program(ROOT, driver.TARGETS["host"], host_configuration())
+        program = Program(ROOT, driver.TARGETS["host"], host_configuration(**({"NR_CPUS": MANY_CPUS} if many else {})))
         program.load(driver.ROOTS["host"])
         output = driver.emit(driver.front_end(program), directory)
         extra = SANITIZERS[variant]
@@ -173,8 +176,8 @@ def build_library(variant: str = "plain") -> Path:
 
 @cache
 def library() -> Library:
-    """The host library, built when something changed; CONSTRICTOR_HOST_VARIANT chooses plain, asan, tsan or
-    coverage."""
+    """The host library, built when something changed; CONSTRICTOR_HOST_VARIANT chooses plain, asan, tsan,
+    coverage, or many: for thousands of CPUs."""
     made = build_library(os.environ.get("CONSTRICTOR_HOST_VARIANT", "plain"))
     directory = made.parent
     return Library(

@@ -58,6 +58,7 @@ def halt() -> Never:
 
 def send_ipi(cpu: u32) -> None:
     machine.kick(cpu)
+    turns.interrupted(cpu)
 
 
 def power_off() -> Never:

@@ -2,7 +2,7 @@
 
 from hv.common.mm.types import PAGE_SHIFT, Mfn
 from hv.lang import Final, export, u8, u32, u64
-from hv.sim import changes, machine, walker
+from hv.sim import changes, machine, turns, walker
 from hv.x86 import lapic, tlb
 from hv.x86.cpu import ThisCpu
 from hv.x86.ipi import CpuPlace
@@ -28,6 +28,7 @@ class SimulatedApic(LocalApic):
 
     def send(self, to: u32, command: u32) -> None:
         machine.kick(to)
+        turns.interrupted(to)
 
 
 apic: Final = SimulatedApic()

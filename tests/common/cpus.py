@@ -19,6 +19,7 @@ TEAM = "hv.sim.team."
 STUCK = 68
 LONGEST = 20_000_000  # steps of all CPUs
 TICK = 10  # ns that a step takes
+STACK = 512 << 10  # bytes of a thread: there may be thousands
 JOIN_SECONDS = 600  # a thread that hangs fails its test; a busy host does not
 
 Body = Callable[[], object]
@@ -53,8 +54,10 @@ class _Cpu(threading.Thread):
 
 
 def _run(cpus: list[_Cpu], start: Body) -> None:
+    before = threading.stack_size(STACK)
     for cpu in cpus:
         cpu.start()
+    threading.stack_size(before)
     start()
     for cpu in cpus:
         cpu.join(timeout=JOIN_SECONDS)
