@@ -4,7 +4,7 @@ Each storm is a function that every CPU of the test runs, with interrupts betwee
 hold afterwards the test knows (tests/sim/storms.py). A storm keeps to the rules of what it uses: who owns what.
 """
 
-from hv.arch import cpu_id, direct_address, poll_interrupts, relax
+from hv.arch import cpu_id, direct_address, poll_interrupts, relax, wait_for_interrupt
 from hv.common.kernel import log
 from hv.common.kernel.crosscall import call_on, call_others
 from hv.common.kernel.softirq import Softirq, raise_on, run_softirqs
@@ -99,6 +99,25 @@ def timers(seed: u32, rounds: u32, cpus: u32) -> None:
         machine.advance(100)
         poll_interrupts()
         run_softirqs()
+    for timer in Storm.this().timers:
+        timer.timer.kill()
+
+
+@unbounded("alarms ring when all CPUs wait")
+def alarms(seed: u32, rounds: u32, cpus: u32) -> None:
+    """A CPU sleeps until its own timer has expired, and sets one that expires on the next. In turns only: the clock has
+    to move."""
+    _begin(seed)
+    own = Storm.this().timers[0]
+    other = Storm.this().timers[1]
+    for i in bounded(rounds, MANY):
+        own.timer.set(Ns(u64(machine.time()) + u64(random(1_000_000))))
+        other.timer.set_on((cpu_id() + 1) % cpus, Ns(u64(machine.time()) + u64(random(1_000_000))))
+        while own.told.load() <= i:
+            wait_for_interrupt()
+            poll_interrupts()
+            run_softirqs()
+        other.timer.cancel()
     for timer in Storm.this().timers:
         timer.timer.kill()
 

@@ -44,7 +44,20 @@ def scheduler(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[
     return work, check
 
 
-MANY = {"softirqs": softirqs, "cross calls": cross_calls, "scheduler": scheduler}
+def alarms(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[], None]]:
+    power_on(cpus)
+
+    def check() -> None:
+        """Each has rung as often as it was set; nothing is left."""
+        for cpu in range(cpus):
+            assert host().per_cpu(cpu, "hv.sim.storms.Storm").timers[0].told == rounds
+            assert host().per_cpu(cpu, "hv.common.kernel.timer.Timers").queue.length == 0
+
+    host().call("hv.sim.team.begin", cpus)  # nobody serves the others at the end: who spins keeps the clock from moving
+    return [calls("hv.sim.storms.alarms", seed, rounds, cpus)] * cpus, check
+
+
+MANY = {"softirqs": softirqs, "alarms": alarms, "cross calls": cross_calls, "scheduler": scheduler}
 
 
 def main(cpus: str, *names: str) -> None:

@@ -35,8 +35,10 @@ class Timer:
     cpu: u32
 
     def init(self, owner: TimerOwner) -> None:
+        """It is this CPU's: what is done with it before it is set takes no lock that all CPUs want."""
         self.place.init(self)
         self.owner = owner
+        self.cpu = cpu_id()
 
     @property
     def armed(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.hostbuild import Library, Raised, library
+from tests.common.host import host
 from tests.common.walkers import Walkers
 
 RAM_BASE = 0x4000_0000
@@ -46,6 +47,7 @@ class Machine:
         self.ffi = self.library.ffi
         for name in FRESH:
             self.clear(self.library.variable(name))
+        host().cleared_per_cpu("hv.sim.machine.SimulatedCpu")
         self.walkers = Walkers(self.library)
         self.call("hv.sim.console.attach")
         self.heap = self.library.variable(f"{MM}heap.heap")
