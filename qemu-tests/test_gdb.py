@@ -25,8 +25,17 @@ STEPS = {
     "timers": ["hv-percpu 0 Timers"],
     "p2m": ["hv-p2m 1 0x40000", "hv-p2m 1 0"],
     "walk": ["hv-walk 0x8000000000"],
+    "log": ["hv-log", "hv-log 40", "hv-log 4000000000"],
     "mistakes": ["hv-break no.such.function", "hv-p2m 77 0", "hv-p2m 1"],
-    "guest": ["delete", "hv-guest HELLO", "break hello.py:guest_main", "continue", "frame", "hv-guest"],
+    "guest": [
+        "delete",
+        "hv-guest HELLO",
+        "break hello.py:guest_main",
+        "continue",
+        "frame",
+        "print tree != 0",
+        "hv-guest",
+    ],
 }
 
 
@@ -126,6 +135,17 @@ def test_tables_are_walked(said) -> None:
 
 
 @pytest.mark.arm64
+def test_the_log_is_read_from_memory(said) -> None:
+    """All of it, from an index on, and all of it again when the index is none of what is kept."""
+    whole, later, again = re.findall(r"(.*?)bytes (\d+) to (\d+) of all that was logged\n", said["log"], re.DOTALL)
+    text, first, end = whole
+    assert text.startswith("(hv) Constrictor ") and "(hv) 2 of 2 CPUs run\n" in text and text.endswith("\n")
+    assert (int(first), int(end)) == (0, len(text))
+    assert later == (text[40:], "40", end)
+    assert again == whole
+
+
+@pytest.mark.arm64
 def test_mistakes_say_what_to_write(said) -> None:
     assert "there is no function no.such.function; write it as hv.common.mm.heap.Heap.allocate" in said["mistakes"]
     assert "there is no domain 77; hv-domains lists them" in said["mistakes"]
@@ -137,6 +157,7 @@ def test_a_guest_is_debugged_with_its_own_symbols(said) -> None:
     place = re.search(r"#0 .*guest_main .* at (?:\S*/)?(guests/hello\.py):(\d+)", said["guest"])
     assert place is not None, said["guest"]
     assert int(place[2]) in lines_of(str(Path("qemu-tests") / place[1]), "guest_main")
+    assert re.search(r"^\$\d+ = 1$", said["guest"], re.MULTILINE), "the guest was given a device tree"
 
 
 X86_STEPS = {

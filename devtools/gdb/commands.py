@@ -7,7 +7,7 @@ from typing import Any
 import gdb
 from gdb.FrameDecorator import FrameDecorator
 
-from devtools.gdb import tables
+from devtools.gdb import log, tables
 from devtools.gdb.printers import elements
 from devtools.gdb.program import Program
 
@@ -174,6 +174,22 @@ class PerCpu(Command):
                 gdb.write(f"{name} {area[field.name].format_string(max_depth=3)}\n")
 
 
+class Log(Command):
+    """hv-log [INDEX]: what the hypervisor's log keeps, after a crash too; from a byte's index on, such as the one that
+    an earlier hv-log ended with. It has the lines of the hypervisor and of guests that the keyboard is not at.
+    """
+
+    def run(self, argument: str) -> None:
+        in_view(self.program)
+        ring = gdb.parse_and_eval("common_kernel_console_console")["log"]
+        held = ring["bytes"]
+        data = bytes(gdb.selected_inferior().read_memory(int(held.address), held.type.sizeof))
+        since = int(argument, 0) if argument else None
+        first, text = log.kept(data, int(ring["oldest"]), int(ring["end"]), since)
+        gdb.write(text.decode(errors="replace"))
+        gdb.write(f"bytes {first} to {(first + len(text)) % log.INDICES} of all that was logged\n")
+
+
 class Tables(Command):
     """A command that walks tables. The second stage of x86 has the format of the first (NPT)."""
 
@@ -242,6 +258,7 @@ COMMANDS: dict[str, Callable[[str, Program], object]] = {
     "hv-domains": Domains,
     "hv-vcpus": Vcpus,
     "hv-percpu": PerCpu,
+    "hv-log": Log,
     "hv-walk": Walk,
     "hv-p2m": P2m,
     "hv-guest": Guest,

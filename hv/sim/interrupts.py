@@ -5,9 +5,11 @@
 from hv.common.kernel.crosscall import ipi_received
 from hv.common.kernel.timer import alarm_rang
 from hv.lang import u32
+from hv.x86 import tlb
 
 
 def kicked(cpu: u32) -> None:
+    tlb.serve()
     ipi_received()
 
 

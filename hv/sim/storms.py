@@ -7,20 +7,23 @@ hold afterwards the test knows (tests/sim/storms.py). A storm keeps to the rules
 from hv.arch import cpu_id, direct_address, poll_interrupts, relax, wait_for_interrupt
 from hv.common.kernel import log
 from hv.common.kernel.crosscall import call_on, call_others
+from hv.common.kernel.rank import Rank
 from hv.common.kernel.softirq import Softirq, raise_on, run_softirqs
+from hv.common.kernel.spinlock import SpinLock
 from hv.common.kernel.time import Ns, Ticks
 from hv.common.kernel.timer import Timer, TimerOwner
 from hv.common.kernel.trace_events import Event
 from hv.common.kernel.trace_ring import BufferHead, Header, TraceRecord, TraceRing
 from hv.common.mm.heap import heap
 from hv.common.mm.ownership import allocate_for, get_frame, put_frame
-from hv.common.mm.types import DomId, Mfn, paddr_of
+from hv.common.mm.types import PAGE_SHIFT, DomId, Mfn, paddr_of
 from hv.common.model.domain import DomainConfig, Privilege, domains
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Atomic, Embedded, Errno, Final, PerCpu, address_of, array, bounded, ptr, u16, u32, u64, unbounded
 from hv.sim import machine
 from hv.sim.samples import take_in_order
 from hv.sim.team import meet
+from hv.x86 import tlb
 
 MANY: Final[u32] = 10_000_000
 TIMERS: Final = 4  # that each CPU owns
@@ -41,8 +44,19 @@ class Storm(PerCpu):
     state: u32  # of the random numbers
     timers: array[StormTimer, TIMERS]
     told: u32  # by calls of others
+    called: u32  # how often others were to be told by it
+    taken: u32  # how often it took all locks of `waits`
+    shot: u32  # how often it made others forget a page
     blocks: array[Mfn, BLOCKS]
     orders: array[u32, BLOCKS]
+
+
+class Waited:
+    outer: SpinLock[Rank.DOMAIN]
+    middle: SpinLock[Rank.HEAP]
+    inner: SpinLock[Rank.TIMER]
+    outside: u32
+    inside: u32
 
 
 class Shared:
@@ -51,6 +65,7 @@ class Shared:
 
 
 shared: Final = Shared()
+waited: Final = Waited()
 
 
 def _begin(seed: u32) -> None:
@@ -135,6 +150,58 @@ def calls(seed: u32, rounds: u32, cpus: u32) -> None:
         else:
             call_on(random(cpus), note, 1)
         poll_interrupts()
+
+
+def waits(seed: u32, rounds: u32, cpus: u32) -> None:
+    """CPUs wait for each other in every way that there is: for locks, for others to forget a page while they hold some,
+    and for calls, whose functions wait for locks and for others to forget.
+    """
+    _begin(seed)
+    storm = Storm.this()
+    for _ in bounded(rounds, MANY):
+        match random(6):
+            case 0 | 1:
+                _take_some_locks()
+            case 2:
+                storm.called += 1
+                call_on(random(cpus), wait_in_a_call, 1)
+            case 3:
+                storm.called += cpus - 1
+                call_others(wait_in_a_call, 1)
+            case 4:
+                _shoot_down()
+            case _:
+                poll_interrupts()
+
+
+def wait_in_a_call(argument: u64) -> None:
+    Storm.this().told += u32(argument)
+    if random(2) == 0:
+        _take_some_locks()
+    else:
+        _shoot_down()
+
+
+def _take_some_locks() -> None:
+    """Each is taken or left out, and in the midst of each the others may be made to forget a page."""
+    first = random(4)
+    with waited.outer:
+        waited.outside += 1
+        if first == 0:
+            _shoot_down()
+        with waited.middle:
+            if first <= 1:
+                _shoot_down()
+    with waited.middle, waited.inner:
+        waited.inside += 1
+        if first >= 2:
+            _shoot_down()
+    Storm.this().taken += 1
+
+
+def _shoot_down() -> None:
+    Storm.this().shot += 1
+    tlb.flush_hypervisor(u64(random(64)) << PAGE_SHIFT)
 
 
 def lines(seed: u32, rounds: u32) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devtools.gdb import tables
+from devtools.gdb import log, tables
 from devtools.gdb.program import Program
 
 SYMBOLS: dict[str, Any] = {
@@ -101,3 +101,26 @@ def test_a_walk_finds_what_was_mapped(form: tables.Format, address: int, height:
     assert steps[-1].result == leaf + (address & (1 << shift) - 1)
     other = list(tables.walk(form, root, address ^ 1 << form.bits - 1, lambda at: memory.get(at, 0)))
     assert other[-1].result is None and other[-1].shown == "nothing"
+
+
+@given(
+    text=st.binary(max_size=200),
+    first=st.sampled_from([0, 2**32 - 1, 2**32 - 100]) | st.integers(0, 2**32 - 1),
+    behind=st.integers(-50, 250),
+)
+def test_the_log_is_what_was_put_into_its_ring_last(text: bytes, first: int, behind: int) -> None:
+    """Its indices run over; an index of what is gone, or never came, means all that is there."""
+    ring = bytearray(64)
+    for index, byte in enumerate(text, first):
+        ring[index % 2**32 % 64] = byte
+    kept = text[-64:]
+    oldest, end = (first + len(text) - len(kept)) % 2**32, (first + len(text)) % 2**32
+    assert log.kept(bytes(ring), oldest, end) == (oldest, kept)
+    since = (oldest + behind) % 2**32
+    skipped = behind if 0 <= behind <= len(kept) else 0
+    assert log.kept(bytes(ring), oldest, end, since) == ((oldest + skipped) % 2**32, kept[skipped:])
+
+
+def test_a_damaged_log_is_told() -> None:
+    with pytest.raises(ValueError, match="indices are damaged"):
+        log.kept(bytes(64), 5, 70)

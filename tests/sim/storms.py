@@ -94,6 +94,37 @@ def cross_calls(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable
     return team(*[calls(f"{STORMS}calls", seed, rounds, cpus)] * cpus), check
 
 
+def waits(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[], None]]:
+    power_on(cpus)
+    for name in ("Asked", "Shootdown"):
+        host().cleared_per_cpu(f"hv.x86.tlb.{name}")
+    host().cleared(f"{STORMS}waited")
+    host().call("hv.sim.x86_cpu.be_pc")
+    for cpu in range(cpus):
+        host().enter(cpu)
+        host().call("hv.sim.x86_cpu.start_cpu")
+    host().enter(0)
+
+    def check() -> None:
+        storms = [host().per_cpu(cpu, f"{STORMS}Storm") for cpu in range(cpus)]
+        waited = host().variable(f"{STORMS}waited")
+        assert waited.inside == waited.outside == sum(storm.taken for storm in storms) > 0
+        assert sum(storm.told for storm in storms) == sum(storm.called for storm in storms) > 0
+        assert sum(storm.shot for storm in storms) > 0
+        for cpu in range(cpus):  # nobody is waited for any more
+            assert host().per_cpu(cpu, "hv.x86.tlb.Shootdown").left == 0
+            assert not any(host().per_cpu(cpu, "hv.x86.tlb.Asked").bits)
+
+    return team(*[calls(f"{STORMS}waits", seed, rounds, cpus)] * cpus), check
+
+
+def deaf(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[], None]]:
+    """As `waits`, on CPUs that do not answer while they wait for locks and calls."""
+    bodies, check = waits(cpus, rounds, seed)
+    host().variable("hv.sim.tlb.tlbs").asks_each = False
+    return bodies, check
+
+
 def lines(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[], None]]:
     machine = power_on(cpus)
     machine.lines()
@@ -186,6 +217,7 @@ SOUND = {
     "softirqs": Storm(softirqs),
     "timers": Storm(timers),
     "cross calls": Storm(cross_calls),
+    "waits": Storm(waits),
     "log": Storm(lines),
     "heap": Storm(blocks),
     "references": Storm(references),

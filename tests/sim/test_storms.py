@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from compiler.hostbuild import build_library
-from tests.common.cpus import in_turns
-from tests.sim.storms import RACE_ROUNDS, SOUND
+from tests.common.cpus import STUCK, in_turns
+from tests.common.host import ending
+from tests.sim.storms import RACE_ROUNDS, SOUND, Storm, deaf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNTIME = "libclang_rt.tsan-x86_64.so"
@@ -46,6 +47,12 @@ def watched(environment, rounds, *names):
 def test_in_turns(name):
     for seed in range(4):
         SOUND[name].run(functools.partial(in_turns, seed), 20, seed)
+
+
+def test_cpus_that_do_not_answer_while_they_wait_get_stuck():
+    """So the storm `waits` has what it is about: a holder of a lock that waits for those who wait for the lock."""
+    status, said = ending(lambda: Storm(deaf).run(functools.partial(in_turns, 1, limit=300_000), 20))
+    assert status == STUCK and "the steps are used up" in said, said
 
 
 @pytest.mark.long

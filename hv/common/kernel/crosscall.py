@@ -63,6 +63,7 @@ def serve_calls() -> None:
     callers = Callers.this()
     for i in range(WORDS):
         if callers.bits[i].load_relaxed() != 0:
+            assert_none_held()
             _serve(i * 64, callers.bits[i].exchange(0))
 
 
