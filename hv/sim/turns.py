@@ -106,6 +106,7 @@ def begin(seed: u64, cpus: u32, limit: u64, tick: u64) -> None:
 
 def start() -> None:
     """Gives the first turn. The caller takes no part, and calls nothing until all CPUs have left."""
+    turns.choosing = True
     _give(_choose(0))
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.common.cpus import STUCK, at_once, in_turns, nothing, team
 from tests.common.host import KERNEL, SAMPLES, ending, host
+from tests.common.walkers import Walkers
 
 BROKEN = "hv.sim.broken."
 SEEDS = st.integers(0, 2**32 - 1)
@@ -17,6 +18,7 @@ def machine():
 
 
 def power_on():
+    Walkers(host().library)
     for name in ("softirq.Pending", "crosscall.CallSlot", "crosscall.Callers", "cpus.Cpu", "spinlock.HeldRanks"):
         host().cleared_per_cpu(KERNEL + name)
     for name in ("hv.sim.machine.SimulatedCpu", f"{SAMPLES}Calls"):
