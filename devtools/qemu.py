@@ -17,8 +17,15 @@ DUMP_SECONDS = 60
 TIME_IN_INSTRUCTIONS = ("-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm")
 """One instruction is one nanosecond of the machine's time, and its calendar starts at a fixed day."""
 
-SURROUNDINGS = ("-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio")
-"""Nothing but the serial port, on our pipes; Ctrl-A is the hypervisor's. A machine that resets itself has stopped."""
+SURROUNDINGS = ("-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none")
+"""Nothing but what is asked for. A machine that resets itself has stopped."""
+SERIAL = {
+    "com1": ("-serial", "stdio"),
+    "com2": ("-serial", "null", "-serial", "stdio"),
+    "pci": ("-chardev", "stdio,id=terminal", "-device", "pci-serial,chardev=terminal"),
+    "none": (),
+}
+"""For Machine.serial: the port on our pipes; Ctrl-A is the hypervisor's."""
 
 OVMF = Path("/usr/share/OVMF")
 UEFI = (
@@ -50,7 +57,7 @@ class Payload:
 
 def command(machine: Machine, payload: Payload, *, icount: bool = False, seed: int | None = None) -> list[str]:
     """The whole command. `seed` makes the machine's own random numbers repeatable."""
-    words = [*hardware(machine), *SURROUNDINGS]
+    words = [*hardware(machine), *SURROUNDINGS, *SERIAL[machine.serial]]
     if payload.kernel:
         words += ["-kernel", str(payload.kernel)]
     if payload.medium:

@@ -16,6 +16,7 @@
     boot = "kernel"             # the emulator loads the hypervisor; x86 also: "iso", "disk", as ./dev image makes them
     firmware = "bios"           # or "uefi", to boot a medium with; x86 only
     emulator = "qemu"           # or "bochs", whose cpu is one of `bochs -help cpu` and which boots a medium by BIOS
+    serial = "com1"             # our terminal; or "com2", "pci" (a card), "none"; x86 in QEMU only
     extra = []                  # more arguments of QEMU
 
 `[hypervisor]` and `[[domain]]` belong to tools/partition, which compiles them into the device tree. On x86 the
@@ -50,6 +51,7 @@ class Machine:
     boot: str = "kernel"
     firmware: str = "bios"
     emulator: str = "qemu"
+    serial: str = "com1"
     extra: tuple[str, ...] = ()
 
     @property
@@ -70,6 +72,7 @@ CHOICES = {
     "boot": ("kernel", "iso", "disk"),
     "firmware": ("bios", "uefi"),
     "emulator": ("qemu", "bochs"),
+    "serial": ("com1", "com2", "pci", "none"),
 }
 """Keys of [machine] that take one of a few words."""
 
@@ -146,6 +149,11 @@ def _machine(document: "_Document", base: Machine) -> Machine:
             machine.emulator == "qemu" or (machine.boot, machine.firmware) in (("iso", "bios"), ("disk", "bios")),
             'Bochs boots a medium by BIOS, write boot = "iso" and firmware = "bios"',
         ),
+        (
+            "serial",
+            machine.serial == "com1" or (machine.arch, machine.emulator) == ("x86", "qemu"),
+            'only QEMU\'s PCs have other ports, write "com1"',
+        ),
         ("extra", machine.emulator == "qemu" or not machine.extra, "these are arguments of QEMU, leave them out"),
     ):
         if not fits:
@@ -153,7 +161,13 @@ def _machine(document: "_Document", base: Machine) -> Machine:
     return machine
 
 
-WORDS = {"arch": "architecture", "boot": "way to boot", "firmware": "firmware", "emulator": "emulator"}
+WORDS = {
+    "arch": "architecture",
+    "boot": "way to boot",
+    "firmware": "firmware",
+    "emulator": "emulator",
+    "serial": "serial port",
+}
 IN_WORDS = {str: "a text in quotes", int: "a number", bool: "true or false", tuple: "a list of texts"}
 
 

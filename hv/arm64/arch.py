@@ -114,6 +114,14 @@ def write_device32(address: u64, value: u32) -> None:
     cpu.write_device32(address, value)
 
 
+def read_device16(address: u64) -> u16:
+    return cpu.read_device16(address)
+
+
+def write_device16(address: u64, value: u16) -> None:
+    cpu.write_device16(address, value)
+
+
 def read_device8(address: u64) -> u8:
     return cpu.read_device8(address)
 

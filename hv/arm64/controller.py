@@ -6,8 +6,8 @@ IPIs go through the controller.
 """
 
 from hv.common.lib.fdt import Node
-from hv.common.mm.types import Paddr
-from hv.lang import Callable, Final, Protocol, Registry, U8Enum, raises, u32, u64, value
+from hv.common.mm.physical import RegisterWindows
+from hv.lang import Callable, Final, Protocol, Registry, U8Enum, raises, u32, value
 
 FIRST_PRIVATE: Final[u32] = 16
 FIRST_SHARED: Final[u32] = 32
@@ -18,13 +18,6 @@ MAINTENANCE: Final[u32] = 25  # as Arm DEN 0029 recommends
 class Trigger(U8Enum):
     LEVEL = 0
     EDGE = 1
-
-
-class RegisterWindows(Protocol):
-    @raises
-    def map(self, registers: Paddr, length: u64) -> u64:
-        """Gives a device's registers an address, which is returned. ENOMEM."""
-        ...
 
 
 class InterruptController(Protocol):

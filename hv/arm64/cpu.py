@@ -1,6 +1,6 @@
 """Single instructions: hints, interrupt masks, barriers, cache lines, translations, device registers."""
 
-from hv.lang import Final, PerCpu, asm, extern, u8, u32, u64
+from hv.lang import Final, PerCpu, asm, extern, u8, u16, u32, u64
 
 INTERRUPTS_MASKED: Final[u64] = 0x80  # PSTATE.I in DAIF
 
@@ -129,6 +129,10 @@ def frame_pointer() -> u64: ...
 def read_device8(address: u64) -> u8: ...
 
 
+@asm("ldrh {result:w}, [{address}]")
+def read_device16(address: u64) -> u16: ...
+
+
 @asm("ldr {result:w}, [{address}]")
 def read_device32(address: u64) -> u32: ...
 
@@ -139,6 +143,10 @@ def read_device64(address: u64) -> u64: ...
 
 @asm("strb {value:w}, [{address}]")
 def write_device8(address: u64, value: u8) -> None: ...
+
+
+@asm("strh {value:w}, [{address}]")
+def write_device16(address: u64, value: u16) -> None: ...
 
 
 @asm("str {value:w}, [{address}]")

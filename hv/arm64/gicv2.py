@@ -16,7 +16,6 @@ from hv.arm64.controller import (
     FIRST_SPECIAL,
     MAINTENANCE,
     InterruptController,
-    RegisterWindows,
     Trigger,
     controllers,
 )
@@ -24,6 +23,7 @@ from hv.arm64.cpu import complete_all
 from hv.arm64.interrupts import interrupt_of
 from hv.common.kernel.panic import panic
 from hv.common.lib.fdt import Node
+from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import Paddr
 from hv.lang import Bits, Errno, Field, Final, PerCpu, bounded, raises, u32, u64
 

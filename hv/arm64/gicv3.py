@@ -10,7 +10,6 @@ from hv.arm64.controller import (
     FIRST_SPECIAL,
     MAINTENANCE,
     InterruptController,
-    RegisterWindows,
     Trigger,
     controllers,
 )
@@ -40,6 +39,7 @@ from hv.arm64.sysreg import (
 )
 from hv.common.kernel.panic import panic
 from hv.common.lib.fdt import Node
+from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import Paddr
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import (

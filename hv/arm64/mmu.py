@@ -5,7 +5,6 @@ unmapped or changed. What is writable is never executable; SCTLR_EL2.WXN enforce
 Device registers are mapped as the drivers find them, at addresses that are handed out once.
 """
 
-from hv.arm64.controller import RegisterWindows
 from hv.arm64.cpu import complete_stores, forget_hypervisor_here, instruction_barrier
 from hv.arm64.layout import DEVICES, IMAGE, STACK_SIZE, STACKS, direct_address, loaded, physical_address, stack_top
 from hv.arm64.stage1 import Stage1
@@ -16,6 +15,7 @@ from hv.common.lib.span import Bytes
 from hv.common.mm.flush import TableSource
 from hv.common.mm.format import Access, Attributes, Memory, Walker
 from hv.common.mm.pagetable import PageTable
+from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Mfn, Paddr, mfn_of, paddr_of
 from hv.lang import Errno, Final, address_of, aligned, array, ptr, raises, symbol, u8, u16, u32, u64, unbounded
 

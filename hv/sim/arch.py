@@ -133,6 +133,14 @@ def write_device32(address: u64, value: u32) -> None:
     machine.write_register(address, value)
 
 
+def read_device16(address: u64) -> u16:
+    return truncate(u16, machine.read_register(address))
+
+
+def write_device16(address: u64, value: u16) -> None:
+    machine.write_register(address, u32(value))
+
+
 def read_device8(address: u64) -> u8:
     return truncate(u8, machine.read_register(address))
 

@@ -1,6 +1,6 @@
 """The simulated machine's serial port and guests at the console.
 
-The port keeps what is printed (machine.py). Until `attach` the console keeps it in its own backlog.
+The port keeps what is printed (machine.py). What is printed before `attach` comes then, from the log.
 """
 
 from hv.common.kernel.console import ConsoleClient, GuestConsole, SerialPort, console

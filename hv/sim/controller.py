@@ -2,7 +2,7 @@
 which only notes what becomes of the virtual timer's interrupt.
 """
 
-from hv.arm64.controller import MAINTENANCE, InterruptController, RegisterWindows, Trigger, gic
+from hv.arm64.controller import MAINTENANCE, InterruptController, Trigger, gic
 from hv.arm64.cpu_node import StartMethod, release_address, start_method
 from hv.arm64.gicv2 import GicV2
 from hv.arm64.timer import counter
@@ -11,6 +11,7 @@ from hv.arm64.vcpu import vcpu_machine
 from hv.common.drivers.devicetree import tree
 from hv.common.lib.fdt import Node
 from hv.common.lib.span import Bytes
+from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import Paddr
 from hv.common.model.vcpu import architecture
 from hv.config import CONFIG_NR_CPUS

@@ -4,7 +4,17 @@
 
 from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, predictor
 from hv.common.builder import dom0less, lifecycle
-from hv.common.drivers import framebuffer, ns16550, pl011, pl031
+from hv.common.drivers import (
+    console_choice,
+    framebuffer,
+    ns16550,
+    pci,
+    pci_bars,
+    pci_serial,
+    pl011,
+    pl031,
+    serial_options,
+)
 from hv.common.kernel import (
     cmdline,
     console_input,

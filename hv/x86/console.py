@@ -1,81 +1,275 @@
-"""Which UART the console is on: the one that ACPI's SPCR names, or the first serial port of a PC; and its interrupt.
+"""The console's devices on a PC: two serial ports and the screen, as `console=`, `com1=` and `com2=` have it.
 
-The first port is tried at once, since what ACPI says is known only later.
+Without `com1=` the first port is where PCs have it, with the speed that firmware has set; or where ACPI's SPCR says. A
+port whose interrupt is not known, or not wanted, is polled.
 """
 
+from hv.arch import now
 from hv.common.drivers.acpi import acpi
 from hv.common.drivers.acpi_fadt import Space
 from hv.common.drivers.acpi_madt import Line, madt
 from hv.common.drivers.acpi_tables import SerialConsole, read_spcr
-from hv.common.drivers.ns16550 import port as uart
-from hv.common.kernel.log import warning
+from hv.common.drivers.console_choice import COMS, choice
+from hv.common.drivers.ns16550 import REGISTERS, Ns16550, port, second_port
+from hv.common.drivers.serial_options import OWN_IRQ, PC_BASE_BAUD, POLLED, Search, SerialOptions
+from hv.common.kernel.console import console
+from hv.common.kernel.log import info, warning
+from hv.common.kernel.options import options
+from hv.common.kernel.time import MILLISECOND, Ns
+from hv.common.kernel.timer import Timer, TimerOwner
 from hv.common.mm.types import Paddr
-from hv.lang import Errno, Final, raises, u8, u16, u32
+from hv.config import CONFIG_PCI
+from hv.lang import Embedded, Errno, Final, array, raises, u8, u16, u32, u64
 from hv.x86.firmware import found
 from hv.x86.interrupts import interrupts
 from hv.x86.ipi import CpuPlace
 from hv.x86.mmu import map_device
 
-COM1: Final[u16] = 0x3F8
-COM1_IRQ: Final[u8] = 4
-REGISTERS: Final = 8
+if CONFIG_PCI:
+    from hv.common.drivers.pci_serial import UNKNOWN_IRQ, SerialPlace, find_serial, open_bridge, place_serial, serial_at
+
+NAMES: Final[array[str, COMS]] = array("com1", "com2")
+PORTS: Final[array[u16, COMS]] = array(0x3F8, 0x2F8)
+IRQS: Final[array[u32, COMS]] = array(4, 3)
+ISA_IRQS: Final[u32] = 16
+LAST_PORT: Final[u64] = 0xFFFF
+POLL_PERIOD: Final = Ns(5 * MILLISECOND)
 
 
-class Port:
+class Com(TimerOwner):
+    """A serial port. `irq` is ISA's below 16, otherwise a global interrupt."""
+
+    index: u32
+    options: Embedded[SerialOptions]
+    uart: Ns16550
     running: bool
-    line: Line
+    irq: u32  # POLLED: none
+    shared: bool  # it comes as PCI's do, by level, active low
+    timer: Embedded[Timer]
+
+    def init(self, index: u32, uart: Ns16550) -> None:
+        self.index = index
+        self.uart = uart
+        self.options.init()
+        self.irq = IRQS[index]
+
+    @property
+    def name(self) -> str:
+        return NAMES[self.index]
+
+    def start(self) -> None:
+        """Where the options say, if a UART is there."""
+        try:
+            self._find()
+        except Errno as e:
+            if self.options.given:
+                warning(f"{self.name}: there is no such serial port: {e.name}")
+            return
+        if not self.uart.answers:
+            if self.options.given:
+                warning(f"{self.name}: no UART answers there")
+            return
+        self._take_over()
+
+    @raises
+    def _find(self) -> None:
+        """ENODEV: there is no such port. ENOMEM."""
+        asked = self.options
+        if asked.search != Search.PLACE or asked.has_port:
+            if CONFIG_PCI:
+                find_on_pci(self)
+            else:
+                raise Errno.ENODEV
+        else:
+            self.place(asked.base if asked.base != 0 else u64(PORTS[self.index]))
+            if asked.base > LAST_PORT:
+                self.irq = POLLED
+        if asked.irq != OWN_IRQ:
+            self.irq = asked.irq
+
+    @raises
+    def place(self, base: u64) -> None:
+        """An I/O port below 64 KiB, registers in memory from there on."""
+        if base <= LAST_PORT:
+            self.uart.at_ports(u16(base))
+        else:
+            asked = self.options
+            self.uart.in_memory(map_device(Paddr(base), REGISTERS << asked.shift), asked.shift, asked.width == 4)
+
+    def _take_over(self) -> None:
+        asked = self.options
+        if asked.baud != 0:
+            self.uart.set_line(asked.divisor, asked.frame)
+        self.uart.mark = choice.marks[self.index]
+        self.uart.take_over()
+        self.running = True
+
+    @raises
+    def move_to(self, named: SerialConsole) -> None:
+        """To the UART of the SPCR. ENODEV: it is where none can be reached. ENOMEM."""
+        if named.base.space == Space.PORT and named.base.address <= LAST_PORT:
+            self._name_interrupt(named)
+            if self.running and u64(self.uart.port) == named.base.address:
+                return
+            self.uart.at_ports(u16(u64(named.base.address)))
+        elif named.base.space == Space.MEMORY:
+            shift, wide = named.layout()
+            self._name_interrupt(named)
+            self.uart.in_memory(map_device(Paddr(named.base.address), REGISTERS << shift), shift, wide)
+        else:
+            raise Errno.ENODEV
+        self._use_speed(named)
+        self._take_over()
+
+    def _name_interrupt(self, named: SerialConsole) -> None:
+        self.shared = named.is_pci
+        if named.has_irq and named.irq != 0:
+            self.irq = u32(named.irq)
+        else:
+            self.irq = named.gsi if named.has_gsi else POLLED
+
+    def _use_speed(self, named: SerialConsole) -> None:
+        """One that cannot be made, or whose clock is not known, stays as the firmware has set it."""
+        asked = self.options
+        asked.baud = 0
+        if named.clock != 0:
+            asked.base_baud = max(named.clock // 16, 1)
+        elif named.base.space == Space.PORT:
+            asked.base_baud = PC_BASE_BAUD
+        else:
+            return
+        asked.baud = named.speed
+        if asked.baud != 0 and asked.divisor == 0:
+            asked.baud = 0
+
+    # Input
+
+    def start_input(self) -> None:
+        """Lets the console be typed on."""
+        if not self.running:
+            return
+        if self.irq != POLLED:
+            try:
+                line = self._line()
+                interrupts.claim(line, CpuPlace.on(0).apic_id, typed)
+                self.uart.enable_input()
+                return
+            except Errno as e:
+                warning(f"{self.name}: interrupt {self.irq} cannot be used: {e.name}; the port is polled")
+        self.timer.init(self)
+        self.timer.set(Ns(now() + POLL_PERIOD))
+
+    def _line(self) -> Line:
+        line = Line(self.irq, False, False)
+        if found.madt and self.irq < ISA_IRQS:
+            line = madt.isa_line(u8(self.irq))
+            if line.gsi != self.irq or line.level or line.active_low or not self.shared:
+                return line
+        if self.shared or self.irq >= ISA_IRQS:
+            return Line(self.irq, True, True)
+        return line
+
+    def expired(self, now: Ns) -> None:
+        self.uart.interrupt()
+        self.timer.set(Ns(now + POLL_PERIOD))
 
 
-console_port: Final = Port()
+if CONFIG_PCI:
+
+    @raises
+    def find_on_pci(com: Com) -> None:
+        """ENODEV: there is no such port. ENOMEM."""
+        asked = com.options
+        in_ports = asked.base != 0 and asked.base <= LAST_PORT
+        if asked.has_bridge and in_ports:
+            open_bridge(asked.bridge, u16(asked.base))
+        if not asked.has_port:
+            use(com, find_serial(asked.search == Search.AMT, com.index))
+        elif in_ports:
+            use(com, place_serial(asked.port, u16(asked.base)))
+        else:
+            use(com, serial_at(asked.port, 0))
+
+    @raises
+    def use(com: Com, place: SerialPlace) -> None:
+        where = place.where
+        name = com.name
+        info(f"{name}: PCI {where.segment:04x}:{where.bus:02x}:{where.device:02x}.{where.function}, {place.base:#x}")
+        com.place(place.base)
+        com.irq = POLLED if place.irq == UNKNOWN_IRQ else u32(place.irq)
+        com.shared = True
+
+
+coms: Final[array[Com, COMS]] = array()
+
+
+def prepare_serial_ports() -> None:
+    """Before the command line is read."""
+    coms[0].init(0, port)
+    coms[1].init(1, second_port)
+    console.rescue = start_first_port
 
 
 def start_first_port() -> None:
-    console_port.running = uart.start_ports(COM1)
+    """For a panic before the command line was read: where PCs have it, as the firmware has set it."""
+    port.at_ports(PORTS[0])
+    if port.answers:
+        port.take_over()
+
+
+def start_serial_ports() -> None:
+    """Behind the command line."""
+    for i, com in enumerate(coms):
+        if choice.uses_com(i):
+            com.start()
+    console.rescue = None
 
 
 def look_for_console() -> None:
-    """Moves to the UART of the SPCR when it is another."""
-    console_port.line = madt.isa_line(COM1_IRQ) if found.madt else Line(u32(COM1_IRQ), False, False)
+    """Moves the first port to the UART of the SPCR, unless the command line says where it is."""
+    if not choice.uses_com(0) or coms[0].options.given:
+        return
     try:
         named = read_spcr(acpi.find("SPCR"))
     except Errno:
         return
-    if not named.is_16550 or named.is_pci:
+    if not named.is_16550:
         return
     try:
-        move_to(named)
+        coms[0].move_to(named)
     except Errno as e:
         warning(f"the console that ACPI names cannot be used: {e.name}")
 
 
-@raises
-def move_to(named: SerialConsole) -> None:
-    """ENODEV: it is where no UART can be reached. ENOMEM."""
-    if named.base.space == Space.PORT and named.base.address <= 0xFFFF:
-        if u16(named.base.address) != COM1 or not console_port.running:
-            console_port.running = uart.start_ports(u16(named.base.address))
-    elif named.base.space == Space.MEMORY:
-        uart.stride = 2 if named.base.access == 3 or named.base.bits == 32 else 0
-        uart.start(map_device(Paddr(named.base.address), REGISTERS << uart.stride))
-        console_port.running = True
-    else:
-        raise Errno.ENODEV
-    if named.has_gsi:
-        console_port.line = Line(named.gsi, False, False)
-    elif named.has_irq and found.madt:
-        console_port.line = madt.isa_line(named.irq)
-
-
 def start_input() -> None:
-    """Lets the console be typed on."""
-    if not console_port.running:
-        return
-    try:
-        interrupts.claim(console_port.line, CpuPlace.on(0).apic_id, typed)
-        uart.enable_input()
-    except Errno as e:
-        warning(f"the console takes no input: {e.name}")
+    for com in coms:
+        com.start_input()
 
 
 def typed(gsi: u32) -> None:
-    uart.interrupt()
+    """Either port may have it."""
+    for com in coms:
+        if com.running and com.irq != POLLED:
+            com.uart.interrupt()
+
+
+@options.entry(name="com1")
+def com1(text: str) -> bool:
+    read_options(coms[0], text)
+    return True
+
+
+@options.entry(name="com2")
+def com2(text: str) -> bool:
+    read_options(coms[1], text)
+    return True
+
+
+def read_options(com: Com, text: str) -> None:
+    asked = com.options
+    asked.init()
+    try:
+        asked.read(text)
+    except Errno:
+        warning(f'{com.name}={text}: expected {asked.expected}, not "{asked.wrong}"; {com.name} stays as it was')
+        asked.init()

@@ -127,11 +127,17 @@ def load_task(selector: u16) -> None: ...
 def frame_pointer() -> u64: ...
 
 
+# Device registers of up to 32 bits go through the accumulator: AMD's CPUs ask for that where the registers are PCI
+# configuration space (BKDG for family 10h, 2.11).
 @asm("movb ({address}), %al\n\tmovzbl %al, %eax", result="rax")
 def read_device8(address: u64) -> u8: ...
 
 
-@asm("movl ({address}), {result:w}")
+@asm("movw ({address}), %ax\n\tmovzwl %ax, %eax", result="rax")
+def read_device16(address: u64) -> u16: ...
+
+
+@asm("movl ({address}), %eax", result="rax")
 def read_device32(address: u64) -> u32: ...
 
 
@@ -139,11 +145,15 @@ def read_device32(address: u64) -> u32: ...
 def read_device64(address: u64) -> u64: ...
 
 
-@asm("movb {value:b}, ({address})")
+@asm("movb %al, ({address})", value="rax")
 def write_device8(address: u64, value: u8) -> None: ...
 
 
-@asm("movl {value:w}, ({address})")
+@asm("movw %ax, ({address})", value="rax")
+def write_device16(address: u64, value: u16) -> None: ...
+
+
+@asm("movl %eax, ({address})", value="rax")
 def write_device32(address: u64, value: u32) -> None: ...
 
 

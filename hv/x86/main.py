@@ -6,6 +6,7 @@ CPU comes to `boot_secondary`.
 
 from hv.arch import halt
 from hv.common.drivers.acpi_madt import madt
+from hv.common.drivers.console_choice import choice
 from hv.common.kernel.cmdline import read_command_line
 from hv.common.kernel.cpus import mark_online
 from hv.common.kernel.log import info, warning
@@ -18,6 +19,7 @@ from hv.config import (
     CONFIG_CRASH,
     CONFIG_FRAMEBUFFER,
     CONFIG_NS16550,
+    CONFIG_PCI,
     CONFIG_SCHED_RR,
     CONFIG_SELFTEST,
     CONFIG_TRACE,
@@ -49,7 +51,10 @@ if CONFIG_CRASH:
 if CONFIG_FRAMEBUFFER:
     from hv.x86.screen import start_screen
 if CONFIG_NS16550:
-    from hv.x86.console import look_for_console, start_first_port, start_input
+    from hv.x86.console import look_for_console, prepare_serial_ports, start_input, start_serial_ports
+if CONFIG_PCI:
+    from hv.common.drivers.pci import configuration
+    from hv.x86.pci import find_configuration_space
 if CONFIG_SELFTEST:
     from hv.common.selftest.suite import run_selftests
 if CONFIG_TRACE:
@@ -90,19 +95,22 @@ def boot(info: u64, image: u64, by: u32) -> u64:
 
 @export
 def initialise() -> None:
+    if CONFIG_PCI:
+        configuration.has_ports = True
     if CONFIG_NS16550:
-        start_first_port()
+        prepare_serial_ports()
     loader = "Multiboot2" if machine.by == BY_MULTIBOOT2 else "PVH"
     info(f"Constrictor {VERSION} on x86-64, image at {loaded.paddr:#x}, {loader} information at {machine.info:#x}")
     try:
         read_boot_information()
     except Errno as e:
         panic(f"what the boot loader left cannot be read: {e.name}")
-    if CONFIG_FRAMEBUFFER:
-        start_screen(information.screen)
     read_command_line(information.command_line)
+    start_console()
     start_heap()
     read_acpi(information)
+    if CONFIG_PCI:
+        find_configuration_space()
     if CONFIG_NS16550:
         look_for_console()
     start_interrupts()
@@ -141,6 +149,14 @@ def boot_secondary(cpu: u32) -> None:
     tlb.take_part()
     mark_online()
     idle()
+
+
+def start_console() -> None:
+    """What was printed before comes from the log."""
+    if CONFIG_FRAMEBUFFER and choice.uses_screen:
+        start_screen(information.screen)
+    if CONFIG_NS16550:
+        start_serial_ports()
 
 
 @raises

@@ -10,7 +10,7 @@ from hv.common.lib.span import Bytes
 from hv.common.mm.flush import TableSource
 from hv.common.mm.format import Access, Attributes, Memory, Walker
 from hv.common.mm.pagetable import PageTable
-from hv.common.mm.physical import PhysicalMemory
+from hv.common.mm.physical import PhysicalMemory, RegisterWindows
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Mfn, Paddr, mfn_of, paddr_of
 from hv.lang import Errno, Final, address_of, aligned, array, bounded, ptr, raises, symbol, u8, u16, u32, u64, unbounded
 from hv.x86.descriptors import idt
@@ -100,10 +100,14 @@ class ImageWalker(Walker):
         panic("the hypervisor's own mappings stay")
 
 
-class Windows:
-    """The addresses for registers that are still free."""
+class Windows(RegisterWindows):
+    """The addresses for registers, of which those from `next` on are free."""
 
     next: u64
+
+    @raises
+    def map(self, registers: Paddr, length: u64) -> u64:
+        return map_device(registers, length)
 
 
 boot_stack: Final = Stack()

@@ -13,6 +13,6 @@ def start_screen(screen: Screen) -> None:
         return
     try:
         framebuffer.start(screen, map_framebuffer(screen.base, screen.bytes))
-        console.attach_screen(framebuffer)
+        console.attach(framebuffer)
     except Errno as e:
         warning(f"the screen of {screen.width} by {screen.height}, {screen.bits} bits, cannot be used: {e.name}")

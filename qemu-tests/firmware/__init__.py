@@ -54,7 +54,7 @@ def command(
     dtb = folder / "machine.dtb"
     dtb.write_bytes(tree)
     loads = [(KERNEL, kernel), (TREE, dtb), *more]
-    words = [*qemu.hardware(machine, "secure=on"), *qemu.SURROUNDINGS, "-bios", str(firmware)]
+    words = [*qemu.hardware(machine, "secure=on"), *qemu.SURROUNDINGS, *qemu.SERIAL["com1"], "-bios", str(firmware)]
     for address, path in loads:
         words += ["-device", f"loader,file={path},addr={address:#x},force-raw=on"]
     return words

@@ -75,6 +75,8 @@ AT_PCI_VENDOR: Final[u64] = 66
 AT_PCI_BUS: Final[u64] = 68
 AT_UART_CLOCK: Final[u64] = 76
 UART_CLOCK_SINCE: Final[u8] = 3
+AT_PRECISE_BAUD: Final[u64] = 80
+PRECISE_BAUD_SINCE: Final[u8] = 4
 
 NS16550_FULL: Final[u8] = 0
 NS16550_SUBSET: Final[u8] = 1  # before revision 2 of the table: a 16450
@@ -112,6 +114,21 @@ class SerialConsole:
     def is_pl011(self) -> bool:
         return self.kind == PL011 or self.kind == SBSA or self.kind == SBSA_32_BIT
 
+    @raises
+    def layout(self) -> tuple[u32, bool]:
+        """Of a 16550 in memory: the logarithm of the distance between its registers, and whether they are accessed by
+        32 bits. ENODEV: by 16 or 64 bits, which none is known to need."""
+        apart: u32 = 2 if self.base.bits == 32 else 0
+        match self.base.access:
+            case 0:
+                return apart, apart != 0
+            case 1:
+                return apart, False
+            case 3:
+                return 2, True
+            case _:
+                raise Errno.ENODEV
+
 
 @raises
 def read_spcr(table: Bytes) -> SerialConsole:
@@ -129,7 +146,7 @@ def read_spcr(table: Bytes) -> SerialConsole:
         gsi=table.le32(AT_SPCR_GSI),
         has_irq=kinds & DUAL_8259 != 0,
         irq=table.byte(AT_PC_IRQ),
-        speed=_speed(table.byte(AT_BAUD)),
+        speed=_speed(table),
         clock=table.le32(AT_UART_CLOCK) if revision(table) >= UART_CLOCK_SINCE else 0,
         is_pci=table.le16(AT_PCI_DEVICE) != NO_PCI and table.le16(AT_PCI_VENDOR) != NO_PCI,
         bus=table.byte(AT_PCI_BUS),
@@ -138,8 +155,10 @@ def read_spcr(table: Bytes) -> SerialConsole:
     )
 
 
-def _speed(code: u8) -> u32:
-    match code:
+def _speed(table: Bytes) -> u32:
+    if revision(table) >= PRECISE_BAUD_SINCE and table.holds(AT_PRECISE_BAUD, 4) and table.le32(AT_PRECISE_BAUD) != 0:
+        return table.le32(AT_PRECISE_BAUD)
+    match table.byte(AT_BAUD):
         case 3:
             return 9600
         case 4:

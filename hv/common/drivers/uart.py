@@ -1,6 +1,14 @@
 """Serial ports: what a driver offers, and the table of drivers by what a device tree calls their hardware."""
 
-from hv.lang import Callable, Final, Protocol, Registry, u64, value
+from hv.lang import Callable, Final, Protocol, Registry, U8Enum, u64, value
+
+
+class Mark(U8Enum):
+    """Whose bytes are whose: all are the console's, or those with the highest bit set, or those with it clear."""
+
+    NONE = 0
+    HIGH = 1
+    LOW = 2
 
 
 class Uart(Protocol):

@@ -1,4 +1,4 @@
-"""The console: one serial line that the hypervisor and its guests share.
+"""The console: one serial line that the hypervisor and its guests share, or several devices that show the same.
 
 Whole lines are printed, each with a prefix that says whose it is: `(hv) ` or `(d1 linux1) `. The guest that has the
 input focus is the exception: what it writes goes out at once, so that prompts and the echo of what is typed appear.
@@ -25,13 +25,12 @@ from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.lib.format import Sink, render
 from hv.common.lib.ordered import Link, OrderedQueue
-from hv.common.lib.ring import Ring
 from hv.common.lib.text import TextBuffer
-from hv.lang import Final, Message, Protocol, U8Enum, bounded, i64, u8, u32, unbounded
+from hv.lang import Callable, Final, Message, Protocol, U8Enum, array, bounded, i64, u8, u32
 
 LINE: Final = 128  # bytes of a guest's line that are collected before they are printed as a line of their own
-BACKLOG: Final = 8192  # bytes kept until there is a port
 LOG: Final = 16384  # bytes of lines that can be read later
+MAX_DEVICES: Final = 4
 LONGEST_TEXT: Final = 65536  # bytes of one piece of a message
 
 MOST_COLUMNS: Final = 2048  # of a line that is printed over: more than LINE tabs and a prefix take
@@ -49,7 +48,7 @@ DELETE: Final = 0x7F
 
 
 class SerialPort(Protocol):
-    """What the console needs of a UART."""
+    """What the console needs of a UART, or of a screen."""
 
     def put(self, byte: u8) -> None:
         """Sends a byte, and waits until there is room for it."""
@@ -153,6 +152,10 @@ class GuestConsole:
         return total
 
 
+class Output:
+    device: SerialPort
+
+
 class PrintedAndKept(Sink):
     """The console and its log."""
 
@@ -164,9 +167,9 @@ class PrintedAndKept(Sink):
 class Console(Sink):
     routing: SpinLock[Rank.CONSOLE_INPUT]
     lock: SpinLock[Rank.CONSOLE]
-    port: SerialPort | None
-    screen: SerialPort | None  # prints the same
-    backlog: Ring[u8, BACKLOG]
+    outputs: array[Output, MAX_DEVICES]
+    output_count: u32
+    rescue: Callable[[], None] | None  # attaches a device, for a panic that comes before one was looked for
     log: LogRing[LOG]
     guests: OrderedQueue[GuestConsole]
     focus: GuestConsole | None  # None: the hypervisor
@@ -179,18 +182,32 @@ class Console(Sink):
 
     # Output
 
-    @unbounded("ends with the backlog")
-    def attach(self, port: SerialPort) -> None:
-        """Prints to the port from now on, first what was printed before there was one."""
-        with self.lock:
-            self.port = port
-            while not self.backlog.empty:
-                port.put(self.backlog.get())
+    def attach(self, device: SerialPort) -> None:
+        """Prints there too from now on, first what the log holds; again for a device that has moved."""
+        with self.lock as held:
+            self._break_line(held)
+            if not self._has(device):
+                assert self.output_count < MAX_DEVICES, "more console devices than there is room for"
+                self.outputs[self.output_count].device = device
+                self.output_count += 1
+            self._replay(device)
 
-    def attach_screen(self, screen: SerialPort) -> None:
-        """Prints there too from now on."""
-        with self.lock:
-            self.screen = screen
+    def _has(self, device: SerialPort) -> bool:
+        for i in bounded(self.output_count, MAX_DEVICES):
+            if self.outputs[i].device is device:
+                return True
+        return False
+
+    def _replay(self, device: SerialPort) -> None:
+        """Prints the log on one device."""
+        at = self.log.begin(0, False)
+        for _ in range(2):  # its bytes lie in two pieces at the most
+            piece = self.log.piece(at, LOG)
+            for i in bounded(len(piece), LOG):
+                if ord(piece[i]) == NEWLINE:
+                    device.put(RETURN)
+                device.put(ord(piece[i]))
+            at += u32(len(piece))
 
     def print(self, message: Message) -> None:
         """A line of the hypervisor's."""
@@ -205,6 +222,10 @@ class Console(Sink):
 
     def print_anyway(self, message: Message) -> None:
         """As `print`, whoever holds the lock: for a panic, when the other CPUs are stopped or this one is lost."""
+        rescue = self.rescue
+        if self.output_count == 0 and rescue is not None:
+            self.rescue = None
+            rescue()
         held = Held[Rank.CONSOLE]()
         self._break_line(held)
         self._put_line(held, message)
@@ -317,14 +338,8 @@ class Console(Sink):
             self.column = 0
         elif byte >= SPACE and byte & 0xC0 != 0x80:  # a later byte of UTF-8 is no column
             self.column += 1
-        port = self.port
-        if port is None:
-            self.backlog.put(byte)
-        else:
-            port.put(byte)
-        screen = self.screen
-        if screen is not None:
-            screen.put(byte)
+        for i in bounded(self.output_count, MAX_DEVICES):
+            self.outputs[i].device.put(byte)
 
     # Input
 

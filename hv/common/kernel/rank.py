@@ -19,4 +19,5 @@ class Rank(U8Enum):
     HEAP = 9
     TIMER = 10
     INTERRUPT = 11
-    CONSOLE = 12
+    PCI = 12
+    CONSOLE = 13

@@ -50,6 +50,12 @@ def number(text: str) -> u64:
 
 
 @raises
+def hexadecimal(text: str) -> u64:
+    """Without 0x before it."""
+    return _digits(text, 16)
+
+
+@raises
 def size(text: str) -> u64:
     """Bytes: a number with B, K, M, G or T behind it (powers of 1024, either case); without a letter it counts KiB, as
     in Xen.

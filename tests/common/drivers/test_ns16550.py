@@ -1,5 +1,5 @@
-"""The 16550: waiting for its FIFO, a line's end that waits until all is sent, input by interrupt, and a port where no
-UART is, against a model of its registers at I/O ports."""
+"""The 16550: waiting for its FIFO, a line's end that waits until all is sent, speed, input by interrupt, a line shared
+with another program, and a port where no UART is, against a model of its registers at I/O ports and in memory."""
 
 from collections import deque
 
@@ -13,25 +13,51 @@ ROOM, SENT, READY = 1 << 5, 1 << 6, 1 << 0
 STATES = ("hv.common.kernel.console.console", "hv.common.kernel.console_input.console_input", "hv.sim.machine.machine")
 
 
-class Model:
-    """Sends a byte at every third look at its state; loses what is written to a full FIFO."""
+AT = 0xFE03_6000
+NONE, HIGH, LOW = 0, 1, 2
 
-    def __init__(self) -> None:
+
+class Model:
+    """Sends a byte at every third look at its state; loses what is written to a full FIFO. At ports, or in memory with
+    registers `1 << shift` bytes apart."""
+
+    def __init__(self, shift: int | None = None, beside: bool = False) -> None:
         self.fifo: deque[int] = deque()
         self.sent = bytearray()
         self.typed: deque[int] = deque()
         self.registers = {1: 0xFF, 3: 0x83, 4: 0}
+        self.divisor = {0: 12, 1: 0}
         self.looks = 0
         self.stuck = False
-        machine = host().cleared("hv.sim.machine.machine")
-        self.read = host().ffi.callback("unsigned int(unsigned short, unsigned char)", self._read)
-        self.written = host().ffi.callback("void(unsigned short, unsigned char, unsigned int)", self._written)
-        machine.port_read = self.read
-        machine.port_written = self.written
+        self.shift = shift
+        machine = host().variable("hv.sim.machine.machine") if beside else host().cleared("hv.sim.machine.machine")
+        ffi = host().ffi
+        if shift is None:
+            self.read = ffi.callback("unsigned int(unsigned short, unsigned char)", self._read_port)
+            self.written = ffi.callback("void(unsigned short, unsigned char, unsigned int)", self._write_port)
+            machine.port_read, machine.port_written = self.read, self.written
+        else:
+            self.read = ffi.callback("unsigned int(unsigned long)", lambda address: self._read(self._register(address)))
+            self.written = ffi.callback(
+                "void(unsigned long, unsigned int)", lambda at, value: self._write(self._register(at), value)
+            )
+            machine.register_read, machine.register_written = self.read, self.written
 
-    def _read(self, port: int, width: int) -> int:
+    def _register(self, address: int) -> int:
+        register, rest = divmod(address - AT, 1 << self.shift)
+        assert rest == 0 and register < 8
+        return register
+
+    def _read_port(self, port: int, width: int) -> int:
         assert width == 1
-        match port - COM1:
+        return self._read(port - COM1)
+
+    def _write_port(self, port: int, width: int, value: int) -> None:
+        assert width == 1
+        self._write(port - COM1, value)
+
+    def _read(self, register: int) -> int:
+        match register:
             case 0:
                 return self.typed.popleft() if self.typed else 0
             case 5:
@@ -43,23 +69,32 @@ class Model:
             case register:
                 return self.registers.get(register, 0xFF)
 
-    def _written(self, port: int, width: int, value: int) -> None:
-        if port == COM1:
-            assert not self.registers[3] & 0x80, "that is the divisor, not the FIFO"
+    def _write(self, register: int, value: int) -> None:
+        if register in (0, 1) and self.registers[3] & 0x80:
+            self.divisor[register] = value
+        elif register == 0:
             assert len(self.fifo) < 16, "a byte was sent while there was no room"
             self.fifo.append(value)
         else:
-            self.registers[port - COM1] = value
+            self.registers[register] = value
+
+
+def started(model: Model, wide: bool = False) -> Model:
+    for name in STATES[:2]:
+        host().cleared(name)
+    model.port = host().cleared(f"{UART}port")
+    if model.shift is None:
+        host().call(f"{UART}Ns16550.at_ports", model.port, COM1)
+    else:
+        host().call(f"{UART}Ns16550.in_memory", model.port, AT, model.shift, wide)
+    assert host().call(f"{UART}Ns16550.answers", model.port)
+    host().call(f"{UART}Ns16550.take_over", model.port)
+    return model
 
 
 @pytest.fixture
 def uart():
-    for name in STATES:
-        host().cleared(name)
-    model = Model()
-    model.port = host().cleared(f"{UART}port")
-    assert host().call(f"{UART}Ns16550.start_ports", model.port, COM1)
-    yield model
+    yield started(Model())
     for name in STATES:
         host().cleared(name)
 
@@ -112,5 +147,44 @@ def test_a_flood_leaves_the_interrupt_in_the_end(uart):
 
 def test_no_uart(uart):
     host().cleared("hv.sim.machine.machine")
-    port = host().cleared(f"{UART}port")
-    assert not host().call(f"{UART}Ns16550.start_ports", port, COM1)
+    assert not host().call(f"{UART}Ns16550.answers", uart.port)
+
+
+@pytest.mark.parametrize(("shift", "wide"), [(0, False), (1, False), (2, False), (2, True)])
+def test_in_memory(uart, shift, wide):
+    model = started(Model(shift), wide)
+    put(model, b"DONE ok\r\n")
+    assert model.sent == b"DONE ok\r\n"
+
+
+@pytest.mark.parametrize("divisor", [1, 12, 0x1234, 0xFFFF])
+def test_the_speed_is_set_when_all_has_been_sent(uart, divisor):
+    put(uart, b"at the old speed")
+    host().call(f"{UART}Ns16550.set_line", uart.port, divisor, 0x1B)
+    assert (uart.divisor[0] | uart.divisor[1] << 8, uart.registers[3]) == (divisor, 0x1B)
+    assert uart.sent == b"at the old speed"
+
+
+@pytest.mark.parametrize(
+    ("mark", "sent", "taken"), [(NONE, b"a\xe4", b"a\xe4"), (HIGH, b"\xe1\xe4", b"d"), (LOW, b"ad", b"a")]
+)
+def test_two_programs_share_a_line_by_the_highest_bit(uart, mark, sent, taken):
+    uart.port.mark = mark
+    put(uart, b"a\xe4")
+    assert uart.sent + bytes(uart.fifo) == sent
+    uart.typed.extend(b"a\xe4")
+    host().call(f"{UART}Ns16550.interrupt", uart.port)
+    ring = host().variable("hv.common.kernel.console_input.console_input").typed
+    assert bytes(ring.items[i] for i in range(ring.added)) == taken
+
+
+def test_one_that_joins_shows_the_log_from_the_beginning(uart):
+    host().call("hv.sim.samples.print_line", "early")
+    late = Model(2, beside=True)
+    late.port = host().cleared(f"{UART}second_port")
+    host().call(f"{UART}Ns16550.in_memory", late.port, AT, 2, False)
+    host().call(f"{UART}Ns16550.take_over", late.port)
+    host().call("hv.sim.samples.print_line", "late")
+    assert uart.sent == late.sent == b"(hv) early\r\n(hv) late\r\n"
+    host().call(f"{UART}Ns16550.take_over", late.port)
+    assert late.sent == uart.sent * 2, "one that has moved shows it anew"
