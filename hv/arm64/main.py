@@ -30,6 +30,7 @@ from hv.common.sched.core import idle, start_scheduler
 from hv.config import (
     CONFIG_BRANCH_GUARD,
     CONFIG_CRASH,
+    CONFIG_DEBUG_KEYS,
     CONFIG_GICV2,
     CONFIG_GICV3,
     CONFIG_PL011,
@@ -44,6 +45,8 @@ if CONFIG_BRANCH_GUARD:
     from hv.arm64 import exit_guard  # noqa: F401 (adds itself to `cpu_starts`)
 if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
+if CONFIG_DEBUG_KEYS:
+    from hv.common.builder import debug_keys  # noqa: F401 (registers keys)
 if CONFIG_GICV2:
     from hv.arm64 import gicv2  # noqa: F401 (adds itself to `controllers`)
 if CONFIG_GICV3:

@@ -17,6 +17,7 @@ from hv.common.sched.core import idle, start_scheduler
 from hv.config import (
     CONFIG_CMOS_CLOCK,
     CONFIG_CRASH,
+    CONFIG_DEBUG_KEYS,
     CONFIG_FRAMEBUFFER,
     CONFIG_NS16550,
     CONFIG_PCI,
@@ -48,6 +49,8 @@ if CONFIG_CMOS_CLOCK:
     from hv.x86.date import read_date
 if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
+if CONFIG_DEBUG_KEYS:
+    from hv.common.builder import debug_keys  # noqa: F401 (registers keys)
 if CONFIG_FRAMEBUFFER:
     from hv.x86.screen import start_screen
 if CONFIG_NS16550:

@@ -127,6 +127,23 @@ class Machine:
         self.settle(cpu)
         return bool(self.call(f"{KERNEL}work.do_step"))
 
+    def press(self, key: str, silent: tuple[int, ...] = ()) -> list[str]:
+        """Presses keys on CPU 0 while all CPUs are idle, but for those that are stuck. Returns what they printed."""
+        self.lines()
+        self.enter(0)
+        for character in key:
+            self.call(f"{KERNEL}keys.press", ord(character))
+        for _ in range(100_000):
+            self.idle_step(0)
+            if not self.host.variable(f"{KERNEL}keys.pressed").busy:
+                return self.lines()
+            for cpu in range(1, self.cpus):
+                if cpu not in silent:
+                    self.settle(cpu)
+            self.advance(1_000_000 if silent else 1000)
+            self.enter(0)
+        raise AssertionError("the keys' output has no end")
+
     def advance(self, ns: int) -> None:
         self.call("hv.sim.machine.advance", ns)
 

@@ -14,11 +14,7 @@ from hv.common.model.domain import MAX_DOMAINS, Domain, DomainState, ShutdownRea
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpus
 from hv.common.sched.core import has_stopped, pause, remove_vcpu
-from hv.config import CONFIG_DEBUG_KEYS
 from hv.lang import Embedded, Errno, Final, Message, U8Enum, array, bounded, unbounded
-
-if CONFIG_DEBUG_KEYS:
-    from hv.common.sched import dump  # noqa: F401 (registers its keys)
 
 VCPUS_PER_STEP: Final = 4
 

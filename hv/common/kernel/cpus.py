@@ -5,7 +5,7 @@ A CPU marks itself online when it takes part: then it may be kicked, called and 
 
 from hv.arch import cpu_id, halt, relax, send_ipi
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Atomic, Final, Iterator, PerCpu, u32
+from hv.lang import Atomic, Final, Iterator, PerCpu, bounded, u32
 
 STOP_SPINS: Final = 10_000_000  # how long `stop_others` waits, in tries: it must not need a clock
 
@@ -25,6 +25,13 @@ class OnlineCpus:
 
     def __contains__(self, cpu: u32) -> bool:
         return cpu < CONFIG_NR_CPUS and Cpu.on(cpu).online.load_acquire() != 0
+
+    def next_from(self, first: u32) -> u32:
+        """The lowest that is not below `first`; CONFIG_NR_CPUS: there is none."""
+        for cpu in bounded(min(first, CONFIG_NR_CPUS), CONFIG_NR_CPUS, CONFIG_NR_CPUS):
+            if cpu in self:
+                return cpu
+        return CONFIG_NR_CPUS
 
     def __len__(self) -> u32:
         total: u32 = 0

@@ -1,5 +1,5 @@
 """How long a CPU stays in the hypervisor at a time, and what for: the number, the sum and the longest of its runs for
-each reason. Key `p` shows them, `P` forgets them.
+each reason. Keys show and forget them (exit_dump.py).
 
 A run begins when a guest's exit, or what ended the CPU's sleep, has brought it here, and ends where a guest is to be
 entered, or where the CPU has nothing to run. So all that stands between belongs to it: the exit's own handling,
@@ -12,11 +12,7 @@ instruction take one nanosecond of the machine's time, and one CPU is all that r
 Each CPU writes its own records alone; who wants to see them calls it. Compiled in with CONFIG_EXIT_STATS.
 """
 
-from hv.arch import EXIT_REASONS, cpu_id, elapsed, exit_reason, ticks
-from hv.common.kernel.console import console
-from hv.common.kernel.cpus import online
-from hv.common.kernel.crosscall import call_on
-from hv.common.kernel.keys import keys
+from hv.arch import EXIT_REASONS, cpu_id, ticks
 from hv.common.kernel.time import Ticks
 from hv.lang import Embedded, Final, PerCpu, array, u32, u64
 
@@ -69,9 +65,6 @@ class Runs(PerCpu):
     reason: u32
 
 
-machine_records: Final = Records()
-
-
 def begin_run(reason: u32) -> None:
     runs = Runs.this()
     runs.reason = reason
@@ -86,45 +79,3 @@ def end_run() -> None:
 def count_step(since: Ticks) -> None:
     """A step of long work that was begun at `since` is done."""
     Runs.this().records.of[STEP].add(ticks() - since, cpu_id())
-
-
-@keys.entry(character="p", help="shows for how long guests' exits keep CPUs")
-def show(character: str) -> None:
-    machine_records.clear()
-    for cpu in online:
-        call_on(cpu, merge, 0)
-    console.print("exits: reason, how often, mean and longest in ns, and where that was")
-    for reason, record in enumerate(machine_records.of):
-        if record.count != 0:
-            print_record(reason_in_words(u32(reason)), record)
-
-
-@keys.entry(character="P", help="forgets what p shows")
-def forget(character: str) -> None:
-    for cpu in online:
-        call_on(cpu, clear, 0)
-    console.print("exits: all counts are zero")
-
-
-def merge(argument: u64) -> None:
-    """Adds this CPU's records to the machine's. One CPU is asked after the other."""
-    for reason, record in enumerate(machine_records.of):
-        record.merge(Runs.this().records.of[reason])
-
-
-def clear(argument: u64) -> None:
-    Runs.this().records.clear()
-
-
-def print_record(name: str, record: Record) -> None:
-    mean = elapsed(Ticks(record.total // record.count))
-    longest = elapsed(Ticks(record.longest))
-    console.print(f"  {name}: {record.count}, mean {mean}, longest {longest} on CPU {record.cpu}")
-
-
-def reason_in_words(reason: u32) -> str:
-    if reason == WAKE_UP:
-        return "end of sleep"
-    if reason == STEP:
-        return "step of long work"
-    return exit_reason(reason)

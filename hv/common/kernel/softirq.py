@@ -14,7 +14,8 @@ class Softirq(U8Enum):
     CONSOLE = 1
     WORK = 2
     TRACE = 3
-    SCHEDULE = 4  # last: what the others did may change which vCPU is to run
+    SURVEY = 4
+    SCHEDULE = 5  # last: what the others did may change which vCPU is to run
 
 
 @value

@@ -9,11 +9,12 @@ Debug builds panic when a lock is taken out of the order of `Rank`, or is held w
 from hv.arch import relax
 from hv.common.kernel.rank import Rank
 from hv.config import CONFIG_DEBUG
-from hv.lang import Atomic, Const, Final, Generic, PerCpu, TypeVar, array, embedded, u8, u32, unbounded, value
+from hv.lang import Atomic, Const, Final, Generic, PerCpu, TypeVar, array, embedded, guard, u8, u32, unbounded, value
 
 R = TypeVar("R", bound=Rank)
 
 MAX_NESTED: Final = 8
+TRIES: Final = 10_000  # of `attempt`
 
 
 class HeldRanks(PerCpu):
@@ -56,10 +57,49 @@ class SpinLock(Generic[R]):
             relax()
         return Held[R]()
 
+    def attempt(self) -> "Attempt[R]":
+        """Takes the lock unless it is held for long, as by a CPU that is stuck: `with lock.attempt() as attempt:`, and
+        what needs it only behind `if attempt.won:`. For what can do without: it may be overtaken.
+        """
+        won = self._try()
+        if CONFIG_DEBUG and won:
+            HeldRanks.this().push(self.rank)
+        return Attempt[R](self, won)
+
+    def _try(self) -> bool:
+        for _ in range(TRIES):
+            ticket = self.now_serving.load_relaxed()
+            if self.next_ticket.load_relaxed() == ticket and self.next_ticket.compare_exchange(ticket, ticket + 1):
+                return True
+            relax()
+        return False
+
     def __exit__(self, *_: object) -> None:
         self.now_serving.store_release(self.now_serving.load_relaxed() + 1)
         if CONFIG_DEBUG:
             HeldRanks.this().pop(self.rank)
+
+
+@guard
+class Attempt(Generic[R]):
+    """What `SpinLock.attempt` came to."""
+
+    lock: SpinLock[R] | None
+    won: bool
+
+    def __enter__(self) -> "Attempt[R]":
+        return self
+
+    @property
+    def held(self) -> Held[R]:
+        """The proof of an attempt that was won."""
+        assert self.won, "a lock that was not taken is used"
+        return Held[R]()
+
+    def __exit__(self, *_: object) -> None:
+        lock = self.lock
+        if self.won and lock is not None:
+            lock.__exit__()
 
 
 def assert_none_held() -> None:

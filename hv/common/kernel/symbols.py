@@ -14,8 +14,9 @@ Before the first row address, file and line are 0. An empty table, as in an imag
 nothing, and a damaged one is read without harm.
 """
 
+from hv.common.lib.format import Sink, render
 from hv.common.lib.span import Bytes
-from hv.lang import Final, bounded, symbol, u8, u32, u64, unbounded, value
+from hv.lang import Final, Message, bounded, symbol, u8, u32, u64, unbounded, value
 
 MAX_FILES: Final = 4096
 MAX_ROWS: Final = 1 << 24
@@ -98,6 +99,19 @@ def place_of(address: u64) -> Place:
         return Place("", 0)
     lines = symbol("__lines_start")
     return look_up(Bytes(lines, symbol("__lines_end") - lines), address - start)
+
+
+def write_place(sink: Sink, address: u64) -> None:
+    """In words: the line of the code at the address, or the address when there is none."""
+    place = place_of(address)
+    if place.line == 0:
+        _write(sink, f"{address:#x}")
+    else:
+        _write(sink, f"{place.file}:{place.line}")
+
+
+def _write(sink: Sink, message: Message) -> None:
+    render(sink, message)
 
 
 def _skip_names(cursor: Cursor) -> None:

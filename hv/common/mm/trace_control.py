@@ -14,15 +14,17 @@ from hv.arch import cpu_id, direct_address
 from hv.common.kernel import log
 from hv.common.kernel.console import console
 from hv.common.kernel.cpus import online
-from hv.common.kernel.crosscall import call_on, call_others
-from hv.common.kernel.keys import keys
+from hv.common.kernel.crosscall import call_others
+from hv.common.kernel.keys import Output, keys
 from hv.common.kernel.options import options
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.softirq import Softirq, handlers
 from hv.common.kernel.spinlock import Held, SpinLock
+from hv.common.kernel.survey import Answer, answer_of
 from hv.common.kernel.trace_events import ALL_EVENTS
 from hv.common.kernel.trace_text import RecordText
 from hv.common.kernel.tracer import RECENT, Tracer
+from hv.common.kernel.work import Progress
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.parse import number
 from hv.common.mm.heap import heap
@@ -273,16 +275,27 @@ def start_tracing() -> None:
 # To be looked at
 
 
-@keys.entry(character="T", help="shows what was traced last")
-def show_trace(character: str) -> None:
+@keys.entry(character="T", help="shows what was traced last", shows=True)
+def show_trace(output: Output) -> Progress:
     """Each CPU prints its own records: no other may read them while it runs."""
-    state = "on" if control.enabled else "off"
-    console.print(f"tracing is {state}: {control.pages} pages for each CPU, events {control.events:#x}")
-    for cpu in online:
-        call_on(cpu, show_this_cpu, 0)
+    if output.row == 0 and output.part == 0:
+        state = "on" if control.enabled else "off"
+        console.print(f"tracing is {state}: {control.pages} pages for each CPU, events {control.events:#x}")
+    cpu = online.next_from(output.row)
+    if cpu == CONFIG_NR_CPUS:
+        return Progress.DONE
+    match answer_of(output, cpu, show_this_cpu):
+        case Answer.COMING:
+            return Progress.WAITING
+        case Answer.OVERDUE:
+            console.print(f"CPU {cpu} does not answer")
+        case Answer.GIVEN:
+            pass
+    output.row = cpu + 1
+    return Progress.MORE
 
 
-def show_this_cpu(argument: u64) -> None:
+def show_this_cpu() -> None:
     tracer = Tracer.this()
     ring = tracer.ring
     console.print(f"CPU {cpu_id()}: {tracer.recorded} records, {ring.unread} bytes unread, {ring.lost} lost")

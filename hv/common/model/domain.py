@@ -174,6 +174,15 @@ class DomainTable:
                     return domain
             return None
 
+    def at(self, slot: u32) -> Domain | None:
+        """The domain in this place of the table, with a reference that the caller drops with `put`. None: there is none.
+        """
+        with self.lock:
+            domain = self.slots[slot]
+            if domain is not None:
+                domain.get()
+            return domain
+
     def each(self, held: Held[Rank.DOMAIN_LIST]) -> Iterator[Domain]:
         """All domains; they stay in the table while the lock is held."""
         for domain in self.slots:

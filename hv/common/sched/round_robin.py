@@ -6,7 +6,6 @@ something waits when a turn ends tells an idle one. While nothing waits, the cur
 """
 
 from hv.arch import NEVER, cpu_id
-from hv.common.kernel.console import console
 from hv.common.kernel.cpus import online
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.softirq import Softirq, raise_on
@@ -117,9 +116,13 @@ class RoundRobin(Scheduler):
                     return True
         return False
 
-    def dump_cpu_state(self, held: Held[Rank.SCHEDULER], cpu: u32) -> None:
+    def waiting(self, held: Held[Rank.SCHEDULER], cpu: u32, place: u32) -> Vcpu | None:
+        before = place
         for vcpu in RunQueue.on(cpu).queue:
-            console.print(f"  waiting: d{vcpu.domain.id} {vcpu.domain.name} vCPU {vcpu.id}")
+            if before == 0:
+                return vcpu
+            before -= 1
+        return None
 
 
 round_robin: Final = RoundRobin()

@@ -65,8 +65,8 @@ class Scheduler(Protocol):
         """
         ...
 
-    def dump_cpu_state(self, held: Held[Rank.SCHEDULER], cpu: u32) -> None:
-        """Prints what waits on the CPU."""
+    def waiting(self, held: Held[Rank.SCHEDULER], cpu: u32, place: u32) -> Vcpu | None:
+        """The vCPU that waits on the CPU in this place, from 0 on, for who wants to show it. None: there is none."""
         ...
 
 

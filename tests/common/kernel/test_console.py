@@ -22,6 +22,9 @@ class Console:
             host().cleared(KERNEL + name)
         host().cleared(f"{SIM}guests")
         host().cleared_per_cpu(f"{KERNEL}softirq.Pending")
+        host().cleared_per_cpu(f"{KERNEL}work.WorkQueue")
+        host().cleared_per_cpu(f"{KERNEL}timer.Timers")
+        host().cleared(f"{KERNEL}keys.pressed")
         host().variable(f"{KERNEL}console_input.switch_character")[0] = 1
         host().enter(0)
         host().printed()
@@ -58,6 +61,8 @@ class Console:
         for byte in text.encode():
             host().call(f"{KERNEL}console_input.received", byte)
         host().call(f"{KERNEL}softirq.run_softirqs")
+        while host().call(f"{KERNEL}work.do_step"):
+            pass
         return host().printed()
 
     def typed(self, number):

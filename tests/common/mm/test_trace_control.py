@@ -239,10 +239,7 @@ def test_the_debug_key_shows_state_and_last_records(tool):
     tool.ask("enable")
     tool.trace(0)
     tool.trace(1)
-    tool.enter(0)
-    tool.lines()
-    at_once(*team(lambda: tool.call(f"{CONTROL}show_trace", "T"), *[lambda: None] * (CPUS - 1)))
-    printed = "\n".join(tool.lines())
+    printed = "\n".join(tool.press("T"))
     assert "tracing is on: 1 pages for each CPU, events 0xffff000" in printed
     assert "CPU 1: 1 records, 20 bytes unread, 0 lost" in printed
     assert "0 SCHED_WAKE domain=1 vcpu=1" in printed
