@@ -16,7 +16,6 @@ from hv.common.lib.text import TextBuffer
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Final, PerCpu, i64, u32
 
-
 TEXT: Final = 160
 
 

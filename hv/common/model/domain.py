@@ -175,8 +175,7 @@ class DomainTable:
             return None
 
     def at(self, slot: u32) -> Domain | None:
-        """The domain in this place of the table, with a reference that the caller drops with `put`. None: there is none.
-        """
+        """The domain in this place of the table, with a reference that the caller drops with `put`. None: it is empty."""
         with self.lock:
             domain = self.slots[slot]
             if domain is not None:

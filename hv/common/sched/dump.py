@@ -93,7 +93,9 @@ def show_domain(domain: Domain) -> None:
     mib = domain.config.frames >> 8
     tables = DomainMemory.of(domain).p2m.tables.used
     others = domain.reference_count - 1
-    console.print(f"d{domain.id} {domain.name}: {domain.state.name}, {mib} MiB and {tables} frames of tables, {others} refs")
+    console.print(
+        f"d{domain.id} {domain.name}: {domain.state.name}, {mib} MiB and {tables} frames of tables, {others} refs"
+    )
 
 
 def show_vcpu(domain: Domain, id: u32) -> bool:

@@ -12,7 +12,8 @@ SHOWS = {"a", "p", "q", "r", "t", "T"}
 ACTS = {"h", "P", "C", "R"}
 TIMER = re.compile(r"\(hv\)   in (-?\d+) ns: (0x[0-9a-f]+)")
 CLOCK = re.compile(
-    r"\(hv\) CPU (\d+): (\d+) ns, counter 0x[0-9a-f]+(?:, (-?\d+) ns ahead, give or take (\d+))?(?:, alarm in (-?\d+) ns)?"
+    r"\(hv\) CPU (\d+): (\d+) ns, counter 0x[0-9a-f]+"
+    r"(?:, (-?\d+) ns ahead, give or take (\d+))?(?:, alarm in (-?\d+) ns)?"
 )
 
 

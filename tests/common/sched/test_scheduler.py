@@ -5,13 +5,15 @@ After each step: who runs where, who waits where. When everything is settled: no
 could work, everybody who can run gets its turn, and the time that is accounted adds up.
 """
 
+import re
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from compiler.hostbuild import Raised
 from tests.common.cpus import at_once, in_turns
-from tests.common.guests import CPUS, KERNEL, RUNNING, SCHED, VCPUS, Machine
+from tests.common.guests import CPUS, RUNNING, SCHED, VCPUS, Machine
 from tests.common.host import ending
 
 SLICE = 10_000_000
