@@ -1,8 +1,8 @@
 """Debug keys: what a key does while the hypervisor has the console's input. Any module adds its own; `h` lists them.
 
 A key's output is long work: its function is called again and again, each time for a few lines, and keeps in `Output`
-how far it has come. So a long output neither holds a CPU back nor a lock: what it shows may change between two lines. A key
-waits for no CPU that may be stuck: it asks by `survey`, and takes locks that others hold for long by `attempt`.
+how far it has come. So a long output neither holds a CPU back nor a lock: what it shows may change between two lines.
+A key waits for no CPU that may be stuck: it asks by `survey`, and takes locks that such a CPU may hold by `attempt`.
 
 All keys are handled by the CPU that the console's UART interrupts, one after the other.
 """

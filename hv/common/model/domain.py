@@ -175,7 +175,7 @@ class DomainTable:
             return None
 
     def at(self, slot: u32) -> Domain | None:
-        """The domain in this place of the table, with a reference that the caller drops with `put`. None: it is empty."""
+        """The domain in this place of the table, with a reference that the caller drops with `put`; None: nothing."""
         with self.lock:
             domain = self.slots[slot]
             if domain is not None:
