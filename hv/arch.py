@@ -60,6 +60,18 @@ def send_ipi(cpu: u32) -> None:
     ...
 
 
+def send_urgent_ipi(cpu: u32) -> None:
+    """Interrupts another CPU, which then looks whether a panic is to stop it, or the watchdog has found it stuck. Where
+    `has_nmi`, it need not have interrupts on. Earlier stores are visible to it.
+    """
+    ...
+
+
+def has_nmi() -> bool:
+    """Whether an urgent interrupt reaches a CPU that has interrupts masked."""
+    ...
+
+
 def power_off() -> Never: ...
 
 

@@ -19,6 +19,8 @@ KINDS = {
     "overflow": "deep.call()",
 }
 """How the line of crash.py begins that makes the fault, or that calls what makes it."""
+HANG = "while freed.load()"
+"""How the line of crash.py begins where a CPU hangs on purpose."""
 
 
 def line_of(path: str, beginning: str) -> int:

@@ -111,3 +111,46 @@ def test_a_panic_restarts_the_machine(hypervisor) -> None:
     machine.expect("(hv) restarting", SECONDS)
     while machine.running:
         assert machine.read(SECONDS) or not machine.running, "the machine did not restart"
+
+
+WATCHED = "watchdog_timeout=2 noreboot"
+FOUND = "Watchdog timer detects that CPU0 is stuck!"
+LOOP = (places.CRASH, places.line_of(places.CRASH, places.HANG))
+
+
+@pytest.mark.parametrize("arch", [on("x86")])
+def test_a_cpu_that_hangs_says_where(hypervisor) -> None:
+    """It has interrupts masked, and is reached by an NMI."""
+    panic = places.panic_of(hypervisor(f"crash=hang {WATCHED}", cpus=4), SECONDS)
+    assert panic.reason == FOUND
+    assert panic.places[0] == LOOP
+    places.check(panic, "overflow", "hv/x86/main.py")  # hang is called where fill_stack would be
+
+
+@pytest.mark.parametrize("arch", [on("x86")])
+def test_a_cpu_that_waits_for_one_that_hangs_says_so_and_where_that_is(hypervisor) -> None:
+    """Both have interrupts masked. The first is found, as the second's neighbour is the first; a panic stops both."""
+    machine = hypervisor(f"crash=hang-call {WATCHED}", cpus=4)
+    panic = places.panic_of(machine, SECONDS)
+    assert panic.reason == FOUND
+    own, _, other = machine.output.partition("CPU 1 was stopped with interrupts masked:")
+    assert re.search(r"0x[0-9a-f]+ hv/common/kernel/crosscall\.py:\d+\r", own), machine.output
+    assert re.match(rf"\s+\(hv\)   0x[0-9a-f]+ {LOOP[0]}:{LOOP[1]}\r", other), machine.output
+
+
+@pytest.mark.parametrize("arch", [on("arm64")])
+@pytest.mark.parametrize("gic_version", [2, 3])
+def test_a_cpu_that_hangs_is_told_by_its_neighbour(hypervisor, gic_version) -> None:
+    """Nothing reaches a CPU with interrupts masked: the last one, whose neighbour it is, tells what can be seen."""
+    machine = hypervisor(f"crash=hang {WATCHED}", cpus=4, gic_version=gic_version)
+    panic = places.panic_of(machine, SECONDS)
+    assert panic.reason == FOUND
+    assert re.search(r"PANIC on CPU 3\s", machine.output)
+    for said in ("it does not answer", "its heart has beaten 0 times", "it runs no vCPU", "CPU 0 does not stop"):
+        assert said in machine.output
+
+
+@BOTH
+def test_no_cpu_watches_itself(hypervisor) -> None:
+    machine = hypervisor("watchdog", cpus=1)
+    machine.expect("(hv) watchdog: off, since no other CPU is there to watch this one", SECONDS)

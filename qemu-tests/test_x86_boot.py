@@ -1,7 +1,9 @@
 """The hypervisor alone on emulated PCs, as far as they differ from other machines: their clocks."""
 
 import re
+import socket
 
+import places
 import pytest
 
 pytestmark = pytest.mark.x86
@@ -30,3 +32,20 @@ def test_other_clocks(hypervisor, source, said) -> None:
     machine.expect("4 of 4 CPUs run", SECONDS)
     machine.send("h")
     machine.expect("h: lists the keys", SECONDS)
+
+
+def test_an_nmi_that_nobody_sent(hypervisor, tmp_path) -> None:
+    """As from a button on the machine: it comes to all CPUs, and one tells of it."""
+    monitor = tmp_path / "monitor"
+    machine = hypervisor(
+        "noreboot", extra=("-chardev", f"socket,id=nmi,path={monitor},server=on,wait=off", "-mon", "nmi")
+    )
+    machine.expect("2 of 2 CPUs run", SECONDS)
+    with socket.socket(socket.AF_UNIX) as to:
+        to.connect(str(monitor))
+        to.sendall(b"nmi\n")
+        panic = places.panic_of(machine, SECONDS)
+    assert re.fullmatch(
+        r"NMI: nobody sent it, and the hardware reports nothing, port 0x61 reads 0x[0-3][0-9a-f]", panic.reason
+    )
+    assert "does not stop" not in machine.output

@@ -14,6 +14,9 @@
 #define STACKS 0xFFFF818000000000
 #define STACK_SLOT_SHIFT 17
 #define STACK_SLOT (1 << STACK_SLOT_SHIFT)
+#define STACK_PART_SHIFT 15
+/* Bytes at the top of the NMI stack where each NMI's frame arrives. */
+#define NMI_LANDING 128
 
 /* How the image was started: what `boot` in hv/x86/main.py is told. */
 #define BY_MULTIBOOT2 1

@@ -50,6 +50,14 @@ def send_ipi(target: u32) -> None:
     ipi.send_ipi(target)
 
 
+def send_urgent_ipi(target: u32) -> None:
+    ipi.send_urgent_ipi(target)
+
+
+def has_nmi() -> bool:
+    return False
+
+
 def power_off() -> Never:
     psci.system_off()
 

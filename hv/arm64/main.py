@@ -11,7 +11,7 @@ from hv.arm64.cpu import ThisCpu, serrors_on
 from hv.arm64.cpustart import start_this_cpu
 from hv.arm64.guests import start_guests
 from hv.arm64.interrupts import interrupt_of, interrupts
-from hv.arm64.ipi import KICK
+from hv.arm64.ipi import KICK, URGENT
 from hv.arm64.layout import DIRECT_MAP, loaded, stack_top
 from hv.arm64.memory import start_memory
 from hv.arm64.timer_node import timer_node
@@ -19,7 +19,7 @@ from hv.common.builder.lifecycle import build_domains
 from hv.common.drivers.devicetree import boot_arguments, console_node, tree
 from hv.common.drivers.uart import Uart, uart_drivers
 from hv.common.kernel.cmdline import read_command_line
-from hv.common.kernel.cpus import mark_online
+from hv.common.kernel.cpus import mark_online, stop_if_asked
 from hv.common.kernel.crosscall import ipi_received
 from hv.common.kernel.log import debug, info, warning
 from hv.common.kernel.panic import panic
@@ -38,6 +38,7 @@ from hv.config import (
     CONFIG_SCHED_RR,
     CONFIG_SELFTEST,
     CONFIG_TRACE,
+    CONFIG_WATCHDOG,
 )
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
 
@@ -59,6 +60,8 @@ if CONFIG_PL031:
     from hv.arm64.date import read_date
 if CONFIG_TRACE:
     from hv.common.mm.trace_control import start_tracing
+if CONFIG_WATCHDOG:
+    from hv.common.kernel.watchdog import confess, is_suspected, start_watchdog
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
@@ -110,6 +113,8 @@ def initialise() -> None:
     start_cpus()
     if CONFIG_TRACE:
         start_tracing()
+    if CONFIG_WATCHDOG:
+        start_watchdog()
     if CONFIG_CRASH:
         crash_if_asked(DIRECT_MAP - 8)
     if CONFIG_SELFTEST:
@@ -186,11 +191,12 @@ def start_heap() -> None:
 
 
 def start_interrupts() -> None:
-    """The interrupt controller, and the interrupt by which other CPUs kick this one."""
+    """The interrupt controller, and the interrupts by which other CPUs kick this one."""
     try:
         gic.driver = take_controller()
         gic.driver.start_cpu()
         interrupts.claim(KICK, Trigger.EDGE, kicked)
+        interrupts.claim(URGENT, Trigger.EDGE, urged)
     except Errno as e:
         panic(f"no interrupt controller that the device tree describes can be used: {e.name}")
 
@@ -209,6 +215,12 @@ def take_controller() -> InterruptController:
 
 def kicked(intid: u32) -> None:
     ipi_received()
+
+
+def urged(intid: u32) -> None:
+    stop_if_asked()
+    if CONFIG_WATCHDOG and is_suspected():
+        confess()
 
 
 def start_timer() -> None:

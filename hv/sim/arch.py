@@ -61,6 +61,14 @@ def send_ipi(cpu: u32) -> None:
     turns.interrupted(cpu)
 
 
+def send_urgent_ipi(cpu: u32) -> None:
+    machine.urge(cpu)
+
+
+def has_nmi() -> bool:
+    return True
+
+
 def power_off() -> Never:
     machine.end(machine.POWERED_OFF)
 

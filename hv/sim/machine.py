@@ -40,6 +40,7 @@ class SimulatedCpu(PerCpu):
     alarm_set: bool
     kicked: Atomic[u32]
     kicks: Atomic[u32]  # how often others have interrupted it
+    urged: Atomic[u32]  # how often urgently: what comes of it the test says
 
 
 class CpuNumber(PerCpu):
@@ -110,6 +111,11 @@ def kick(cpu: u32) -> None:
     assert cpu < CONFIG_NR_CPUS, "interrupt to a CPU that there is not"
     SimulatedCpu.on(cpu).kicked.store(1)
     SimulatedCpu.on(cpu).kicks.add(1)
+
+
+def urge(cpu: u32) -> None:
+    assert cpu < CONFIG_NR_CPUS, "interrupt to a CPU that there is not"
+    SimulatedCpu.on(cpu).urged.add(1)
 
 
 def spin() -> None:

@@ -51,6 +51,14 @@ def send_ipi(target: u32) -> None:
     ipi.send_ipi(target)
 
 
+def send_urgent_ipi(target: u32) -> None:
+    ipi.send_nmi(target)
+
+
+def has_nmi() -> bool:
+    return True
+
+
 def power_off() -> Never:
     power.power_off()
 

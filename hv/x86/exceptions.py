@@ -1,4 +1,4 @@
-"""Exceptions of the hypervisor itself: all but the NMI are the end, with registers, reason and a backtrace.
+"""Exceptions of the hypervisor itself: each is the end, with registers, reason and a backtrace. NMIs are in nmi.py.
 
 The stubs are in boot/x86/vectors.S. Checks that the C compiler puts in end in boot/x86/checks.S with UD1, whose
 displacement is the number of the check; the traps that our own compiler uses for values that do not fit are UD2.
@@ -151,8 +151,6 @@ def kind_in_words(vector: u64) -> str:
             return "division error"
         case 1:
             return "debug exception"
-        case 2:
-            return "NMI"
         case 3:
             return "breakpoint"
         case 4:

@@ -1,4 +1,4 @@
-"""Interrupts between CPUs: one vector. What the receiver has to do stands in memory that it looks at."""
+"""Interrupts between CPUs: one vector, and the NMI. What the receiver has to do stands in memory that it looks at."""
 
 from hv.lang import PerCpu, assembly_layout, u32
 from hv.x86 import lapic
@@ -13,3 +13,7 @@ class CpuPlace(PerCpu):
 
 def send_ipi(cpu: u32) -> None:
     lapic.send(CpuPlace.on(cpu).apic_id, KICK)
+
+
+def send_nmi(cpu: u32) -> None:
+    lapic.send_nmi(CpuPlace.on(cpu).apic_id)

@@ -203,6 +203,11 @@ def send(to: u32, vector: u8) -> None:
     machine.apic.send(to, Command(vector=vector, delivery=Delivery.FIXED, assert_level=True).raw)
 
 
+def send_nmi(to: u32) -> None:
+    """The vector does not count (Intel SDM 3A, 10.6.1)."""
+    machine.apic.send(to, Command(delivery=Delivery.NMI, assert_level=True).raw)
+
+
 def send_init(to: u32) -> None:
     machine.apic.send(to, Command(delivery=Delivery.INIT, assert_level=True).raw)
 

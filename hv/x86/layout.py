@@ -29,7 +29,7 @@ DIRECT_MAP_END: Final[u64] = 0xFFFF_8800_0000_0000
 STACK_SLOT: Final[u64] = 0x2_0000  # each CPU's
 STACK_PART: Final[u64] = 0x8000  # a stack at the top of each
 STACK_SIZE: Final[u64] = 0x4000
-EXCEPTION_STACK_SIZE: Final[u64] = 0x2000
+EXCEPTION_STACK_SIZE: Final[u64] = 0x2000  # of double fault and machine check, which end here
 
 
 class StackKind(U8Enum):
@@ -72,7 +72,8 @@ def physical_address(address: u64) -> Paddr:
 
 
 def stack_size(kind: StackKind) -> u64:
-    return STACK_SIZE if kind == StackKind.MAIN else EXCEPTION_STACK_SIZE
+    ends = kind == StackKind.DOUBLE_FAULT or kind == StackKind.MACHINE_CHECK
+    return EXCEPTION_STACK_SIZE if ends else STACK_SIZE
 
 
 def stack_top(cpu: u32, kind: StackKind = StackKind.MAIN) -> u64:

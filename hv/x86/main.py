@@ -24,9 +24,10 @@ from hv.config import (
     CONFIG_SCHED_RR,
     CONFIG_SELFTEST,
     CONFIG_TRACE,
+    CONFIG_WATCHDOG,
 )
 from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
-from hv.x86 import exceptions, interrupts, lapic, mmu, pic, smp, timer, tlb  # noqa: F401 (the assembly needs the first)
+from hv.x86 import exceptions, interrupts, lapic, mmu, nmi, pic, smp, timer, tlb  # noqa: F401 (assembly needs some)
 from hv.x86.boot_information import information
 from hv.x86.control import set_up_cpu
 from hv.x86.cpu import ThisCpu
@@ -60,8 +61,11 @@ if CONFIG_PCI:
     from hv.x86.pci import find_configuration_space
 if CONFIG_SELFTEST:
     from hv.common.selftest.suite import run_selftests
+    from hv.x86 import selftest_nmi  # noqa: F401 (adds itself to `selftests`)
 if CONFIG_TRACE:
     from hv.common.mm.trace_control import start_tracing
+if CONFIG_WATCHDOG:
+    from hv.common.kernel.watchdog import start_watchdog
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
 
@@ -132,6 +136,8 @@ def initialise() -> None:
     start_cpus()
     if CONFIG_TRACE:
         start_tracing()
+    if CONFIG_WATCHDOG:
+        start_watchdog()
     if CONFIG_CRASH:
         crash_if_asked(DIRECT_MAP - 8)
     if CONFIG_SELFTEST:

@@ -111,7 +111,8 @@ class Windows(RegisterWindows):
 
 
 boot_stack: Final = Stack()
-boot_exception_stacks: Final[array[ExceptionStack, 3]] = array()
+boot_nmi_stack: Final = Stack()
+boot_exception_stacks: Final[array[ExceptionStack, 2]] = array()
 source: Final = StaticTables()
 space: Final = PageTable[LongMode, ImageWalker]()
 windows: Final = Windows()
@@ -133,8 +134,8 @@ def build(image: Paddr) -> None:
     map_image(idt_start, idt_start + PAGE_SIZE, CONSTANTS)
     map_image(idt_start + PAGE_SIZE, symbol("__end"), DATA)
     map_stack(0, StackKind.DOUBLE_FAULT, physical_address(address_of(boot_exception_stacks[0])))
-    map_stack(0, StackKind.NMI, physical_address(address_of(boot_exception_stacks[1])))
-    map_stack(0, StackKind.MACHINE_CHECK, physical_address(address_of(boot_exception_stacks[2])))
+    map_stack(0, StackKind.NMI, physical_address(address_of(boot_nmi_stack)))
+    map_stack(0, StackKind.MACHINE_CHECK, physical_address(address_of(boot_exception_stacks[1])))
     map_stack(0, StackKind.MAIN, physical_address(address_of(boot_stack)))
     root = paddr_of(space.root)
     ptr[u64](symbol("hypervisor_root"))[0] = root

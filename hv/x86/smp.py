@@ -16,7 +16,7 @@ from hv.config import CONFIG_NR_CPUS
 from hv.lang import Errno, Final, bounded, ptr, raises, symbol, u8, u32, u64, unbounded
 from hv.x86 import lapic
 from hv.x86.ipi import CpuPlace
-from hv.x86.layout import StackKind, loaded, physical_address
+from hv.x86.layout import STACK_SIZE, StackKind, loaded, physical_address, stack_size
 from hv.x86.mmu import map_stack
 from hv.x86.tsc_sync import check_who_waits, prepare
 
@@ -117,7 +117,8 @@ def _send_startup() -> None:
 def _give_stacks(cpu: u32) -> None:
     """ENOMEM."""
     for i in range(STACK_KINDS):
-        with heap.allocated(STACK_ORDER if StackKind(i) == StackKind.MAIN else EXCEPTION_STACK_ORDER) as stack:
+        order = STACK_ORDER if stack_size(StackKind(i)) == STACK_SIZE else EXCEPTION_STACK_ORDER
+        with heap.allocated(order) as stack:
             map_stack(cpu, StackKind(i), paddr_of(stack.mfn))
             stack.keep()
 

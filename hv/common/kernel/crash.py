@@ -1,11 +1,15 @@
-"""Faults on purpose, in debug builds: `crash=KIND` on the command line makes one when the machine is up.
+"""Faults on purpose, in debug builds: `crash=KIND` on the command line makes one when the machine is up. `crash=hang`
+has the boot CPU hang with interrupts masked, `crash=hang-call` another CPU, for which the boot CPU waits.
 
 They show what a panic looks like, and let tests see that each kind of fault is caught.
 """
 
+from hv.arch import cpu_id
+from hv.common.kernel.cpus import online
+from hv.common.kernel.crosscall import call_on
 from hv.common.kernel.options import options
 from hv.common.kernel.panic import panic
-from hv.lang import Callable, Final, address_of, array, ptr, symbol, u8, u64
+from hv.lang import Atomic, Callable, Final, address_of, array, ptr, symbol, u8, u32, u64, unbounded
 
 FULL: Final = 0x4000  # bytes: as much as a stack has
 
@@ -35,15 +39,28 @@ class Word:
 table: Final = Table()
 data: Final = Word()
 deep: Final = Indirect()
+freed: Final = Atomic[u32]()
 
 
 @options.entry(name="crash")
 def crash(text: str) -> bool:
     global asked
     asked = text
-    deep.call = fill_stack
+    deep.call = hang if text == "hang" else fill_stack
     data.target = address_of(table)
-    return text in ("assert", "index", "null", "read", "write", "execute", "overflow", "range", "panic")
+    return text in (
+        "assert",
+        "index",
+        "null",
+        "read",
+        "write",
+        "execute",
+        "overflow",
+        "range",
+        "panic",
+        "hang",
+        "hang-call",
+    )
 
 
 def crash_if_asked(unmapped: u64) -> None:
@@ -60,12 +77,25 @@ def crash_if_asked(unmapped: u64) -> None:
         ptr[u64](symbol("__text_start"))[0] = 0
     if asked == "execute":
         ptr[Indirect](address_of(data)).ref().call()
-    if asked == "overflow":
+    if asked == "overflow" or asked == "hang":
         deep.call()
     if asked == "range":
         table.entries[0] = u64(u8(table.entries[0] + 256))
     if asked == "panic":
         panic("on purpose")
+    if asked == "hang-call":
+        call_on(1 if 1 in online else cpu_id(), hang_there, 0)
+
+
+@unbounded("to hang is what is asked")
+def hang() -> None:
+    while freed.load() == 0:
+        pass
+
+
+def hang_there(argument: u64) -> None:
+    """In a call from another CPU, which waits for it."""
+    hang()
 
 
 def fill_stack() -> None:

@@ -1,14 +1,14 @@
 """The end of a hypervisor that found itself in a state it should not be in.
 
-A panic prints its reason, the registers that its caller hands over, a backtrace in Python file and line, and each
-CPU's last trace records, then restarts the machine, or halts it when the command line says `noreboot`. It takes no lock
-and needs no clock: it may come at any time. Only the first panic prints; one that happens meanwhile on another CPU
-halts that CPU.
+A panic prints its reason, the registers that its caller hands over, a backtrace in Python file and line, that of each
+other CPU which had to be stopped in the middle of something, and each CPU's last trace records, then restarts the
+machine, or halts it when the command line says `noreboot`. It takes no lock and needs no clock: it may come at any
+time. Only the first panic prints; one that happens meanwhile on another CPU halts that CPU.
 """
 
 from hv.arch import cpu_id, frame_pointer, halt, on_stack, power_off, restart
 from hv.common.kernel.console import console
-from hv.common.kernel.cpus import stop_others
+from hv.common.kernel.cpus import Cpu, online, stop_here, stop_others
 from hv.common.kernel.options import options
 from hv.common.kernel.symbols import place_of
 from hv.common.lib.parse import boolean
@@ -71,6 +71,14 @@ def trapped(message: Message, state: MachineState, pc: u64, frame: u64, link: u6
     _end()
 
 
+def panic_about(message: Message, state: MachineState) -> Never:
+    """A panic for a reason that lies elsewhere, which `state` prints: where this CPU is does not count."""
+    _begin()
+    line(message)
+    state.print()
+    _end()
+
+
 def line(message: Message) -> None:
     """A line of a panic."""
     console.print_anyway(message)
@@ -79,12 +87,13 @@ def line(message: Message) -> None:
 def _begin() -> None:
     before = panicking.exchange(1)
     if before != 0:
-        halt()
+        stop_here()
     stop_others()
     line(f"PANIC on CPU {cpu_id()}")
 
 
 def _end() -> Never:
+    _print_others()
     if CONFIG_TRACE:
         _print_trace()
     if CONFIG_SELFTEST and recovery.under_test != "":
@@ -95,6 +104,19 @@ def _end() -> Never:
         halt()
     line("restarting")
     restart()
+
+
+def _print_others() -> None:
+    """CPUs that were not at rest."""
+    for cpu in online:
+        other = Cpu.on(cpu)
+        if other.stopped.load_acquire() != 0:
+            if other.pc != 0:
+                line(f"CPU {cpu} was stopped with interrupts masked:")
+                _print_place(other.pc, 0)
+                _print_backtrace(other.frame)
+        elif cpu != cpu_id():
+            line(f"CPU {cpu} does not stop")
 
 
 if CONFIG_TRACE:

@@ -30,7 +30,7 @@ from hv.common.model.domain import Domain
 from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
 from hv.common.sched.processor import Processor, locked
 from hv.common.sched.scheduler import Scheduler, schedulers
-from hv.config import CONFIG_EXIT_STATS, CONFIG_SCHED_RR
+from hv.config import CONFIG_EXIT_STATS, CONFIG_SCHED_RR, CONFIG_WATCHDOG
 from hv.lang import Errno, Final, Never, raises, rarely, u8, u16, u32, u64, unbounded
 
 if CONFIG_EXIT_STATS:
@@ -38,6 +38,8 @@ if CONFIG_EXIT_STATS:
 
 if CONFIG_SCHED_RR:
     from hv.common.sched import round_robin  # noqa: F401 (registers itself)
+if CONFIG_WATCHDOG:
+    from hv.common.sched import evidence  # noqa: F401 (adds to what is told of a CPU that hangs)
 
 
 class Scheduling:
