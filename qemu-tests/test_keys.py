@@ -22,7 +22,8 @@ COMMON = {
         r"\(hv\) CPU 1: \d{6,} ns, counter 0x[0-9a-f]{4,}, -?\d+ ns ahead, give or take \d+",
     ],
     "T": [r"\(hv\) tracing is off: 0 pages for each CPU, events 0xffff000", r"\(hv\) CPU 1: 0 records"],
-    "*": [r"\(hv\) key a: shows the timers", r"\(hv\) key t: ", r"\(hv\) key q: "],
+    "H": [r"\(hv\) heap: [1-9]\d{4,} frames are free", r"\(hv\)   order \d+: \d+ blocks of \d+ KiB"],
+    "*": [r"\(hv\) key t: shows the CPUs' clocks", r"\(hv\) key a: ", r"\(hv\) key q: "],
     "C": [r"\(hv\) PANIC on CPU 0", r"\(hv\) the key C was pressed", r"hv/common/kernel/keys\.py:\d+"],
     "R": [r"\(hv\) restarting: the key R was pressed"],
 }
@@ -30,10 +31,23 @@ COMMON = {
 
 GUESTS = COMMON | {
     "q": [
-        r"\(hv\) d1 one: RUNNING, 16 MiB and [1-9]\d* frames of tables, 0 refs",
+        r"\(hv\) d1 one: RUNNING, 16 MiB and [1-9]\d* frames of tables, 1 refs",
         r"\(hv\)   vCPU 0: (RUNNING|RUNNABLE|BLOCKED) on CPU 0 of 0, ran [1-9]\d+ us, 0 pauses",
-        r"\(hv\) d2 two: RUNNING, 24 MiB and [1-9]\d* frames of tables, 0 refs",
+        r"\(hv\) d2 two: RUNNING, 24 MiB and [1-9]\d* frames of tables, 1 refs",
         r"\(hv\)   vCPU 0: (RUNNING|RUNNABLE|BLOCKED) on CPU [01] of 0-7, ran [1-9]\d+ us, 0 pauses",
+    ],
+    "i": [
+        r"\(hv\) interrupt 0: edge, between CPUs, enabled, hv/arm64/main\.py:\d+, taken \d+ [1-9]\d*",
+        r"\(hv\) interrupt 26: level, of each CPU, enabled, hv/arm64/main\.py:\d+, taken [1-9]\d* \d+",
+        r"\(hv\) interrupt 27: level, of each CPU, for the guest that runs, .* hv/arm64/vtimer\.py:\d+,",
+        r"\(hv\) interrupt 33: level, to CPU 0, enabled, (active, )?hv/arm64/main\.py:\d+, taken [1-9]\d* 0",
+    ],
+    "m": [
+        r"\(hv\) memory: 131072 frames of 4 KiB in 1 banks: [1-9]\d{4,} free, [1-9]\d+ taken by the hypervisor",
+        r"\(hv\)   d1 one: 4096 frames, [1-9]\d* of at most \d+ frames of tables",
+        r"\(hv\)   d2 two: 6144 frames, [1-9]\d* of at most \d+ frames of tables",
+        r"\(hv\)   2 domains of \d{3,} bytes",
+        r"\(hv\)   2 vCPUs of \d{3,} bytes",
     ],
     "r": [r"\(hv\) CPU 0: (idle|d\d (one|two) vCPU 0)", r"\(hv\) CPU 1: (idle|d\d (one|two) vCPU 0)"],
     "a": [r"\(hv\) CPU 0: \d+ timers, at \d{6,} ns", r"\(hv\) CPU 1: \d+ timers, at \d{6,} ns"],
@@ -41,6 +55,17 @@ GUESTS = COMMON | {
 
 BARE = COMMON | {
     "q": [],
+    "i": [
+        r"\(hv\) vector 0x30: interrupt 4, input 4 of the I/O APIC at 0, edge, active high, to APIC ID 0, enabled, "
+        r"hv/x86/\w+\.py:\d+, taken [1-9]\d* 0",
+        r"\(hv\) vector 0xfa: timer of each CPU, taken \d+ \d+",
+        r"\(hv\) vector 0xfb: between CPUs, taken \d+ [1-9]\d*",
+    ],
+    "m": [
+        r"\(hv\) memory: \d{6} frames of 4 KiB in \d+ banks: [1-9]\d{4,} free, [1-9]\d* taken by the hypervisor",
+        r"\(hv\)   0 domains of \d{3,} bytes",
+        r"\(hv\)   0 vCPUs of \d{3,} bytes",
+    ],
     "r": [r"\(hv\) CPU 0: idle", r"\(hv\) CPU 1: idle"],
     "a": [r"\(hv\) CPU 0: \d+ timers, at \d{6,} ns", r"\(hv\) CPU 1: \d+ timers, at \d{6,} ns"],
 }

@@ -20,6 +20,16 @@ class Trigger(U8Enum):
     EDGE = 1
 
 
+@value
+class LineState:
+    """Of an interrupt, as a person wants to know it."""
+
+    enabled: bool
+    pending: bool
+    active: bool
+    cpu: u32  # where one that is shared goes; CONFIG_NR_CPUS: to none that runs
+
+
 class InterruptController(Protocol):
     @raises
     def init(self, node: Node, windows: RegisterWindows) -> None:
@@ -69,6 +79,10 @@ class InterruptController(Protocol):
 
     def send_ipi(self, intid: u32, cpu: u32) -> None:
         """Interrupt 0 to 15, to a CPU that has been started."""
+        ...
+
+    def state(self, intid: u32) -> LineState:
+        """One that is each CPU's own is looked at on this CPU."""
         ...
 
     def virtualises(self) -> bool:

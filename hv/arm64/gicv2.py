@@ -16,15 +16,18 @@ from hv.arm64.controller import (
     FIRST_SPECIAL,
     MAINTENANCE,
     InterruptController,
+    LineState,
     Trigger,
     controllers,
 )
 from hv.arm64.cpu import complete_all
 from hv.arm64.interrupts import interrupt_of
+from hv.common.kernel.cpus import online
 from hv.common.kernel.panic import panic
 from hv.common.lib.fdt import Node
 from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import Paddr
+from hv.config import CONFIG_NR_CPUS
 from hv.lang import Bits, Errno, Field, Final, PerCpu, bounded, raises, u32, u64
 
 # Distributor (4.1.2). The first words of those with a bit or more for each interrupt are each CPU's own.
@@ -33,6 +36,7 @@ TYPER: Final[u64] = 0x004
 IGROUPR: Final[u64] = 0x080
 ISENABLER: Final[u64] = 0x100
 ICENABLER: Final[u64] = 0x180
+ISPENDR: Final[u64] = 0x200
 ICPENDR: Final[u64] = 0x280
 ISACTIVER: Final[u64] = 0x300
 ICACTIVER: Final[u64] = 0x380
@@ -186,6 +190,22 @@ class GicV2(InterruptController):
 
     def send_ipi(self, intid: u32, cpu: u32) -> None:
         write_device32(self.distributor + SGIR, GicV2Cpu.on(cpu).target << SGI_TARGETS | intid)
+
+    def state(self, intid: u32) -> LineState:
+        word = u64(intid // 32) * 4
+        bit = u32(1) << intid % 32
+        targets = read_device32(self.distributor + ITARGETSR + u64(intid & ~u32(3))) >> intid % 4 * 8
+        goes_to: u32 = CONFIG_NR_CPUS
+        for cpu in online:
+            if targets & GicV2Cpu.on(cpu).target != 0:
+                goes_to = cpu
+                break
+        return LineState(
+            enabled=read_device32(self.distributor + ISENABLER + word) & bit != 0,
+            pending=read_device32(self.distributor + ISPENDR + word) & bit != 0,
+            active=read_device32(self.distributor + ISACTIVER + word) & bit != 0,
+            cpu=goes_to,
+        )
 
     def virtualises(self) -> bool:
         return False

@@ -10,6 +10,7 @@ from hv.arm64.controller import (
     FIRST_SPECIAL,
     MAINTENANCE,
     InterruptController,
+    LineState,
     Trigger,
     controllers,
 )
@@ -37,6 +38,7 @@ from hv.arm64.sysreg import (
     MPIDR_EL1,
     Affinity,
 )
+from hv.common.kernel.cpus import online
 from hv.common.kernel.panic import panic
 from hv.common.lib.fdt import Node
 from hv.common.mm.physical import RegisterWindows
@@ -64,6 +66,7 @@ TYPER: Final[u64] = 0x0004
 IGROUPR: Final[u64] = 0x0080
 ISENABLER: Final[u64] = 0x0100
 ICENABLER: Final[u64] = 0x0180
+ISPENDR: Final[u64] = 0x0200
 ICPENDR: Final[u64] = 0x0280
 ISACTIVER: Final[u64] = 0x0300
 ICACTIVER: Final[u64] = 0x0380
@@ -231,6 +234,24 @@ class GicV3(InterruptController):
     def send_ipi(self, intid: u32, cpu: u32) -> None:
         ICC_SGI1R_EL1.write(GicV3Cpu.on(cpu).sgi | u64(intid) << SGI_INTID)
         instruction_barrier()  # it goes out now, whatever this CPU waits for next
+
+    def state(self, intid: u32) -> LineState:
+        frame = self._frame(intid)
+        word = u64(intid // 32) * 4
+        bit = u32(1) << intid % 32
+        goes_to: u32 = CONFIG_NR_CPUS
+        if intid >= FIRST_SHARED:
+            place = read_device64(self.distributor + IROUTER + u64(intid) * 8) & AFFINITY_MASK
+            for cpu in online:
+                if GicV3Cpu.on(cpu).affinity == place:
+                    goes_to = cpu
+                    break
+        return LineState(
+            enabled=read_device32(frame + ISENABLER + word) & bit != 0,
+            pending=read_device32(frame + ISPENDR + word) & bit != 0,
+            active=read_device32(frame + ISACTIVER + word) & bit != 0,
+            cpu=goes_to,
+        )
 
     def virtualises(self) -> bool:
         return True

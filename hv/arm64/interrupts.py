@@ -14,7 +14,7 @@ from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import SpinLock
 from hv.common.kernel.trace import trace_irq, trace_time
 from hv.common.lib.fdt import Node
-from hv.lang import Callable, Errno, Final, array, raises, u32, value
+from hv.lang import Callable, Errno, Final, PerCpu, array, raises, u32, value
 
 MAX_AT_ONCE: Final = 16  # interrupts taken before a guest, or the idle loop, goes on
 
@@ -24,6 +24,12 @@ class Line:
     trigger: Trigger
     claimed: bool
     forwarded: bool
+
+
+class Taken(PerCpu):
+    """How often this CPU took each interrupt, modulo 2**32."""
+
+    counts: array[u32, FIRST_SPECIAL]
 
 
 class Interrupts:
@@ -66,6 +72,7 @@ class Interrupts:
             intid = gic.driver.acknowledge()
             if intid >= FIRST_SPECIAL:
                 return
+            Taken.this().counts[intid] += 1
             line = self.lines[intid]
             began = trace_time()
             gic.driver.end(intid)

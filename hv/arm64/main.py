@@ -47,6 +47,7 @@ if CONFIG_BRANCH_GUARD:
 if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
 if CONFIG_DEBUG_KEYS:
+    from hv.arm64 import interrupt_dump  # noqa: F401 (registers a key)
     from hv.common.builder import debug_keys  # noqa: F401 (registers keys)
 if CONFIG_GICV2:
     from hv.arm64 import gicv2  # noqa: F401 (adds itself to `controllers`)

@@ -2,7 +2,7 @@
 which only notes what becomes of the virtual timer's interrupt.
 """
 
-from hv.arm64.controller import MAINTENANCE, InterruptController, Trigger, gic
+from hv.arm64.controller import MAINTENANCE, InterruptController, LineState, Trigger, gic
 from hv.arm64.cpu_node import StartMethod, release_address, start_method
 from hv.arm64.gicv2 import GicV2
 from hv.arm64.timer import counter
@@ -70,6 +70,10 @@ class SimulatedController(InterruptController):
 
     def send_ipi(self, intid: u32, cpu: u32) -> None:
         kick(cpu)
+
+    def state(self, intid: u32) -> LineState:
+        active = intid == VIRTUAL_TIMER and PhysicalTimer.this().active
+        return LineState(enabled=True, pending=False, active=active, cpu=0)
 
     def virtualises(self) -> bool:
         return True

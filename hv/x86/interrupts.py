@@ -13,7 +13,7 @@ from hv.common.kernel.spinlock import SpinLock
 from hv.common.kernel.timer import alarm_rang
 from hv.common.kernel.trace import trace1, trace_irq, trace_time
 from hv.common.kernel.trace_events import Event
-from hv.lang import Callable, Errno, Final, array, export, raises, u8, u32, u64
+from hv.lang import Callable, Errno, Final, PerCpu, array, export, raises, u8, u32, u64
 from hv.x86 import lapic, timer, tlb
 from hv.x86.ioapic import LARGEST_DESTINATION, Redirection, io_apics
 from hv.x86.vectors import FIRST_DEVICE, LAST_DEVICE
@@ -28,6 +28,12 @@ class Claim:
     level: bool
     claimed: bool
     handler: Callable[[u32], None]
+
+
+class Taken(PerCpu):
+    """How often this CPU took each vector, modulo 2**32."""
+
+    counts: array[u32, VECTORS]
 
 
 class Interrupts:
@@ -82,6 +88,7 @@ interrupts: Final = Interrupts()
 def interrupt_taken(vector: u64) -> None:
     """Called by the stub, at a place of the hypervisor's that lets interrupts in. A trace names the vector."""
     began = trace_time()
+    Taken.this().counts[vector] += 1
     match u8(vector):
         case 0xFB:
             lapic.end_of_interrupt()

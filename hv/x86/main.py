@@ -52,6 +52,7 @@ if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
 if CONFIG_DEBUG_KEYS:
     from hv.common.builder import debug_keys  # noqa: F401 (registers keys)
+    from hv.x86 import interrupt_dump  # noqa: F401 (registers a key)
 if CONFIG_FRAMEBUFFER:
     from hv.x86.screen import start_screen
 if CONFIG_NS16550:

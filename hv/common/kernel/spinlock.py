@@ -8,8 +8,12 @@ Debug builds panic when a lock is taken out of the order of `Rank`, or is held w
 
 from hv.arch import relax
 from hv.common.kernel.rank import Rank
-from hv.config import CONFIG_DEBUG
+from hv.config import CONFIG_DEBUG, CONFIG_LOCK_PROFILE
 from hv.lang import Atomic, Const, Final, Generic, PerCpu, TypeVar, array, embedded, guard, u8, u32, unbounded, value
+
+if CONFIG_LOCK_PROFILE:
+    from hv.arch import ticks
+    from hv.common.kernel.lock_profile import count_released, count_taken, count_wait
 
 R = TypeVar("R", bound=Rank)
 
@@ -53,8 +57,16 @@ class SpinLock(Generic[R]):
         if CONFIG_DEBUG:
             HeldRanks.this().push(self.rank)
         ticket = self.next_ticket.add(1)
-        while self.now_serving.load_acquire() != ticket:
-            relax()
+        if CONFIG_LOCK_PROFILE and self.now_serving.load_acquire() != ticket:
+            since = ticks()
+            while self.now_serving.load_acquire() != ticket:
+                relax()
+            count_wait(self.rank, since)
+        else:
+            while self.now_serving.load_acquire() != ticket:
+                relax()
+        if CONFIG_LOCK_PROFILE:
+            count_taken(self.rank)
         return Held[R]()
 
     def attempt(self) -> "Attempt[R]":
@@ -64,6 +76,8 @@ class SpinLock(Generic[R]):
         won = self._try()
         if CONFIG_DEBUG and won:
             HeldRanks.this().push(self.rank)
+        if CONFIG_LOCK_PROFILE and won:
+            count_taken(self.rank)
         return Attempt[R](self, won)
 
     def _try(self) -> bool:
@@ -75,6 +89,8 @@ class SpinLock(Generic[R]):
         return False
 
     def __exit__(self, *_: object) -> None:
+        if CONFIG_LOCK_PROFILE:
+            count_released(self.rank)
         self.now_serving.store_release(self.now_serving.load_relaxed() + 1)
         if CONFIG_DEBUG:
             HeldRanks.this().pop(self.rank)

@@ -21,6 +21,7 @@ ORDERS: Final = 19
 class Heap:
     lock: SpinLock[Rank.HEAP]
     first: array[u32, ORDERS]  # index of the first free block of each order
+    blocks: array[u32, ORDERS]  # how many there are
     stocked: u32  # bit n: there is a free block of order n
     free_frames: u64
 
@@ -113,6 +114,7 @@ class Heap:
         if after != NO_FRAME:
             frames.at(after).previous = index
         self.first[order] = index
+        self.blocks[order] += 1
         self.stocked |= u32(1) << order
 
     def _unlink(self, held: Held[Rank.HEAP], index: u32, order: u32) -> None:
@@ -123,6 +125,7 @@ class Heap:
             frames.at(frame.previous).next = frame.next
         if frame.next != NO_FRAME:
             frames.at(frame.next).previous = frame.previous
+        self.blocks[order] -= 1
         if self.first[order] == NO_FRAME:
             self.stocked &= ~(u32(1) << order)
 

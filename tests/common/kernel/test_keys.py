@@ -8,8 +8,8 @@ from tests.common.guests import VCPUS, Machine
 from tests.common.host import KERNEL, RESTARTED, ending
 
 CPUS = 4
-SHOWS = {"a", "p", "q", "r", "t", "T"}
-ACTS = {"h", "P", "C", "R"}
+SHOWS = {"a", "H", "i", "L", "m", "p", "q", "r", "t", "T"}
+ACTS = {"h", "l", "P", "C", "R"}
 TIMER = re.compile(r"\(hv\)   in (-?\d+) ns: (0x[0-9a-f]+)")
 CLOCK = re.compile(
     r"\(hv\) CPU (\d+): (\d+) ns, counter 0x[0-9a-f]+"
@@ -161,6 +161,96 @@ def test_q_shows_where_vcpus_may_run_and_what_they_are(machine):
         f"(hv)   vCPU 3: down on CPU {vcpus[3].at} of 0-7, ran N us, 0 pauses",
     ]
     assert domain.references == 1
+
+
+def test_h_and_m_tell_free_memory_and_whose_the_rest_is(machine):
+    """The lines add up to the machine's frames, and change by what is allocated."""
+
+    def heap():
+        first, *orders = machine.press("H")
+        blocks = [re.fullmatch(r"\(hv\)   order (\d+): (\d+) blocks of (\d+) KiB", line) for line in orders]
+        assert all(int(b[3]) == 4 << int(b[1]) for b in blocks)
+        assert first == f"(hv) heap: {machine.heap.free_frames} frames are free"
+        assert sum(int(b[2]) << int(b[1]) for b in blocks) == machine.heap.free_frames
+        return {int(b[1]): int(b[2]) for b in blocks}
+
+    def memory():
+        numbers = re.fullmatch(
+            r"\(hv\) memory: (\d+) frames of 4 KiB in 1 banks: (\d+) free, (\d+) taken by the hypervisor, "
+            r"(\d+) never on the heap",
+            (lines := machine.press("m"))[0],
+        )
+        owned = {int(m[1]): int(m[2]) for m in re.finditer(r"d(\d+) test: (\d+) frames", "\n".join(lines))}
+        frames, free, taken, reserved = map(int, numbers.groups())
+        assert frames == free + taken + reserved + sum(owned.values())
+        assert free == machine.heap.free_frames
+        return taken, owned, lines[-2:]
+
+    before = heap()
+    taken, owned, pools = memory()
+    assert owned == {} and pools[0].startswith("(hv)   0 domains of ")
+    domain = machine.call(f"{VCPUS}make_domain", 5, 1)
+    machine.call(f"{VCPUS}make_vcpu", domain, 0)
+    machine.call("hv.common.mm.ownership.allocate_for", 5, 3)
+    machine.call("hv.common.mm.ownership.allocate_for", 5, 0)
+    block = machine.call("hv.common.mm.heap.Heap.allocate", machine.heap, 4)
+    after, owned, pools = memory()
+    assert owned == {5: 9} and after >= taken + 16 + 2
+    assert [line.split(" of ")[0] for line in pools] == ["(hv)   1 domains", "(hv)   1 vCPUs"]
+    assert heap() != before
+    machine.call("hv.common.mm.heap.Heap.free", machine.heap, block, 4)
+    assert memory()[0] == after - 16
+
+
+def test_l_counts_the_locks_that_are_taken_and_waited_for(machine):
+    """By rank, on all CPUs; the heap's is waited for by CPU 1 until CPU 0 lets go."""
+
+    def profile():
+        head, *lines = machine.press("L")
+        assert "taken, waited for" in head
+        found = [re.fullmatch(r"\(hv\)   (\w+): (\d+), (\d+), (\d+), (\d+)", line) for line in lines]
+        return {m[1]: tuple(map(int, m.groups()[1:])) for m in found}
+
+    def allocate(count):
+        for _ in range(count):
+            machine.call("hv.common.mm.heap.Heap.allocate", machine.heap, 0)
+
+    assert machine.press("l") == ["(hv) locks: all counts are zero"]
+    assert "HEAP" not in profile()
+    allocate(3)
+    machine.enter(1)
+    allocate(2)
+    machine.enter(0)
+    assert profile()["HEAP"] == (5, 0, 0, 0)
+
+    @machine.ffi.callback(machine.ffi.typeof(machine.machine.spin_handler))
+    def let_go(cpu):
+        machine.advance(700)
+        machine.heap.lock.now_serving += 1
+
+    hold(machine, machine.heap.lock)
+    machine.machine.spin_handler = let_go
+    allocate(1)
+    machine.machine.spin_handler = machine.ffi.NULL
+    assert profile()["HEAP"] == (6, 1, 700, 0)
+    machine.press("l")
+    assert "HEAP" not in profile()
+
+
+def test_i_shows_who_handles_an_interrupt_and_how_often_it_came(machine):
+    machine.call("hv.sim.controller.use_arm64_guests", 1_000_000_000)
+    interrupts = machine.host.variable("hv.arm64.interrupts.interrupts")
+    handler = machine.host.function("hv.sim.interrupts.kicked")
+    claim = "hv.arm64.interrupts.Interrupts.claim"
+    for intid, edge, forwarded in [(0, True, False), (27, False, True), (45, True, False)]:
+        machine.call(claim, interrupts, intid, edge, handler, forwarded)
+    machine.host.per_cpu(2, "hv.arm64.interrupts.Taken").counts[45] = 9
+    at = hex(int(machine.ffi.cast("uintptr_t", handler)))
+    assert machine.press("i") == [
+        f"(hv) interrupt 0: edge, between CPUs, enabled, {at}, taken 0 0 0 0",
+        f"(hv) interrupt 27: level, of each CPU, for the guest that runs, enabled, {at}, taken 0 0 0 0",
+        f"(hv) interrupt 45: edge, to CPU 0, enabled, {at}, taken 0 0 9 0",
+    ]
 
 
 def test_r_restarts_and_c_panics():

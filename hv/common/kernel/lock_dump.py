@@ -1,0 +1,67 @@
+"""Debug keys of locks: `L` shows by rank how often they were taken and waited for, `l` forgets it (lock_profile.py).
+
+What other CPUs count meanwhile is read as it is.
+"""
+
+from hv.arch import elapsed
+from hv.common.kernel.console import console
+from hv.common.kernel.cpus import online
+from hv.common.kernel.keys import Output, keys
+from hv.common.kernel.lock_profile import RANKS, LockProfile
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.survey import Answer, answer_of
+from hv.common.kernel.time import Ticks
+from hv.common.kernel.work import Progress
+from hv.config import CONFIG_NR_CPUS
+from hv.lang import bounded, u8, u32, u64
+
+
+@keys.entry(character="L", help="shows how often locks were taken and waited for", shows=True)
+def show_locks(output: Output) -> Progress:
+    if output.row == 0:
+        console.print("locks by rank: taken, waited for, for how long in all and held at most, in ns")
+    for rank in bounded(output.row, RANKS, RANKS):
+        if show_rank(rank):
+            output.row = rank + 1
+            return Progress.MORE
+    return Progress.DONE
+
+
+def show_rank(rank: u32) -> bool:
+    """False: none was taken."""
+    taken: u64 = 0
+    contended: u64 = 0
+    waited: u64 = 0
+    held: u64 = 0
+    for cpu in online:
+        profile = LockProfile.on(cpu).ranks[rank]
+        taken += profile.taken
+        contended += profile.contended
+        waited += profile.waited
+        held = max(held, profile.held)
+    if taken == 0:
+        return False
+    name = Rank(u8(rank)).name
+    console.print(f"  {name}: {taken}, {contended}, {elapsed(Ticks(waited))}, {elapsed(Ticks(held))}")
+    return True
+
+
+@keys.entry(character="l", help="forgets what L shows", shows=False)
+def forget_locks(output: Output) -> Progress:
+    cpu = online.next_from(output.row)
+    if cpu == CONFIG_NR_CPUS:
+        console.print("locks: all counts are zero")
+        return Progress.DONE
+    match answer_of(output, cpu, forget_here):
+        case Answer.COMING:
+            return Progress.WAITING
+        case Answer.OVERDUE:
+            console.print(f"CPU {cpu} does not answer")
+        case Answer.GIVEN:
+            pass
+    output.row = cpu + 1
+    return Progress.MORE
+
+
+def forget_here() -> None:
+    LockProfile.this().forget()

@@ -1,0 +1,118 @@
+"""Debug key `m`: whose the machine's memory is.
+
+The records of the frame table are counted some at a time and without a lock: what changes hands meanwhile may be
+counted twice or not at all.
+"""
+
+from hv.common.kernel.console import console
+from hv.common.kernel.keys import Output, keys
+from hv.common.kernel.work import Progress
+from hv.common.mm.frames import Frame, Use, frames
+from hv.common.mm.heap import MAX_ORDER
+from hv.common.mm.types import DomId
+from hv.common.model.domain import MAX_DOMAINS, domains
+from hv.common.model.domain import pool as domain_pool
+from hv.common.model.memory import DomainMemory
+from hv.common.model.vcpu import pool as vcpu_pool
+from hv.lang import Final, array, u32
+
+AT_ONCE: Final = 1024  # records in a step
+
+COUNTING: Final[u32] = 0  # what `Output.part` is while the frames are counted; then the number of the line
+FIRST_DOMAIN: Final[u32] = 2
+
+
+class Census:
+    """Frames by what they are used for."""
+
+    free: u32
+    taken: u32  # by the hypervisor: its heap's blocks that are handed out
+    reserved: u32
+    owned: array[u32, MAX_DOMAINS]  # by the domain in this place of the table
+    others: u32  # of domains that are in it no more
+    owners: array[DomId, MAX_DOMAINS]
+    present: array[bool, MAX_DOMAINS]
+
+    def begin(self) -> None:
+        self.free = 0
+        self.taken = 0
+        self.reserved = 0
+        self.others = 0
+        for slot in range(MAX_DOMAINS):
+            domain = domains.at(slot)
+            self.owned[slot] = 0
+            self.present[slot] = domain is not None
+            if domain is not None:
+                self.owners[slot] = domain.id
+                domain.put()
+
+    def count(self, frame: Frame) -> u32:
+        """Counts a record and those that go with it. Returns how many they are."""
+        block = u32(1) << min(u32(frame.order), MAX_ORDER)
+        if frame.used_as(Use.FREE):
+            self.free += block
+            return block
+        if frame.used_as(Use.TAKEN):
+            self.taken += block
+            return block
+        if frame.used_as(Use.OWNED):
+            self._count_owned(frame.owner)
+        else:
+            self.reserved += 1
+        return 1
+
+    def _count_owned(self, owner: DomId) -> None:
+        for slot in range(MAX_DOMAINS):
+            if self.present[slot] and self.owners[slot] == owner:
+                self.owned[slot] += 1
+                return
+        self.others += 1
+
+
+census: Final = Census()
+
+
+@keys.entry(character="m", help="shows whose the memory is", shows=True)
+def show_memory(output: Output) -> Progress:
+    if output.part == COUNTING:
+        count_some(output)
+        return Progress.MORE
+    if output.part == 1:
+        console.print(
+            f"memory: {frames.frames} frames of 4 KiB in {frames.bank_count} banks: {census.free} free, "
+            f"{census.taken} taken by the hypervisor, {census.reserved} never on the heap"
+        )
+    elif output.part - FIRST_DOMAIN < MAX_DOMAINS:
+        show_domain(output.part - FIRST_DOMAIN)
+    else:
+        if census.others != 0:
+            console.print(f"  {census.others} frames of domains that are gone")
+        console.print(f"  {domain_pool.used} domains of {domain_pool.stride} bytes")
+        console.print(f"  {vcpu_pool.used} vCPUs of {vcpu_pool.stride} bytes")
+        return Progress.DONE
+    output.part += 1
+    return Progress.MORE
+
+
+def count_some(output: Output) -> None:
+    if output.row == 0:
+        census.begin()
+        output.row = 1  # the index of the first frame
+    for _ in range(AT_ONCE):
+        if output.row > frames.frames:
+            output.part = 1
+            return
+        output.row += census.count(frames.at(output.row))
+
+
+def show_domain(slot: u32) -> None:
+    domain = domains.at(slot)
+    if domain is None:
+        return
+    if census.present[slot] and census.owners[slot] == domain.id:
+        tables = DomainMemory.of(domain).p2m.tables
+        console.print(
+            f"  d{domain.id} {domain.name}: {census.owned[slot]} frames, "
+            f"{tables.used} of at most {tables.limit} frames of tables"
+        )
+    domain.put()
