@@ -28,6 +28,7 @@ from hv.common.kernel import (
     timer,
     trace,
     wallclock,
+    watchdog,
 )
 from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, trace_control, walkers

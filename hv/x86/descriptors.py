@@ -4,6 +4,11 @@ In 64-bit mode segments say little: the code segment the mode, the task state wh
 and double fault (Intel SDM 3A, 3.4.5, 6.14, 7.7). The first four entries are those of boot/x86/entry.S, so no segment
 register changes when a CPU takes its own table.
 
+A vector with a stack of its own begins at the top of it each time, over whatever it left there the time before. That of
+double fault and of machine check nobody needs any more: they do not go back. An NMI may come into the handler of
+another, behind the IRET of a fault that the handler took: boot/x86/vectors.S moves each NMI's frame from the top of the
+stack to below what is in use of it, before anything can fault.
+
 The interrupt table is filled before the final address space shows it read-only.
 """
 
