@@ -146,7 +146,7 @@ def test_a_cpu_that_hangs_is_told_by_its_neighbour(hypervisor, gic_version) -> N
     panic = places.panic_of(machine, SECONDS)
     assert panic.reason == FOUND
     assert re.search(r"PANIC on CPU 3\s", machine.output)
-    for said in ("it does not answer", "its heart has beaten 0 times", "it runs no vCPU", "CPU 0 does not stop"):
+    for said in ("it does not answer", "its heart has not beaten once in", "it runs no vCPU", "CPU 0 does not stop"):
         assert said in machine.output
 
 

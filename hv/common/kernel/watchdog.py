@@ -64,7 +64,7 @@ heart: Final = Heart()
 class Watch(PerCpu):
     timer: Embedded[Timer]
     beats: Atomic[u32]  # written by this CPU alone
-    beaten: Atomic[u64]  # ns: when, the last time
+    beaten: Atomic[u64]  # ns: when, the last time; before the first, when it was set going
     suspected: Atomic[u32]  # 1: its neighbour found it stuck
     neighbour: u32
     seen: u32  # beats of the neighbour at the last look
@@ -96,7 +96,11 @@ class Silent(MachineState):
         watch = Watch.on(self.cpu)
         ago = (now() - watch.beaten.load_relaxed()) // SECOND
         line("  it does not answer: it has interrupts masked")
-        line(f"  its heart has beaten {watch.beats.load_relaxed()} times, and was set going or beat {ago} s ago")
+        beats = watch.beats.load_relaxed()
+        if beats == 0:
+            line(f"  its heart has not beaten once in {ago} s")
+        else:
+            line(f"  its heart has beaten {beats} times, the last time {ago} s ago")
         tell_of(self.cpu)
 
 
