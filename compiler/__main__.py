@@ -11,8 +11,10 @@ from compiler.config import ROOT, configuration, host_configuration
 from compiler.errors import CompileError
 from compiler.program import Program
 
-DEFCONFIGS = {"arm64": "arm64_virt", "arm64-guest": "arm64_virt", "x86": "x86_pc"}
+DEFCONFIGS = {"arm64": "arm64_virt", "arm64-guest": "arm64_virt", "x86": "x86_pc", "x86-guest": "x86_pc"}
 GUESTS = ROOT / "qemu-tests" / "guests"
+GUEST_FOLDERS = {"arm64": GUESTS, "x86": GUESTS / "x86"}
+GUEST_PACKAGES = {"arm64": "guests", "x86": "guests.x86"}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -48,7 +50,7 @@ def act(options: argparse.Namespace) -> None:
         made = hostbuild.build_library()
         inputs = [*(ROOT / "hv").rglob("*.py"), *(ROOT / "hv").glob("*.toml")]
     else:
-        target = driver.TARGETS["arm64-guest" if options.action == "guest" else options.target]
+        target = driver.TARGETS[f"{options.target}-guest" if options.action == "guest" else options.target]
         config = (
             host_configuration()
             if target.hosted and not options.config
@@ -57,7 +59,11 @@ def act(options: argparse.Namespace) -> None:
         if not target.hosted and not config[f"CONFIG_{target.architecture.upper()}"]:
             raise RuntimeError(f"{options.config}: this is no configuration of the target {target.name}")
         program = Program(ROOT, target, config)
-        roots = [f"guests.{options.name}"] if options.action == "guest" else options.root or [driver.ROOTS[target.name]]
+        roots = (
+            [f"{GUEST_PACKAGES[options.target]}.{options.name}"]
+            if options.action == "guest"
+            else options.root or [driver.ROOTS[target.name]]
+        )
         for root in roots:
             program.load(root)
         compiler = driver.front_end(program)
@@ -74,8 +80,9 @@ def act(options: argparse.Namespace) -> None:
                 made = link.hypervisor(target, output, objects, driver.link_flags(program))
                 inputs += [*link.boot_folder(target).iterdir()]
             else:
-                made = link.guest(target, output, objects, GUESTS, options.name)
-                inputs += [p for p in GUESTS.iterdir() if p.suffix in (".S", ".lds", ".h")]
+                folder = GUEST_FOLDERS[options.target]
+                made = link.guest(target, output, objects, folder, options.name)
+                inputs += [p for p in folder.iterdir() if p.suffix in (".S", ".lds", ".h")]
     if made is not None and options.product is not None and options.product.resolve() != made.resolve():
         options.product.write_bytes(made.read_bytes())
     if options.depfile is not None and made is not None:

@@ -79,6 +79,15 @@ TARGETS = {
         assembler=ARM64_ASSEMBLER,
         image=("-O", "binary"),
     ),
+    "x86-guest": Target(
+        "x86-guest",
+        {},
+        hosted=False,
+        clang=(*X86, *SANITIZE),
+        architecture="x86",
+        assembler=("--target=x86_64-none-elf", "-g", "-Wall", "-Werror"),
+        image=("--strip-all",),
+    ),
     "host": Target(
         "host",
         {"hv.arch": "hv.sim.arch"},
@@ -86,7 +95,13 @@ TARGETS = {
         clang=("-fPIC", "-O1", *SANITIZE),
     ),
 }  # fmt: skip
-ROOTS = {"arm64": "hv.arm64.main", "x86": "hv.x86.main", "host": "hv.sim.roots", "arm64-guest": "guests.hello"}
+ROOTS = {
+    "arm64": "hv.arm64.main",
+    "x86": "hv.x86.main",
+    "host": "hv.sim.roots",
+    "arm64-guest": "guests.hello",
+    "x86-guest": "guests.x86.hello",
+}
 
 
 # Kconfig options that choose what clang adds to the code.

@@ -267,7 +267,7 @@ class X86:
         if found and name == "mov":
             return state.get(found[2])
         found = self.ADDRESS.fullmatch(operands)
-        if found and name == "lea" and found[2] in state:
+        if found and name == "lea" and found[2] in state and not (found[4] or "0")[0].isalpha():
             amount = _number(found[4]) if found[4] else 0
             return state[found[2]] + (amount if found[3] == "+" else -amount)
         return None

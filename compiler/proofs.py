@@ -113,14 +113,19 @@ def read(path: Path, constants: Mapping[str, int], offsets: str) -> Rules:
             raise ImageError(f"{path}: {value!r} is no constant of the program and not in asm_offsets.h")
         return named[str(value)]
 
+    def built_in(text: str) -> bool:
+        """Of an entry "… if NAME": the program has NAME, as the configuration left it."""
+        condition = text.partition(" if ")[2]
+        return not condition or condition in named
+
     def entry(text: str) -> tuple[str, int]:
-        function, _, below = text.partition(" below ")
+        function, _, below = text.partition(" if ")[0].partition(" below ")
         return function, bytes_of(int(below) if below.isdigit() else below) if below else 0
 
     found = []
     for name, stack in table.get("stacks", {}).items():
         _known(path, stack, STACK_KEYS)
-        entries = dict(entry(text) for text in stack.get("entries", []))
+        entries = dict(entry(text) for text in stack.get("entries", []) if built_in(text))
         interrupt, below = entry(stack["interrupt"]) if "interrupt" in stack else (None, 0)
         fault, fault_below = entry(stack["fault"]) if "fault" in stack else (None, 0)
         size = bytes_of(stack.get("size", 0))

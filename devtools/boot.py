@@ -53,23 +53,39 @@ def on_arm64(scenario: Scenario, options: Options) -> qemu.Payload:
     with mistakes():
         compiled = partition.compile(qemu.base_tree(machine), resolve)
     dtb = compiled.dtb if options.seed is None else tree.seeded(compiled.dtb, options.seed)
-    place = BUILD / "trees" / f"{scenario.name}-{hashlib.sha256(dtb).hexdigest()[:16]}.dtb"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(dtb)
-    return qemu.Payload(hypervisor, dtb=place, loads=[(load.address, load.path) for load in compiled.loads])
+    return qemu.Payload(
+        hypervisor, dtb=kept_tree(scenario, dtb), loads=[(load.address, load.path) for load in compiled.loads]
+    )
 
 
 def on_x86(scenario: Scenario, options: Options) -> qemu.Payload:
-    """The hypervisor with its command line: as the kernel, or as the only entry of a medium's menu."""
+    """The hypervisor with its command line: as the kernel, or as the only entry of a medium's menu, with the domains'
+    tree and files as modules.
+    """
+    machine = scenario.machine
     partition = partition_of(scenario, options.added)
-    if partition.domains:
-        raise Problem(f"{scenario.partition}: the hypervisor for x86 starts no domains, leave [[domain]] out")
-    hypervisor = hypervisor_of(scenario.machine, options)
+    hypervisor = hypervisor_of(machine, options)
     line = partition.command_line or ""
-    if scenario.machine.boot == "kernel":
+    if machine.boot == "kernel":
+        if partition.domains:
+            raise Problem(f'{scenario.path}: QEMU loads no modules with a kernel, write boot = "iso" under [machine]')
         return qemu.Payload(hypervisor, bootargs=line)
-    contents = image.Contents(hypervisor, (image.Entry(scenario.name, line),), timeout=0)
-    return qemu.Payload(medium=image.cached(scenario.machine.boot, contents))
+    modules: tuple[Path, ...] = ()
+    if partition.domains:
+        resolve = resolver(scenario, [domain.kernel for domain in partition.domains])
+        with mistakes():
+            compiled = partition.compile_modules(resolve)
+        modules = (kept_tree(scenario, compiled.dtb), *compiled.files)
+    contents = image.Contents(hypervisor, (image.Entry(scenario.name, line, modules),), timeout=0)
+    return qemu.Payload(medium=image.cached(machine.boot, contents))
+
+
+def kept_tree(scenario: Scenario, dtb: bytes) -> Path:
+    """A file with the tree."""
+    place = BUILD / "trees" / f"{scenario.name}-{hashlib.sha256(dtb).hexdigest()[:16]}.dtb"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(dtb)
+    return place
 
 
 PAYLOADS = {"arm64": on_arm64, "x86": on_x86}

@@ -20,7 +20,8 @@
     extra = []                  # more arguments of QEMU
 
 `[hypervisor]` and `[[domain]]` belong to tools/partition, which compiles them into the device tree. On x86 the
-hypervisor's command line comes with the kernel or the medium's menu.
+hypervisor's command line comes with the kernel or the medium's menu, and the tree and the guests' files are modules of
+the menu's entry.
 """
 
 import dataclasses

@@ -10,10 +10,16 @@ The hypervisor runs with interrupts masked. They are taken only by `poll_interru
 
 from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.format import Attributes, Format
-from hv.common.mm.types import Mfn, Paddr
+from hv.common.mm.types import Gaddr, Mfn, Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
+
+# Where a guest's memory lies: two ranges of its physical addresses, the first of which is filled first
+GUEST_LOWER: Final = Gaddr(0x4000_0000)
+GUEST_LOWER_BYTES: Final[u64] = 0xC000_0000
+GUEST_UPPER: Final = Gaddr(0x2_0000_0000)
+GUEST_UPPER_BYTES: Final[u64] = 0xFE_0000_0000
 EXIT_REASONS: Final = 0  # how many reasons there are that a guest's exit may have: numbers from 0 on
 
 

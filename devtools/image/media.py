@@ -34,10 +34,16 @@ class Contents:
     entries: tuple[Entry, ...]
     timeout: int = 3
 
+    @property
+    def modules(self) -> list[Path]:
+        """Of all entries."""
+        return [path for entry in self.entries for path in entry.modules]
+
     def digest(self) -> str:
         """Of everything that decides what is written: the contents, the date, GRUB and the programs here."""
-        said = hashlib.sha256(repr((self.entries, self.timeout, epoch())).encode())
-        for path in [self.hypervisor, *sorted(Path(__file__).parent.glob("*.py")), *_grub_files()]:
+        shown = [(entry.title, entry.command_line, len(entry.modules)) for entry in self.entries]
+        said = hashlib.sha256(repr((shown, self.timeout, epoch())).encode())
+        for path in [self.hypervisor, *self.modules, *sorted(Path(__file__).parent.glob("*.py")), *_grub_files()]:
             said.update(hashlib.sha256(path.read_bytes()).digest())
         return said.hexdigest()
 
@@ -91,6 +97,7 @@ class _Medium:
             menu.HYPERVISOR: contents.hypervisor,
             menu.CONFIGURATION: self._file("grub.cfg", menu.text(contents.entries, contents.timeout).encode()),
             self.marker: self._file("marker", self.digest.encode() + b"\n"),
+            **{menu.module_name(path): path for path in contents.modules},
         }
 
     def grub(self, form: str) -> bytes:

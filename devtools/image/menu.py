@@ -1,7 +1,9 @@
 """GRUB's menu: what can be started, and on which consoles it is shown."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from devtools.report import Problem
 
@@ -20,10 +22,11 @@ fi
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the menu: the hypervisor with a command line."""
+    """A line of the menu: the hypervisor with a command line, and with modules in their order."""
 
     title: str
     command_line: str = ""
+    modules: tuple[Path, ...] = ()
 
 
 def text(entries: Sequence[Entry], timeout: int) -> str:
@@ -34,7 +37,13 @@ def text(entries: Sequence[Entry], timeout: int) -> str:
 
 def _block(entry: Entry) -> str:
     words = " ".join(map(quoted, [HYPERVISOR, *entry.command_line.split()]))
-    return f"menuentry {quoted(entry.title)} {{\n  multiboot2 {words}\n}}\n"
+    modules = "".join(f"  module2 {quoted(module_name(path))}\n" for path in entry.modules)
+    return f"menuentry {quoted(entry.title)} {{\n  multiboot2 {words}\n{modules}}}\n"
+
+
+def module_name(path: Path) -> str:
+    """Where a module lies on the medium: by its contents, so that each lies there once."""
+    return f"/boot/modules/{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def quoted(word: str) -> str:

@@ -121,6 +121,12 @@ def translate_guest_read(address: u64) -> None:
     ...
 
 
+@asm("at s1e1w, {address}")
+def translate_guest_write(address: u64) -> None:
+    """Through the loaded guest's own tables, as EL1 writes; PAR_EL1 has the result."""
+    ...
+
+
 @asm("mov {result}, x29")
 def frame_pointer() -> u64: ...
 

@@ -3,7 +3,9 @@
 from hv.arm64.layout import image_bytes, loaded
 from hv.arm64.mmu import map_memory
 from hv.common.builder.dom0less import read_domains
-from hv.common.drivers.devicetree import add_memory, reserve_memory
+from hv.common.builder.image_loader import image_loader
+from hv.common.builder.loader import loading
+from hv.common.drivers.devicetree import add_memory, machine_cpus, reserve_memory
 from hv.common.mm.early import early, start_heap
 from hv.common.mm.types import Paddr
 from hv.lang import raises, u64
@@ -21,5 +23,6 @@ def start_memory(tree: Paddr, tree_bytes: u64) -> None:
         # The image has mappings of its own: through the direct map its constants and code would be writable.
         map_memory(bank.start, min(bank.end, max(bank.start, loaded.paddr)))
         map_memory(max(bank.start, min(bank.end, image_end)), bank.end)
-    read_domains()
+    loading.loader = image_loader
+    read_domains(machine_cpus())
     start_heap()

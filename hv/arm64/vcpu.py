@@ -9,8 +9,14 @@ from hv.arm64 import virq
 from hv.arm64.context import VcpuContext
 from hv.arm64.control import VMPIDR_EL2, vmpidr_of
 from hv.arm64.controller import gic
-from hv.arm64.cpu import complete_stores_here, forget_guest_here, instruction_barrier
-from hv.arm64.el1 import PSTATE_AT_RESET, El1
+from hv.arm64.cpu import (
+    complete_stores_here,
+    forget_guest_here,
+    instruction_barrier,
+    translate_guest_read,
+    translate_guest_write,
+)
+from hv.arm64.el1 import PAR_EL1, PSTATE_AT_RESET, El1
 from hv.arm64.fpsimd import FpSimd
 from hv.arm64.loaded import loaded_vcpu, set_loaded
 from hv.arm64.maintenance import VMID_SHIFT
@@ -21,17 +27,20 @@ from hv.arm64.workarounds import workarounds
 from hv.common.kernel.log import RateLimit
 from hv.common.kernel.trace import trace0
 from hv.common.kernel.trace_events import Event
+from hv.common.mm.types import PAGE_SIZE, Gaddr
 from hv.common.model.domain import Domain
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpu, VcpuMachine
 from hv.common.sched.core import leave
 from hv.config import CONFIG_ERRATUM_1319367, CONFIG_EXIT_STATS, CONFIG_NR_CPUS
-from hv.lang import Embedded, Extension, Final, Never, array, extern, u16, u64, unbounded
+from hv.lang import Embedded, Errno, Extension, Final, Never, array, extern, raises, u16, u64, unbounded
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import end_run
 
 GENERAL_REGISTERS: Final = 31
+FRAME: Final[u64] = 0xF_FFFF_FFFF_F000  # PAR_EL1: the result
+FAILED: Final[u64] = 1
 
 
 class ArchDomain(Extension[Domain]):
@@ -84,6 +93,20 @@ class Arm64Vcpus(VcpuMachine):
 
     def has_interrupt(self, vcpu: Vcpu) -> bool:
         return virq.has_interrupt(vcpu)
+
+    @raises
+    def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:
+        kept = PAR_EL1.read()
+        if write:
+            translate_guest_write(address)
+        else:
+            translate_guest_read(address)
+        instruction_barrier()
+        result = PAR_EL1.read()
+        PAR_EL1.write(kept)
+        if result & FAILED != 0:
+            raise Errno.EFAULT
+        return Gaddr(result & FRAME | address % PAGE_SIZE)
 
     def enter(self, vcpu: Vcpu) -> Never:
         virq.refresh(vcpu)

@@ -30,7 +30,7 @@ from hv.common.kernel import (
     wallclock,
     watchdog,
 )
-from hv.common.lib import bitmap, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
+from hv.common.lib import bitmap, elf, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, trace_control, walkers
 from hv.common.sched import core
 from hv.common.selftest import suite
@@ -46,6 +46,7 @@ from hv.sim import (
     machine,
     samples,
     storms,
+    svm,
     team,
     turns,
     vcpus,
@@ -55,4 +56,5 @@ from hv.sim import (
 )
 from hv.sim.firmware import firmware
 from hv.sim.pc import pc
-from hv.x86 import calibration, memory_map, mtrr, rtc
+from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc
+from hv.x86.svm import features, permissions

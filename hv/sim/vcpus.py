@@ -1,11 +1,13 @@
 """vCPUs on the simulated machine: which CPU has whose registers, and interrupts that tests send."""
 
 from hv.arch import cpu_id, direct_address
+from hv.common.builder.image_loader import image_loader
 from hv.common.builder.lifecycle import domain_crash
+from hv.common.builder.loader import loading
 from hv.common.drivers.devicetree import tree
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.span import Bytes
-from hv.common.mm.types import DomId, Paddr
+from hv.common.mm.types import DomId, Gaddr, Paddr
 from hv.common.model.domain import Domain, DomainConfig, Privilege, domains
 from hv.common.model.vcpu import CPU_WORDS, Vcpu, VcpuMachine, Vcpus, architecture
 from hv.common.sched.core import add_vcpu, block, pause, settle, unpause, wake, yield_
@@ -53,6 +55,11 @@ class SimulatedVcpus(VcpuMachine):
     def has_interrupt(self, vcpu: Vcpu) -> bool:
         return SimulatedVcpu.of(vcpu).interrupt.load()
 
+    @raises
+    def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:
+        """Guests here have no tables of their own."""
+        return Gaddr(address)
+
     def enter(self, vcpu: Vcpu) -> Never:
         machine.end(ENTERED)
 
@@ -65,6 +72,7 @@ simulated_vcpus: Final = SimulatedVcpus()
 
 def use_simulated_vcpus() -> None:
     architecture.vcpus = simulated_vcpus
+    loading.loader = image_loader
 
 
 def interrupt(vcpu: Vcpu) -> None:

@@ -1,14 +1,20 @@
 """`hv.arch` on x86-64: the contract is hv/arch.py, what its functions mean stands there."""
 
 from hv.common.kernel.time import Ns, Ticks
-from hv.common.mm.types import Paddr
+from hv.common.mm.types import Gaddr, Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64, unbounded
 from hv.x86 import cpu, ipi, layout, power, recovery, stubs, timer, tlb
 from hv.x86.npt import Npt as GuestFormat  # noqa: F401 (part of the contract)
 from hv.x86.recovery import code_address  # noqa: F401 (part of the contract, and its caller's line counts)
+from hv.x86.svm.reasons import REASONS, reason_in_words
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
-EXIT_REASONS: Final = 0
+
+GUEST_LOWER: Final = Gaddr(0)
+GUEST_LOWER_BYTES: Final[u64] = 0xF000_0000
+GUEST_UPPER: Final = Gaddr(0x1_0000_0000)
+GUEST_UPPER_BYTES: Final[u64] = 0xFF_0000_0000
+EXIT_REASONS: Final = REASONS
 
 
 def relax() -> None:
@@ -193,7 +199,7 @@ def resume_after_fault() -> Never:
 
 
 def exit_reason(number: u32) -> str:
-    return ""
+    return reason_in_words(number)
 
 
 def frame_pointer() -> u64:

@@ -19,6 +19,7 @@ from hv.config import (
     CONFIG_CRASH,
     CONFIG_DEBUG_KEYS,
     CONFIG_FRAMEBUFFER,
+    CONFIG_HVM,
     CONFIG_NS16550,
     CONFIG_PCI,
     CONFIG_SCHED_RR,
@@ -55,6 +56,10 @@ if CONFIG_DEBUG_KEYS:
     from hv.x86 import interrupt_dump  # noqa: F401 (registers a key)
 if CONFIG_FRAMEBUFFER:
     from hv.x86.screen import start_screen
+if CONFIG_HVM:
+    from hv.common.builder.lifecycle import build_domains
+    from hv.x86.descriptions import read_descriptions
+    from hv.x86.guests import start_guests
 if CONFIG_NS16550:
     from hv.x86.console import look_for_console, prepare_serial_ports, start_input, start_serial_ports
 if CONFIG_PCI:
@@ -129,6 +134,8 @@ def initialise() -> None:
     look_at_cpu()
     if CONFIG_NS16550:
         start_input()
+    if CONFIG_HVM:
+        start_guests()
     start_this_cpu()
     start_scheduler()
     carry_time_on()
@@ -143,6 +150,9 @@ def initialise() -> None:
         crash_if_asked(DIRECT_MAP - 8)
     if CONFIG_SELFTEST:
         run_selftests()
+    if CONFIG_HVM:
+        read_descriptions(information, smp.cpus.count)
+        build_domains()
     idle()
 
 

@@ -6,10 +6,15 @@ CR0: Final = SystemRegister("cr0")
 CR2: Final = SystemRegister("cr2")
 CR3: Final = SystemRegister("cr3")
 CR4: Final = SystemRegister("cr4")
+DR0: Final = SystemRegister("dr0")
+DR1: Final = SystemRegister("dr1")
+DR2: Final = SystemRegister("dr2")
+DR3: Final = SystemRegister("dr3")
 
 APIC_BASE: Final[u32] = 0x1B
 PAT: Final[u32] = 0x277
 EFER: Final[u32] = 0xC000_0080
+TSC_AUX: Final[u32] = 0xC000_0103
 
 
 class Control4(Bits[u64]):

@@ -5,6 +5,12 @@ and waits. A CPU answers in the interrupt, and whenever it waits for something i
 which ask at the same time, or one that waits for a lock of the other's, do not wait for each other for ever.
 
 A CPU that takes part has `Asked.active` set; before that it has looked at no translation that may change.
+
+Of guests, a TLB keeps translations from guest-virtual addresses to the machine's under a number that tells vCPUs
+apart, and none can be found by its guest-physical address: a change of a guest's physical map makes all of them stale.
+So each map has an epoch, which a change raises. Before a vCPU is entered it is seen to that its number has no
+translations of an older one; and the CPUs that have one of the guest's vCPUs loaded are asked, so that they come out
+and look.
 """
 
 from hv.common.mm.types import Paddr
@@ -16,6 +22,8 @@ from hv.x86.ipi import send_ipi
 WORDS: Final = (CONFIG_NR_CPUS + 63) // 64
 SIGN: Final[u64] = 0xFFFF_0000_0000_0000
 HIGHEST: Final[u64] = 1 << 47
+TAGS: Final = 64  # guests' tags are below
+NO_PAGE: Final[u64] = 1  # an address that is none: the other CPU has only to come out of its guest
 
 
 class Shootdown(PerCpu):
@@ -23,6 +31,19 @@ class Shootdown(PerCpu):
 
     address: u64
     left: Atomic[u32]
+
+
+class Guests:
+    """By the guest's tag."""
+
+    epochs: array[Atomic[u64], TAGS]
+
+
+class LoadedGuest(PerCpu):
+    tag: Atomic[u32]  # of the guest whose vCPU this CPU has loaded; 0: none
+
+
+guests: Final = Guests()
 
 
 class Asked(PerCpu):
@@ -49,11 +70,16 @@ def flush_hypervisor(address: u64) -> None:
     own.left.store(0)
     for cpu in range(CONFIG_NR_CPUS):
         if u32(cpu) != me and Asked.on(cpu).active.load() != 0:
-            own.left.add(1)
-            Asked.on(cpu).bits[me // 64].or_(u64(1) << me % 64)
-            send_ipi(u32(cpu))
+            _ask(own, u32(cpu))
     forget_page(own.address)
     _wait(own)
+
+
+def _ask(own: Shootdown, cpu: u32) -> None:
+    me = ThisCpu.this().id
+    own.left.add(1)
+    Asked.on(cpu).bits[me // 64].or_(u64(1) << me % 64)
+    send_ipi(cpu)
 
 
 @unbounded("every active CPU takes its interrupt, or serves while it waits")
@@ -76,10 +102,31 @@ def _answer(first: u32, askers: u64) -> None:
     left = askers
     while left != 0:
         asker = Shootdown.on(first + trailing_zeros(left))
-        forget_page(asker.address)
+        if asker.address != NO_PAGE:
+            forget_page(asker.address)
         asker.left.sub(1)
         left &= left - 1
 
 
 def flush_guest(root: Paddr, tag: u16) -> None:
-    """No guest has run on this CPU."""
+    """No CPU enters a vCPU of the guest with a translation of before, and none is in one any more."""
+    assert tag < TAGS, "a guest's tag is too large"
+    guests.epochs[tag].add(1)
+    own = Shootdown.this()
+    own.address = NO_PAGE
+    own.left.store(0)
+    for cpu in range(CONFIG_NR_CPUS):
+        if u32(cpu) != ThisCpu.this().id and LoadedGuest.on(cpu).tag.load() == u32(tag):
+            _ask(own, u32(cpu))
+    _wait(own)
+
+
+def guest_loaded(tag: u16) -> None:
+    """A vCPU of the guest is loaded here from now on; 0: none is. Whoever changes its map sees that, or the epoch that
+    is read behind it is the new one.
+    """
+    LoadedGuest.this().tag.store(u32(tag))
+
+
+def epoch_of(tag: u16) -> u64:
+    return guests.epochs[tag].load_relaxed()

@@ -217,7 +217,7 @@ class Machine:
         self.call("hv.common.drivers.devicetree.reserve_memory")
         self.call(f"{MEMORY}early.EarlyMemory.reserve", early, *IMAGE)
         self.call(f"{MEMORY}early.EarlyMemory.reserve", early, TREE, TREE + len(tree))
-        self.call(f"{BUILDER}dom0less.read_domains")
+        self.call(f"{BUILDER}dom0less.read_domains", self.call("hv.common.drivers.devicetree.machine_cpus"))
         self.call(f"{MEMORY}early.start_heap")
         self.start_scheduling()
         self.enter(0)

@@ -8,8 +8,8 @@ The manual of the format is docs/partitions.md; the same from a shell is `python
 
 from tools.partition.description import load
 from tools.partition.mistakes import PartitionError
-from tools.partition.model import Compiled, Domain, Load
+from tools.partition.model import Compiled, Domain, Load, Modules
 from tools.partition.partition import Partition
 from tools.partition.tree import read_domains
 
-__all__ = ["Compiled", "Domain", "Load", "Partition", "PartitionError", "load", "read_domains"]
+__all__ = ["Compiled", "Domain", "Load", "Modules", "Partition", "PartitionError", "load", "read_domains"]

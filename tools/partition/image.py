@@ -1,7 +1,8 @@
-"""The header of arm64 kernel images, as far as a loader has to know it.
+"""The headers of kernels, as far as a loader has to know them: of arm64 Images, and of ELF files with a PVH entry.
 
 Source: Linux Documentation/arm64/booting.rst, section 4: text_offset (u64 at 0x08), image_size (u64 at 0x10), magic
 "ARM\\x64" at 0x38, all little-endian; image_size 0 is that of kernels before 3.17, whose text_offset is 0x80000.
+Of the PVH entry: Xen, public/elfnote.h.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import NoteSegment
 
 from tools.partition.mistakes import Wrong
 
@@ -31,6 +36,24 @@ def read_image(path: Path, named: str) -> Image:
         text_offset, image_size = struct.unpack_from("<QQ", header, 0x08)
         return Image(text_offset + max(image_size, size) if image_size else 0x80000 + size)
     raise Wrong(*_explain(header, named))
+
+
+PHYS32_ENTRY: object = 18
+
+
+def read_pvh(path: Path, named: str) -> Image:
+    """Wrong: no ELF file with a PVH entry. OSError: unreadable."""
+    with path.open("rb") as file:
+        try:
+            elf = ELFFile(file)
+            segments = list(elf.iter_segments())
+            notes = [note for segment in segments if isinstance(segment, NoteSegment) for note in segment.iter_notes()]
+        except ELFError:
+            raise Wrong(f'"{named}" is no ELF file', "name an uncompressed kernel (vmlinux)") from None
+        if not any(note["n_name"] == "Xen" and note["n_type"] == PHYS32_ENTRY for note in notes):
+            raise Wrong(f'"{named}" has no PVH entry', "name a kernel that was built with CONFIG_PVH")
+        loads = [segment for segment in segments if segment["p_type"] == "PT_LOAD"]
+        return Image(max(segment["p_paddr"] + segment["p_memsz"] for segment in loads) if loads else 0)
 
 
 def _explain(header: bytes, named: str) -> tuple[str, str]:

@@ -52,6 +52,14 @@ class Compiled:
     loads: list[Load]
 
 
+@dataclass(frozen=True)
+class Modules:
+    """The flattened device tree, and the files that it numbers from 1 on."""
+
+    dtb: bytes
+    files: list[Path]
+
+
 def format_size(size: int) -> str:
     """A number of bytes in the largest unit that divides it, as a partition file may have it ("256M")."""
     for unit, letter in ((GIB, "G"), (MIB, "M"), (KIB, "K")):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.partition.cpus import format_cpus
-from tools.partition.image import read_image
+from tools.partition.image import Image, read_image, read_pvh
 from tools.partition.machine import BadTree, Machine, open_tree, read_machine
 from tools.partition.mistakes import Mistake, Mistakes, PartitionError, Wrong
-from tools.partition.model import KIB, MIB, Compiled, Domain, Load, format_size
-from tools.partition.tree import chosen_names, domain_node, merge
+from tools.partition.model import KIB, MIB, Compiled, Domain, Load, Modules, format_size
+from tools.partition.tree import chosen_names, domain_node, empty, merge
 
 ALIGNMENT = 2 * MIB
 GUEST_TREE = 64 * KIB  # an upper bound for the tree that the hypervisor writes into the domain's memory
@@ -63,6 +64,29 @@ class Partition:
             for d in self.domains
         ]
         return Compiled(merge(base_dtb, nodes, self.command_line), list(loads.values()))
+
+    def compile_modules(self, resolve: Resolve) -> Modules:
+        """For a machine whose boot loader places modules as it likes: the tree names them by their numbers, and is the
+        first of them itself. PartitionError as in `compile`.
+        """
+        mistakes = Mistakes(self.path)
+        files = _Files(resolve, mistakes, read_pvh)
+        for domain in self.domains:
+            files.check_domain(domain)
+            if domain.vpl011 and "vpl011" in domain.lines:
+                mistakes.add(domain.line("vpl011"), "vpl011 is a UART of Arm's", "leave it out: the console is Xen's")
+        mistakes.check()
+        paths = list(dict.fromkeys(files.paths[name] for _, name in files.named))
+        number = {path: index for index, path in enumerate(paths, 1)}
+        nodes = [
+            domain_node(
+                dataclasses.replace(domain, vpl011=False),
+                number[files.paths[domain.kernel]],
+                number[files.paths[domain.ramdisk]] if domain.ramdisk else None,
+            )
+            for domain in self.domains
+        ]
+        return Modules(merge(empty(), nodes, None), paths)
 
     def _check_resources(self, machine: Machine, mistakes: Mistakes) -> None:
         total = 0
@@ -133,7 +157,8 @@ class _Files:
     paths: name in the description -> path; sizes: bytes; named: (line, name) in the order of the description.
     """
 
-    def __init__(self, resolve: Resolve, mistakes: Mistakes) -> None:
+    def __init__(self, resolve: Resolve, mistakes: Mistakes, read: Callable[[Path, str], Image] = read_image) -> None:
+        self._read = read
         self._resolve = resolve
         self._mistakes = mistakes
         self.paths: dict[str, Path] = {}
@@ -147,7 +172,7 @@ class _Files:
         if kernel is None:
             return
         try:
-            image = read_image(kernel, domain.kernel)
+            image = self._read(kernel, domain.kernel)
         except Wrong as wrong:
             self._mistakes.add(domain.line("kernel"), f"kernel: {wrong.what}", wrong.instead)
             return

@@ -40,18 +40,23 @@ def strings(*values: str) -> bytes:
     return b"".join(value.encode() + b"\0" for value in values)
 
 
-def _module(kind: str, load: Load, more: Mapping[str, bytes]) -> Node:
+def _module(kind: str, load: Load | int, more: Mapping[str, bytes]) -> Node:
+    """By its place in memory, or by its number among the boot loader's modules."""
+    if isinstance(load, int):
+        name, place = kind, {"mb-index": u32(load)}
+    else:
+        name, place = f"{kind}@{load.address:x}", {"reg": u64(load.address) + u64(load.size)}
     return Node(
-        f"{kind}@{load.address:x}",
+        name,
         {
             "compatible": strings(f"multiboot,{kind}", "multiboot,module"),
-            "reg": u64(load.address) + u64(load.size),
+            **place,
             **more,
         },
     )
 
 
-def domain_node(domain: Domain, kernel: Load, ramdisk: Load | None) -> Node:
+def domain_node(domain: Domain, kernel: Load | int, ramdisk: Load | int | None) -> Node:
     children = [_module("kernel", kernel, {} if domain.bootargs is None else {"bootargs": strings(domain.bootargs)})]
     if ramdisk is not None:
         children.append(_module("ramdisk", ramdisk, {}))
@@ -74,6 +79,13 @@ def domain_node(domain: Domain, kernel: Load, ramdisk: Load | None) -> Node:
         },
         children,
     )
+
+
+def empty() -> bytes:
+    """A tree with a root alone, for machines that are described otherwise."""
+    fdt = libfdt.Fdt.create_empty_tree(4096)
+    fdt.pack()
+    return bytes(fdt.as_bytearray())
 
 
 def merge(base: bytes, domains: Iterable[Node], command_line: str | None) -> bytes:

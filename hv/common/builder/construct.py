@@ -9,14 +9,12 @@ step that raises leaves a domain that can be taken apart.
 """
 
 from hv.arch import clean_to_memory, copy_bytes, direct_address, sync_instructions, zero_to_memory
-from hv.common.builder.description import Description, Module
-from hv.common.builder.guest_tree import tree_room, write_tree
-from hv.common.builder.kernel import Placement, place
-from hv.common.builder.memory_map import frames_in_bank, gfn_at
+from hv.common.builder.description import MAX_SEGMENTS, Description, Module
+from hv.common.builder.loader import Placement, loading
+from hv.common.builder.memory_map import BANK0_START, frames_in_bank, gfn_at
 from hv.common.builder.mistake import Mistake
 from hv.common.kernel.cpus import online
 from hv.common.lib.bitmap import Bitmap
-from hv.common.lib.fdt_writer import FdtWriter
 from hv.common.lib.span import Bytes
 from hv.common.mm.frames import frames
 from hv.common.mm.guest_copy import copy_to_guest
@@ -60,6 +58,7 @@ class Construction:
     mistake: Embedded[Mistake]
     placement: Placement
     phase: Phase
+    segment: u32  # that is being copied
     done: u64  # frames of memory that are mapped, or bytes of a module that are copied
     block: Embedded[Block]
     tree: Module  # the guest's device tree, once it has been written
@@ -78,7 +77,7 @@ class Construction:
         if description.frames > free:
             self.mistake.wrong("", "memory", f"asks for {description.frames * 4} KiB, and {free * 4} KiB are free")
             raise Errno.ENOMEM
-        self.placement = place(description.image, description.frames, description.ramdisk.bytes, tree_room(description))
+        self.placement = loading.loader.place(description)
         config = DomainConfig(
             name=description.name,
             frames=description.frames,
@@ -107,9 +106,11 @@ class Construction:
             case Phase.MEMORY:
                 self._add_memory()
             case Phase.KERNEL:
-                self._copy(self.description.kernel, self.placement.kernel, Phase.RAMDISK)
+                self._copy_segment()
             case Phase.RAMDISK:
-                self._copy(self.description.ramdisk, self.placement.ramdisk, Phase.TREE)
+                ramdisk = self.description.ramdisk
+                if self._copy(ramdisk, 0, ramdisk.bytes, self.placement.ramdisk):
+                    self._next(Phase.TREE)
             case Phase.TREE:
                 self._put_tree()
                 self._start()
@@ -180,9 +181,11 @@ class Construction:
         """Clears memory that is mapped next, unless a module is copied over all of it."""
         at = gaddr_of(gfn)
         end = Gaddr(at + (count << PAGE_SHIFT))
-        if covers(self.placement.kernel, self.description.kernel, at, end):
-            return
-        if covers(self.placement.ramdisk, self.description.ramdisk, at, end):
+        for i in bounded(self.description.segment_count, MAX_SEGMENTS):
+            segment = self.description.segments[i]
+            if covers(Gaddr(BANK0_START + segment.to), segment.bytes, at, end):
+                return
+        if covers(self.placement.ramdisk, self.description.ramdisk.bytes, at, end):
             return
         zero_to_memory(direct_address(paddr_of(mfn)), count << PAGE_SHIFT)
 
@@ -200,24 +203,34 @@ class Construction:
         self.done += count
 
     @raises
-    def _copy(self, module: Module, to: Gaddr, after: Phase) -> None:
-        """Copies the next part of a module."""
-        if self.done == module.bytes:
-            self._next(after)
+    def _copy_segment(self) -> None:
+        if self.segment == self.description.segment_count:
+            self._next(Phase.RAMDISK)
             return
+        segment = self.description.segments[self.segment]
+        if self._copy(self.description.kernel, segment.offset, segment.bytes, Gaddr(BANK0_START + segment.to)):
+            self.segment += 1
+            self.done = 0
+
+    @raises
+    def _copy(self, module: Module, offset: u64, bytes: u64, to: Gaddr) -> bool:
+        """Copies the next of the bytes from `offset` in a module. True: all have been copied."""
+        if self.done == bytes:
+            return True
         at = Gaddr(to + self.done)
         found = self._p2m().lookup(gfn_of(at))
         assert found.kind == GuestKind.RAM, "a module has a place outside the domain's memory"
         mapped = (leaf_rest(gfn_of(at), found.order) << PAGE_SHIFT) - at % PAGE_SIZE
-        count = min(module.bytes - self.done, min(mapped, COPIED_PER_STEP))
+        count = min(bytes - self.done, min(mapped, COPIED_PER_STEP))
         target = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
-        copy_bytes(target, module.contents.address + self.done, count)
+        copy_bytes(target, module.contents.address + offset + self.done, count)
         clean_to_memory(target, count)
         if self.done == 0:
             # What is cleaned to memory is beyond any fetch's cache: what is left is that the caches of instructions
             # forget what these frames held before, and they forget all at once.
             sync_instructions(target, min(count, PAGE_SIZE))
         self.done += count
+        return False
 
     @raises
     def _put_tree(self) -> None:
@@ -226,18 +239,17 @@ class Construction:
                 self._write_tree()
             copy_to_guest(self._p2m(), self.placement.tree, self.tree.contents.address, self.tree.bytes)
         except Errno as e:
-            self.mistake.tell(f"its device tree cannot be written ({e.name})")
+            self.mistake.tell(f"what its kernel is told cannot be written ({e.name})")
             raise
 
     @raises
     def _write_tree(self) -> None:
         """Into memory that stays: the tree is the same after each reset."""
-        order = order_for(tree_room(self.description))
+        order = order_for(loading.loader.room(self.description))
         with heap.allocated(order) as buffer:
             start = paddr_of(buffer.mfn)
-            tree = FdtWriter()
-            tree.init(Bytes(direct_address(start), u64(PAGE_SIZE) << order))
-            self.tree = Module(start, write_tree(tree, self.description, self.placement))
+            room = Bytes(direct_address(start), u64(PAGE_SIZE) << order)
+            self.tree = Module(start, loading.loader.write(room, self.description, self.placement))
             buffer.keep()
 
     @raises
@@ -250,6 +262,7 @@ class Construction:
 
     def _next(self, phase: Phase) -> None:
         self.phase = phase
+        self.segment = 0
         self.done = 0
 
     def _out_of_memory(self) -> None:
@@ -268,6 +281,6 @@ def can_run(affinity: Bitmap[CPU_WORDS]) -> bool:
     return False
 
 
-def covers(to: Gaddr, module: Module, start: Gaddr, end: Gaddr) -> bool:
-    """Whether a module that is copied there lies over all of start … end - 1."""
-    return to <= start and end <= to + module.bytes
+def covers(to: Gaddr, bytes: u64, start: Gaddr, end: Gaddr) -> bool:
+    """Whether what is copied there lies over all of start … end - 1."""
+    return to <= start and end <= to + bytes

@@ -28,7 +28,19 @@ class Module:
         return Bytes(direct_address(self.start), self.bytes)
 
 
+@value
+class Segment:
+    """A part of the kernel's file that goes to a place of its own, counted from the start of the domain's memory."""
+
+    offset: u64
+    bytes: u64
+    to: u64
+
+
 NO_MODULE: Final = Module(Paddr(0), 0)
+
+
+MAX_SEGMENTS: Final = 16
 
 
 class Description:
@@ -41,7 +53,11 @@ class Description:
     uart: bool
     bootargs: str
     kernel: Module
-    image: Image  # what the kernel's header says
+    image: Image  # what an Image's header says
+    segments: array[Segment, MAX_SEGMENTS]  # of the kernel
+    segment_count: u32
+    entry: u64  # where an ELF file's kernel begins
+    kernel_end: u64  # and where it ends, counted in the same way
     ramdisk: Module
     affinity: array[Bitmap[CPU_WORDS], MAX_VCPUS]  # empty: any CPU
 

@@ -1,23 +1,23 @@
 """Domains as the boot loader's device tree describes them: "xen,domain" nodes under /chosen.
 
 Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB), `cpus`, `vpl011`, `#address-cells`,
-`#size-cells`; its modules are "multiboot,kernel" with `bootargs` and "multiboot,ramdisk", each with `reg`, whatever
-else their `compatible` lists; "xen,vcpu" children have `id` and `hard-affinity`.
+`#size-cells`; its modules are "multiboot,kernel" with `bootargs` and "multiboot,ramdisk", whatever else their
+`compatible` lists, each with `reg`, or with `mb-index` where the boot loader decides where modules lie; "xen,vcpu"
+children have `id` and `hard-affinity`.
 
 A mistake refuses that domain, with one line that names node and property. Domains are numbered from 1 in the order of
 the tree, the refused ones too. The modules of accepted domains stay reserved, since a reset loads them anew; a module
 may serve several.
 """
 
+from hv.common.builder.boot_modules import boot_modules
 from hv.common.builder.description import NO_MODULE, Description, Module, descriptions
-from hv.common.builder.guest_tree import tree_room
-from hv.common.builder.kernel import place
+from hv.common.builder.loader import loading
 from hv.common.builder.memory_map import MOST_FRAMES
 from hv.common.builder.mistake import Mistake
-from hv.common.drivers.devicetree import is_cpu, tree
+from hv.common.drivers.devicetree import tree
 from hv.common.kernel.log import error
 from hv.common.lib.fdt import Node, Property
-from hv.common.lib.image import read_image
 from hv.common.lib.parse import cpu_list
 from hv.common.mm.early import Ranges, early
 from hv.common.mm.types import DomId, Paddr
@@ -60,7 +60,7 @@ class Reader:
             self.mistake.tell('no node below is compatible with "multiboot,kernel"')
             raise Errno.EINVAL
         try:
-            place(description.image, description.frames, description.ramdisk.bytes, tree_room(description))
+            loading.loader.place(description)
         except Errno:
             kib = description.frames * KIB_PER_FRAME
             self.mistake.wrong("", "memory", f"is {kib} KiB, in which kernel, ramdisk and device tree have no room")
@@ -131,9 +131,10 @@ class Reader:
     @raises
     def _read_kernel(self, child: Node, description: Description) -> None:
         try:
-            description.image = read_image(description.kernel.contents)
+            loading.loader.read(description)
         except Errno:
-            self.mistake.wrong(child.name, "reg", "leads to no arm64 Image; one that is compressed has to be unpacked")
+            where = "mb-index" if child.has("mb-index") else "reg"
+            self.mistake.wrong(child.name, where, f"leads to no {loading.loader.wanted()}")
             raise
         if child.has("bootargs"):
             description.bootargs = self._text(child, "bootargs")
@@ -143,6 +144,8 @@ class Reader:
 
     @raises
     def _module(self, node: Node, child: Node) -> Module:
+        if child.has("mb-index"):
+            return self._numbered_module(child)
         reg = self._property(child, child.name, "reg")
         start: u64 = 0
         size: u64 = 0
@@ -163,6 +166,24 @@ class Reader:
             self.mistake.wrong(child.name, "reg", f"is {start:#x} to {start + size:#x}, which overlaps another module")
         else:
             return Module(Paddr(start), size)
+        raise Errno.EINVAL
+
+    @raises
+    def _numbered_module(self, child: Node) -> Module:
+        """One that the boot loader placed, and that is reserved already."""
+        index = self._cell(child, child.name, "mb-index")
+        try:
+            module = boot_modules.find(index)
+        except Errno:
+            count = boot_modules.count
+            self.mistake.wrong(child.name, "mb-index", f"is {index}: the boot loader has handed over {count} modules")
+            raise Errno.EINVAL from None
+        if module.bytes == 0:
+            self.mistake.wrong(child.name, "mb-index", f"is {index}, a module that is empty")
+        elif not _covers(early.ram, module.start, module.end):
+            self.mistake.wrong(child.name, "mb-index", f"is {index}, a module that lies where there is no memory")
+        else:
+            return module
         raise Errno.EINVAL
 
     def _add_module(self, module: Module) -> bool:
@@ -232,11 +253,11 @@ class Reader:
 reader: Final = Reader()
 
 
-def read_domains() -> None:
-    """Reads all domains, and reserves the modules of those that are right. All RAM is in the direct map by now, what is
-    in use is reserved, and the heap has not begun.
+def read_domains(machine_cpus: u32) -> None:
+    """Reads all domains, for a machine with so many CPUs, and reserves the modules of those that are right. All RAM is
+    in the direct map by now, what is in use is reserved, and the heap has not begun, or has never had the modules.
     """
-    reader.cpus = max(min(_machine_cpus(), CONFIG_NR_CPUS), 1)
+    reader.cpus = max(min(machine_cpus, CONFIG_NR_CPUS), 1)
     number: u16 = 0
     try:
         for node in tree.find("/chosen").children():
@@ -273,20 +294,10 @@ def _clear(description: Description) -> None:
     """Nothing of one that was refused is left."""
     description.bootargs = ""
     description.kernel = NO_MODULE
+    description.segment_count = 0
     description.ramdisk = NO_MODULE
     for affinity in description.affinity:
         affinity.clear_all()
-
-
-def _machine_cpus() -> u32:
-    total: u32 = 0
-    try:
-        for node in tree.find("/cpus").children():
-            if is_cpu(node) and node.enabled:
-                total += 1
-    except Errno:
-        return 1
-    return total
 
 
 def _covers(ranges: Ranges, start: u64, end: u64) -> bool:

@@ -6,7 +6,7 @@ Documentation/devicetree/bindings/chosen.txt.
 """
 
 from hv.common.builder.description import Description
-from hv.common.builder.kernel import Placement
+from hv.common.builder.loader import Placement
 from hv.common.builder.memory_map import lower_bank, upper_bank
 from hv.common.lib.fdt_writer import FdtWriter
 from hv.lang import Callable, Final, Registry, raises, u64, value

@@ -7,21 +7,15 @@ too small for that at multiples of 4 KiB. Linux's own rules are kept (Documentat
 takes 2 MiB at most and is aligned to 8 bytes, the ramdisk lies in the same 32 GiB as the kernel.
 """
 
+from hv.common.builder.loader import Placement
 from hv.common.builder.memory_map import lower_bank
 from hv.common.lib.image import BASE_ALIGNMENT, Image
 from hv.common.mm.types import PAGE_SIZE, Gaddr
-from hv.lang import Errno, Final, raises, u64, value
+from hv.lang import Errno, Final, raises, u64
 
 MODULES: Final[u64] = 0x800_0000  # above the start of the bank
 LARGEST_TREE: Final[u64] = 0x20_0000
 NOWHERE: Final[u64] = 0xFFFF_FFFF_FFFF_FFFF
-
-
-@value
-class Placement:
-    kernel: Gaddr
-    tree: Gaddr
-    ramdisk: Gaddr
 
 
 @raises

@@ -11,6 +11,7 @@ from hv.common.builder.description import Description, descriptions
 from hv.common.kernel.log import error, info
 from hv.common.kernel.work import Progress, Task, Work
 from hv.common.model.domain import MAX_DOMAINS, Domain, DomainState, ShutdownReason, domains
+from hv.common.model.ending import endings
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpus
 from hv.common.sched.core import has_stopped, pause, remove_vcpu
@@ -129,6 +130,7 @@ def build_domains() -> None:
                 poll_interrupts()
 
 
+@endings.entry()
 def shutdown_domain(domain: Domain, reason: ShutdownReason) -> None:
     """A guest has turned itself off, or reset itself. It concerns that guest alone; who calls on its behalf goes on
     to `leave`.

@@ -1,15 +1,16 @@
 """Where a guest's memory lies in its physical address space: two banks, of which the first is filled first.
 
-Source: GUEST_RAM* of Xen's public/arch-arm.h.
+The architecture says where they lie.
 """
 
+from hv.arch import GUEST_LOWER, GUEST_LOWER_BYTES, GUEST_UPPER, GUEST_UPPER_BYTES
 from hv.common.mm.types import PAGE_SHIFT, Gaddr, Gfn, gfn_of
 from hv.lang import Final, u64, value
 
-BANK0_START: Final = Gaddr(0x4000_0000)
-BANK0_BYTES: Final[u64] = 0xC000_0000
-BANK1_START: Final = Gaddr(0x2_0000_0000)
-BANK1_BYTES: Final[u64] = 0xFE_0000_0000
+BANK0_START: Final = GUEST_LOWER
+BANK0_BYTES: Final[u64] = GUEST_LOWER_BYTES
+BANK1_START: Final = GUEST_UPPER
+BANK1_BYTES: Final[u64] = GUEST_UPPER_BYTES
 
 MOST_FRAMES: Final[u64] = (BANK0_BYTES + BANK1_BYTES) >> PAGE_SHIFT
 

@@ -7,7 +7,7 @@ from hv.common.lib.fdt import Fdt, Node
 from hv.common.lib.parse import find
 from hv.common.mm.early import early
 from hv.common.mm.types import Paddr
-from hv.lang import Errno, Final, bounded, raises
+from hv.lang import Errno, Final, bounded, raises, u32
 
 MAX_REG: Final = 64  # entries of a memory node's `reg`
 
@@ -74,3 +74,15 @@ def is_memory(node: Node) -> bool:
 
 def is_cpu(node: Node) -> bool:
     return node.property("device_type").lists("cpu")
+
+
+def machine_cpus() -> u32:
+    """How many the tree describes."""
+    total: u32 = 0
+    try:
+        for node in tree.find("/cpus").children():
+            if is_cpu(node) and node.enabled:
+                total += 1
+    except Errno:
+        return 1
+    return total

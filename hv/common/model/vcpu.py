@@ -12,6 +12,7 @@ from hv.common.kernel.time import Ns
 from hv.common.kernel.trace import trace_runstate
 from hv.common.lib.bitmap import Bitmap
 from hv.common.mm.pool import Pool
+from hv.common.mm.types import Gaddr
 from hv.common.model.domain import Domain
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import (
@@ -149,6 +150,13 @@ class VcpuMachine(Protocol):
 
     def has_interrupt(self, vcpu: Vcpu) -> bool:
         """Whether a vCPU that waits for an interrupt has one. This CPU has the vCPU's state in its registers."""
+        ...
+
+    @raises
+    def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:
+        """What the vCPU, which is loaded here, reaches at a virtual address, by its own tables and with its own rights.
+        EFAULT: nothing.
+        """
         ...
 
     def enter(self, vcpu: Vcpu) -> Never:

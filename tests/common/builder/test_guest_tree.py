@@ -135,7 +135,7 @@ def test_two_banks(frames, banks):
     writer = machine.host.library.new("hv.common.lib.fdt_writer.FdtWriter")
     view = machine.host.bytes(b"", 8192)
     machine.call("lib.fdt_writer.FdtWriter.init", writer, view[0])
-    placement = machine.ffi.new("common_builder_kernel_Placement *")
+    placement = machine.ffi.new("common_builder_loader_Placement *")
     machine.call("builder.guest_tree.write_tree", writer, description, placement[0])
     fdt = libfdt.Fdt(bytearray(machine.host.contents(view)))
     assert wide(fdt, "/memory", "reg") == banks

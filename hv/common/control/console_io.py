@@ -1,0 +1,92 @@
+"""Text of guests on the hypervisor's console, and what is typed there for them: console_io (public/xen.h,
+CONSOLEIO_*).
+
+`DomainConsole.lock` protects what was typed and has not been read.
+"""
+
+from hv.common.control.handle import read_guest, write_guest
+from hv.common.control.hypercall import CONSOLE_IO, Words, failed, plain
+from hv.common.kernel.console import ConsoleClient, GuestConsole
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.spinlock import SpinLock
+from hv.common.lib.ring import Ring
+from hv.common.model.domain import Domain
+from hv.common.model.vcpu import Vcpu
+from hv.lang import Embedded, Errno, Extension, Final, address_of, array, bounded, i64, raises, u8, u32, u64
+
+WRITE: Final[u64] = 0
+READ: Final[u64] = 1
+PART: Final = 128  # bytes that are copied at a time
+PARTS: Final[u64] = 32  # in one call; the rest takes another
+TYPED: Final = 256
+
+
+class DomainConsole(Extension[Domain], ConsoleClient):
+    lock: SpinLock[Rank.VUART]
+    typed: Ring[u8, TYPED]
+    console: Embedded[GuestConsole]
+
+    def init(self, owner: Domain) -> None:
+        if not owner.config.uart:
+            self.console.add(u32(owner.id), owner.name, self)
+
+    def teardown(self, owner: Domain) -> None:
+        if not owner.config.uart:
+            self.console.remove()
+
+    def deliver(self, byte: u8) -> None:
+        """A byte was typed. What nobody reads is lost."""
+        with self.lock:
+            self.typed.put(byte)
+
+    def take(self) -> u8:
+        """0: nothing was typed, or it was that."""
+        with self.lock:
+            return self.typed.get() if len(self.typed) != 0 else 0
+
+
+class Text:
+    bytes: array[u8, PART]
+
+
+@plain(CONSOLE_IO)
+def console_io(caller: Vcpu, words: Words) -> i64:
+    """`first` is the operation, `second` a number of bytes, `third` where they are."""
+    try:
+        if words.first == WRITE:
+            write(caller, words.second & 0xFFFF_FFFF, words.third)
+            return 0
+        if words.first == READ:
+            return read(caller, words.second & 0xFFFF_FFFF, words.third)
+    except Errno as e:
+        return -i64(e.code)
+    return failed(Errno.ENOSYS)
+
+
+@raises
+def write(caller: Vcpu, length: u64, address: u64) -> None:
+    """EFAULT. E2BIG: more than one call takes."""
+    if length > PARTS * PART:
+        raise Errno.E2BIG
+    text = Text()
+    for i in bounded((length + PART - 1) // PART, PARTS):
+        count = min(length - i * PART, PART)
+        read_guest(caller, address + i * PART, address_of(text), count)
+        for k in bounded(count, PART):
+            DomainConsole.of(caller.domain).console.write(text.bytes[k])
+
+
+@raises
+def read(caller: Vcpu, length: u64, address: u64) -> i64:
+    """How many bytes were typed, as far as there is room. EFAULT."""
+    text = Text()
+    count: u64 = 0
+    console = DomainConsole.of(caller.domain)
+    for _ in bounded(min(length, PART), PART):
+        byte = console.take()
+        if byte == 0:
+            break
+        text.bytes[count] = byte
+        count += 1
+    write_guest(caller, address, address_of(text), count)
+    return i64(count)

@@ -1,0 +1,102 @@
+"""Hypercalls: one decorated function declares number, sub-operation and argument; what `call` looks in comes from all
+of them.
+
+Most hypercalls have sub-operations with one structure each, which lies in the guest's memory where the handle says. It
+is read once, whole, before the operation runs; `answering` ones write it back behind it. An operation that has to stop
+half way raises ERESTART with its progress in the structure: the guest makes the same call again. The others (`plain`)
+take the words of the call as they are.
+
+What nobody declares answers ENOSYS. Numbers and structures: public/xen.h and the headers that it names.
+"""
+
+from hv.common.control.handle import read_guest, write_guest
+from hv.common.model.vcpu import Vcpu
+from hv.lang import (
+    Adapted,
+    Callable,
+    Errno,
+    Final,
+    Registry,
+    TypeVar,
+    address_of,
+    i64,
+    size_of,
+    truncate,
+    u32,
+    u64,
+    value,
+)
+
+A = TypeVar("A")
+
+MEMORY_OP: Final[u32] = 12
+XEN_VERSION: Final[u32] = 17
+CONSOLE_IO: Final[u32] = 18
+SCHED_OP: Final[u32] = 29
+
+
+@value
+class Words:
+    """Of a call, behind its number."""
+
+    first: u64
+    second: u64
+    third: u64
+    fourth: u64
+    fifth: u64
+
+
+@value
+class Hypercall:
+    number: u32
+    sub: u32
+    perform: Callable[[Vcpu, u64], i64]
+
+
+@value
+class PlainHypercall:
+    number: u32
+    perform: Callable[[Vcpu, Words], i64]
+
+
+def perform(operation: Callable[[Vcpu, A], u64], caller: Vcpu, handle: u64) -> i64:
+    request = A()
+    try:
+        read_guest(caller, handle, address_of(request), size_of(A))
+        return i64(operation(caller, request))
+    except Errno as e:
+        return -i64(e.code)
+
+
+def perform_and_answer(operation: Callable[[Vcpu, A], u64], caller: Vcpu, handle: u64) -> i64:
+    request = A()
+    try:
+        read_guest(caller, handle, address_of(request), size_of(A))
+        answer = operation(caller, request)
+        write_guest(caller, handle, address_of(request), size_of(A))
+        return i64(answer)
+    except Errno as e:
+        return -i64(e.code)
+
+
+hypercall: Final = Adapted[Hypercall](perform)
+answering: Final = Adapted[Hypercall](perform_and_answer)
+plain: Final = Registry[PlainHypercall]()
+
+
+def call(caller: Vcpu, number: u32, words: Words) -> i64:
+    for entry in plain:
+        if entry.number == number:
+            return entry.perform(caller, words)
+    sub = truncate(u32, words.first)
+    for operation in hypercall:
+        if operation.number == number and operation.sub == sub:
+            return operation.perform(caller, words.second)
+    for operation in answering:
+        if operation.number == number and operation.sub == sub:
+            return operation.perform(caller, words.second)
+    return failed(Errno.ENOSYS)
+
+
+def failed(why: Errno) -> i64:
+    return -i64(why.code)

@@ -1,0 +1,87 @@
+"""CPUID as a vCPU sees it: its domain's policy, what depends on the moment, and the leaves that Xen's guests look for.
+
+Source of the leaves from 40000000H: public/arch-x86/cpuid.h.
+"""
+
+from hv.common.control.version import ABI_MAJOR, ABI_MINOR
+from hv.common.model.vcpu import Vcpu
+from hv.lang import Final, truncate, u8, u16, u32, u64
+from hv.x86.context import RAX, RBX, RCX, RDX
+from hv.x86.cpuid import Leaf
+from hv.x86.hvm.state import HvmDomain, HvmVcpu
+from hv.x86.hvm.virtualisation import Register, virtualisation
+
+XEN: Final[u32] = 0x4000_0000
+XEN_LEAVES: Final[u32] = 5
+HYPERCALL_REGISTER: Final[u32] = 0x4000_0000  # the model-specific register that asks for a hypercall page
+VCPU_ID_PRESENT: Final[u32] = 1 << 3
+DOMID_PRESENT: Final[u32] = 1 << 4
+XSAVE_ENABLED: Final[u32] = 1 << 27  # OSXSAVE
+KEYS_ENABLED: Final[u32] = 1 << 4  # OSPKE
+CR4_OSXSAVE: Final = 18
+CR4_PKE: Final = 22
+
+
+def answer(vcpu: Vcpu) -> None:
+    """Performs the instruction but for its length."""
+    context = HvmVcpu.of(vcpu).context
+    number = truncate(u32, context.registers[RAX])
+    subleaf = truncate(u32, context.registers[RCX])
+    leaf = Leaf()
+    leaf.eax = 0
+    leaf.ebx = 0
+    leaf.ecx = 0
+    leaf.edx = 0
+    if number - XEN <= 0xFF:
+        tell_of_xen(vcpu, number - XEN, leaf)
+    else:
+        HvmDomain.of(vcpu.domain).cpuid.find(number, subleaf, leaf)
+        complete(vcpu, number, subleaf, leaf)
+    context.registers[RAX] = u64(leaf.eax)
+    context.registers[RBX] = u64(leaf.ebx)
+    context.registers[RCX] = u64(leaf.ecx)
+    context.registers[RDX] = u64(leaf.edx)
+
+
+def complete(vcpu: Vcpu, number: u32, subleaf: u32, leaf: Leaf) -> None:
+    control = virtualisation().read(vcpu, Register.CR4)
+    if number == 1:
+        leaf.ebx |= apic_id(vcpu) << 24
+        if control >> CR4_OSXSAVE & 1 != 0:
+            leaf.ecx |= XSAVE_ENABLED
+    elif number == 7 and subleaf == 0:
+        if control >> CR4_PKE & 1 != 0:
+            leaf.ecx |= KEYS_ENABLED
+    elif number == 0xD and leaf.eax != 0:
+        policy = HvmDomain.of(vcpu.domain).cpuid
+        enabled = truncate(u32, HvmVcpu.of(vcpu).fpu.enabled())
+        if subleaf == 0:
+            leaf.ebx = policy.size_of(enabled)
+            leaf.ecx = policy.size_of(leaf.eax)
+        elif subleaf == 1:
+            leaf.ebx = policy.size_of(enabled)
+
+
+def tell_of_xen(vcpu: Vcpu, offset: u32, leaf: Leaf) -> None:
+    match offset:
+        case 0:
+            leaf.eax = XEN + XEN_LEAVES
+            leaf.ebx = 0x566E_6558  # "XenVMMXenVMM"
+            leaf.ecx = 0x6558_4D4D
+            leaf.edx = 0x4D4D_566E
+        case 1:
+            leaf.eax = ABI_MAJOR << 16 | ABI_MINOR
+        case 2:
+            leaf.eax = 1  # hypercall pages
+            leaf.ebx = HYPERCALL_REGISTER
+        case 4:
+            leaf.eax = VCPU_ID_PRESENT | DOMID_PRESENT
+            leaf.ebx = vcpu.id
+            leaf.ecx = u32(u16(vcpu.domain.id))
+        case _:
+            pass
+
+
+def apic_id(vcpu: Vcpu) -> u32:
+    """As Xen's guests have them: even numbers."""
+    return u32(truncate(u8, vcpu.id * 2))

@@ -1,0 +1,143 @@
+"""What is done for a guest that came out, whichever extension brought it: the same for SVM and VMX.
+
+Who calls here says where the next instruction begins, since a CPU need not.
+"""
+
+from hv.common.builder.lifecycle import domain_crash, shutdown_domain
+from hv.common.control.hypercall import Words, call
+from hv.common.kernel.log import Level
+from hv.common.model.domain import ShutdownReason
+from hv.common.model.vcpu import Vcpu, Vcpus
+from hv.common.sched.core import block, is_off, vcpu_down
+from hv.lang import Errno, Final, i64, truncate, u32, u64
+from hv.x86.context import R8, R10, RAX, RCX, RDI, RDX, RSI, VcpuContext
+from hv.x86.hvm import cpuid_answers, msr
+from hv.x86.hvm.complain import complain
+from hv.x86.hvm.fpu import is_valid
+from hv.x86.hvm.inject import raise_protection, raise_undefined
+from hv.x86.hvm.segment import SegmentName
+from hv.x86.hvm.state import HvmVcpu
+from hv.x86.hvm.virtualisation import Register, virtualisation
+
+CPUID_BYTES: Final[u64] = 2
+RDMSR_BYTES: Final[u64] = 2
+VMMCALL_BYTES: Final[u64] = 3
+XSETBV_BYTES: Final[u64] = 3
+HLT_BYTES: Final[u64] = 1
+LOW: Final[u64] = 0xFFFF_FFFF
+INTERRUPTS_ON: Final[u64] = 1 << 9  # RFLAGS.IF
+LONG_ACTIVE: Final[u64] = 1 << 10  # EFER
+CODE_64: Final = 1 << 9  # L, of a segment's attributes
+NOT_PERMITTED: Final[u64] = ~u64(0)  # -EPERM
+NOT_KNOWN: Final[u64] = ~u64(37)  # -ENOSYS
+
+
+def skip(vcpu: Vcpu, length: u64) -> None:
+    """Past an instruction that has been performed."""
+    extension = virtualisation()
+    next = extension.read(vcpu, Register.RIP) + length
+    extension.write(vcpu, Register.RIP, next if in_long_mode(vcpu) else next & LOW)
+    extension.clear_shadow(vcpu)
+
+
+def in_long_mode(vcpu: Vcpu) -> bool:
+    """64-bit code."""
+    extension = virtualisation()
+    if extension.read(vcpu, Register.EFER) & LONG_ACTIVE == 0:
+        return False
+    return extension.segment(vcpu, SegmentName.CS).attributes & CODE_64 != 0
+
+
+def cpuid(vcpu: Vcpu) -> None:
+    cpuid_answers.answer(vcpu)
+    skip(vcpu, CPUID_BYTES)
+
+
+def read_register(vcpu: Vcpu, context: VcpuContext) -> None:
+    register = truncate(u32, context.registers[RCX])
+    try:
+        value = msr.read(vcpu, register)
+        context.registers[RAX] = value & LOW
+        context.registers[RDX] = value >> 32
+        skip(vcpu, RDMSR_BYTES)
+    except Errno:
+        complain(vcpu, "RDMSR", u64(register), "#GP injected", Level.DEBUG)
+        raise_protection(vcpu)
+
+
+def write_register(vcpu: Vcpu, context: VcpuContext) -> None:
+    register = truncate(u32, context.registers[RCX])
+    value = context.registers[RAX] & LOW | context.registers[RDX] << 32
+    try:
+        msr.write(vcpu, register, value)
+        skip(vcpu, RDMSR_BYTES)
+    except Errno:
+        complain(vcpu, "WRMSR", u64(register), "#GP injected", Level.DEBUG)
+        raise_protection(vcpu)
+
+
+def enable_components(vcpu: Vcpu, context: VcpuContext) -> None:
+    """XSETBV."""
+    value = context.registers[RAX] & LOW | context.registers[RDX] << 32
+    if context.registers[RCX] & LOW != 0 or virtualisation().privilege(vcpu) != 0 or not is_valid(value):
+        raise_protection(vcpu)
+        return
+    HvmVcpu.of(vcpu).fpu.enable(value)
+    skip(vcpu, XSETBV_BYTES)
+
+
+def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
+    """Number in EAX, arguments in RDI, RSI, RDX, R10 and R8, from the guest's kernel in 64-bit mode (public/arch-x86/
+    xen-x86_64.h).
+    """
+    if virtualisation().privilege(vcpu) != 0:
+        context.registers[RAX] = NOT_PERMITTED
+        skip(vcpu, VMMCALL_BYTES)
+        return
+    if not in_long_mode(vcpu):
+        context.registers[RAX] = NOT_KNOWN & LOW
+        skip(vcpu, VMMCALL_BYTES)
+        return
+    words = Words(
+        context.registers[RDI],
+        context.registers[RSI],
+        context.registers[RDX],
+        context.registers[R10],
+        context.registers[R8],
+    )
+    answer = call(vcpu, truncate(u32, context.registers[RAX]), words)
+    if answer == AGAIN:
+        return
+    context.registers[RAX] = truncate(u64, answer)
+    skip(vcpu, VMMCALL_BYTES)
+
+
+def halt(vcpu: Vcpu) -> None:
+    """Waits for an interrupt. With interrupts off none can come: the vCPU is off, and with the last one the domain,
+    as a kernel that halts wants it.
+    """
+    skip(vcpu, HLT_BYTES)
+    if virtualisation().read(vcpu, Register.RFLAGS) & INTERRUPTS_ON != 0:
+        block()
+        return
+    for other in Vcpus.of(vcpu.domain):
+        if other is not vcpu and not is_off(other):
+            vcpu_down(vcpu)
+            return
+    shutdown_domain(vcpu.domain, ShutdownReason.POWER_OFF)
+
+
+def refuse(vcpu: Vcpu, what: str) -> None:
+    """An instruction that this guest's CPU does not have."""
+    complain(vcpu, what, 0, "#UD injected", Level.DEBUG)
+    raise_undefined(vcpu)
+
+
+def end(vcpu: Vcpu, what: str, number: u64) -> None:
+    """The guest did, or is, what it cannot go on from."""
+    domain = vcpu.domain
+    ip = virtualisation().read(vcpu, Register.RIP)
+    domain_crash(domain, f"d{domain.id} {domain.name} vcpu{vcpu.id}: {what} {number:#x} at rip {ip:#x}: the guest ends")
+
+
+AGAIN: Final[i64] = -85  # -ERESTART

@@ -1,0 +1,54 @@
+"""What hangs on a domain and on a vCPU that run in a hardware virtual machine, whichever extension it is.
+
+A vCPU's part is the CPU's that has it loaded, and nobody's otherwise.
+"""
+
+from hv.common.kernel.log import RateLimit
+from hv.common.model.domain import Domain
+from hv.common.model.vcpu import Vcpu
+from hv.lang import Embedded, Errno, Extension, Final, array, raises, truncate, u8, u32, u64
+from hv.x86.context import VcpuContext
+from hv.x86.cpu import timestamp
+from hv.x86.hvm.cpuid_policy import CpuidPolicy
+from hv.x86.hvm.event import NOTHING, Event
+from hv.x86.hvm.fpu import Fpu, offered_components
+from hv.x86.hvm.virtualisation import virtualisation
+
+DEBUG_ADDRESSES: Final = 4
+
+
+class HvmDomain(Extension[Domain]):
+    complaints: RateLimit  # lines about what its vCPUs did
+    cpuid: Embedded[CpuidPolicy]
+    tsc_offset: u64  # the guest's counter begins with it
+    line: array[u8, 160]  # what it wrote to port 0xE9 since the last end of a line
+    length: u32
+
+    def init(self, owner: Domain) -> None:
+        self.tsc_offset = ~timestamp() + 1
+        self.cpuid.init(truncate(u32, offered_components()))
+
+
+class HvmVcpu(Extension[Vcpu]):
+    context: Embedded[VcpuContext]
+    fpu: Embedded[Fpu]
+    in_flight: Event  # what was being delivered when the vCPU came out, and has to be delivered again
+    raised: Event  # an exception that it takes next
+    debug_addresses: array[u64, DEBUG_ADDRESSES]
+    tsc_aux: u64
+
+    @raises
+    def init(self, owner: Vcpu) -> None:
+        """ENOMEM."""
+        self.in_flight = NOTHING
+        self.raised = NOTHING
+        virtualisation().make(owner)
+        try:
+            self.fpu.make()
+        except Errno:
+            virtualisation().discard(owner)
+            raise
+
+    def teardown(self, owner: Vcpu) -> None:
+        self.fpu.discard()
+        virtualisation().discard(owner)

@@ -1,0 +1,158 @@
+"""vCPUs in hardware virtual machines: what their registers are at the start, and moving them in and out of a CPU.
+
+Every exit saves the general registers in `HvmVcpu.context`. Floating point, debug addresses and TSC_AUX stay in the
+hardware until another vCPU is loaded; the rest the extension keeps.
+"""
+
+from hv.common.mm.types import Gaddr
+from hv.common.model.domain import MAX_DOMAINS
+from hv.common.model.vcpu import Vcpu, VcpuMachine
+from hv.common.sched.core import leave
+from hv.config import CONFIG_EXIT_STATS
+from hv.lang import Final, Never, PerCpu, raises, u16, u32, u64
+from hv.x86 import tlb
+from hv.x86.context import RBX, VcpuContext
+from hv.x86.cpu import write_msr
+from hv.x86.cpustart import cpu_starts
+from hv.x86.hvm import guest_memory
+from hv.x86.hvm.event import NOTHING
+from hv.x86.hvm.inject import deliver
+from hv.x86.hvm.segment import Segment, SegmentName
+from hv.x86.hvm.state import HvmDomain, HvmVcpu
+from hv.x86.hvm.virtualisation import Register, chosen, virtualisation
+from hv.x86.speculation import at_entry, at_switch
+from hv.x86.sysreg import DR0, DR1, DR2, DR3, TSC_AUX
+
+if CONFIG_EXIT_STATS:
+    from hv.common.kernel.exit_stats import end_run
+
+GENERAL_REGISTERS: Final = 16
+FLAT: Final[u32] = 0xFFFF_FFFF
+CODE32: Final[u16] = 0xC9B  # readable code, accessed, of 32 bits, in pages
+DATA32: Final[u16] = 0xC93
+TASK32: Final[u16] = 0x08B  # busy
+TABLE: Final[u16] = 0x082  # LDT
+TASK_LIMIT: Final[u32] = 0x67
+
+CR0_AT_START: Final[u64] = 0x11  # ET, PE
+RFLAGS_AT_START: Final[u64] = 0x2
+PAT_AT_RESET: Final[u64] = 0x0007_0406_0007_0406
+DR6_AT_RESET: Final[u64] = 0xFFFF_0FF0
+DR7_AT_RESET: Final[u64] = 0x400
+
+
+class LastDomain(PerCpu):
+    """Whose vCPU this CPU ran last: one more than its slot; 0: nobody's yet."""
+
+    number: u16
+
+
+class HvmVcpus(VcpuMachine):
+    def hindrance(self) -> str:
+        if not chosen.found:
+            return "guests need a CPU with AMD SVM"
+        return virtualisation().hindrance()
+
+    def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
+        """As a PVH kernel is entered (Xen, docs/misc/pvh.pandoc): flat 32-bit protected mode without paging, `argument`
+        in EBX.
+        """
+        own = HvmVcpu.of(vcpu)
+        extension = virtualisation()
+        for i in range(GENERAL_REGISTERS):
+            own.context.registers[i] = 0
+        own.context.registers[RBX] = argument
+        own.in_flight = NOTHING
+        own.raised = NOTHING
+        for i in range(4):
+            own.debug_addresses[i] = 0
+        own.tsc_aux = 0
+        own.fpu.reset()
+        extension.reset(vcpu)
+        extension.set_tsc_offset(vcpu, HvmDomain.of(vcpu.domain).tsc_offset)
+        extension.write(vcpu, Register.RIP, entry)
+        extension.write(vcpu, Register.RFLAGS, RFLAGS_AT_START)
+        extension.write(vcpu, Register.CR0, CR0_AT_START)
+        extension.write(vcpu, Register.CR2, 0)
+        extension.write(vcpu, Register.CR3, 0)
+        extension.write(vcpu, Register.CR4, 0)
+        extension.write(vcpu, Register.EFER, 0)
+        extension.write(vcpu, Register.PAT, PAT_AT_RESET)
+        extension.write(vcpu, Register.DR6, DR6_AT_RESET)
+        extension.write(vcpu, Register.DR7, DR7_AT_RESET)
+        set_flat(vcpu, SegmentName.CS, CODE32)
+        set_flat(vcpu, SegmentName.DS, DATA32)
+        set_flat(vcpu, SegmentName.ES, DATA32)
+        set_flat(vcpu, SegmentName.SS, DATA32)
+        set_flat(vcpu, SegmentName.FS, DATA32)
+        set_flat(vcpu, SegmentName.GS, DATA32)
+        extension.set_segment(vcpu, SegmentName.TR, Segment(0, TASK32, TASK_LIMIT, 0))
+        extension.set_segment(vcpu, SegmentName.LDTR, Segment(0, TABLE, 0, 0))
+        extension.set_segment(vcpu, SegmentName.GDTR, Segment(0, 0, 0, 0))
+        extension.set_segment(vcpu, SegmentName.IDTR, Segment(0, 0, 0, 0))
+
+    def load(self, vcpu: Vcpu) -> None:
+        own = HvmVcpu.of(vcpu)
+        domain = vcpu.domain
+        tlb.guest_loaded(domain.vmid)
+        if LastDomain.this().number != domain.vmid:
+            LastDomain.this().number = domain.vmid
+            at_switch()
+        own.fpu.load()
+        DR0.write(own.debug_addresses[0])
+        DR1.write(own.debug_addresses[1])
+        DR2.write(own.debug_addresses[2])
+        DR3.write(own.debug_addresses[3])
+        if HvmDomain.of(domain).cpuid.has_rdtscp:
+            write_msr(TSC_AUX, own.tsc_aux)
+        virtualisation().load(vcpu)
+
+    def save(self, vcpu: Vcpu) -> None:
+        own = HvmVcpu.of(vcpu)
+        virtualisation().save(vcpu)
+        own.debug_addresses[0] = DR0.read()
+        own.debug_addresses[1] = DR1.read()
+        own.debug_addresses[2] = DR2.read()
+        own.debug_addresses[3] = DR3.read()
+        own.fpu.save()
+        tlb.guest_loaded(0)
+
+    def has_interrupt(self, vcpu: Vcpu) -> bool:
+        return False
+
+    @raises
+    def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:
+        return guest_memory.translate(vcpu, address, write)
+
+    def enter(self, vcpu: Vcpu) -> Never:
+        prepare(vcpu)
+        virtualisation().enter(vcpu)
+
+
+vcpu_machine: Final = HvmVcpus()
+
+
+@cpu_starts.entry()
+def start_extension() -> None:
+    if chosen.found and virtualisation().hindrance() == "":
+        assert MAX_DOMAINS < tlb.TAGS, "domains' tags are too large"
+        virtualisation().start_cpu()
+
+
+def set_flat(vcpu: Vcpu, name: SegmentName, attributes: u16) -> None:
+    virtualisation().set_segment(vcpu, name, Segment(0, attributes, FLAT, 0))
+
+
+def way_in() -> VcpuContext:
+    """The end of every exit: the context of the vCPU to enter, which is loaded here."""
+    vcpu = leave()
+    prepare(vcpu)
+    return HvmVcpu.of(vcpu).context
+
+
+def prepare(vcpu: Vcpu) -> None:
+    deliver(vcpu)
+    virtualisation().prepare(vcpu)
+    if CONFIG_EXIT_STATS:
+        end_run()
+    at_entry()

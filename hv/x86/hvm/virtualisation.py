@@ -1,0 +1,132 @@
+"""What the CPU's virtualisation extension does for guests: the line between what SVM and VMX have in common and what
+each does in its own way.
+
+Above the line (hv/x86/hvm) are the guests' CPUs: what CPUID and model-specific registers answer, hypercalls, events,
+interrupts, floating point. Below it is one implementation for each extension, in a package of its own, which keeps the
+registers of a guest that the hardware switches, tells why the guest came out, and enters it again.
+
+An implementation is chosen at boot: the first of `extensions` that the CPU has and nothing hinders.
+"""
+
+from hv.common.model.vcpu import Vcpu
+from hv.lang import Callable, Final, Never, Protocol, Registry, U8Enum, raises, u8, u64, value
+from hv.x86.hvm.event import Event
+from hv.x86.hvm.segment import Segment, SegmentName
+
+
+class Register(U8Enum):
+    """A guest's registers that the hardware switches."""
+
+    RIP = 0
+    RFLAGS = 1
+    CR0 = 2
+    CR2 = 3
+    CR3 = 4
+    CR4 = 5
+    EFER = 6
+    PAT = 7
+    DR6 = 8
+    DR7 = 9
+
+
+class Virtualisation(Protocol):
+    """Each function is about a vCPU that no CPU runs this moment; one that is loaded is loaded on this CPU."""
+
+    def name(self) -> str: ...
+
+    def hindrance(self) -> str:
+        """Why no guest can run. Empty: nothing hinders."""
+        ...
+
+    def start_cpu(self) -> None:
+        """Turns the extension on, on this CPU."""
+        ...
+
+    @raises
+    def make(self, vcpu: Vcpu) -> None:
+        """What the extension keeps of a new vCPU. ENOMEM."""
+        ...
+
+    def discard(self, vcpu: Vcpu) -> None: ...
+
+    def reset(self, vcpu: Vcpu) -> None:
+        """Nothing is pending or in flight, and what a guest may do by itself is as at the start."""
+        ...
+
+    def load(self, vcpu: Vcpu) -> None: ...
+
+    def save(self, vcpu: Vcpu) -> None: ...
+
+    def read(self, vcpu: Vcpu, register: Register) -> u64: ...
+
+    def write(self, vcpu: Vcpu, register: Register, value: u64) -> None: ...
+
+    def segment(self, vcpu: Vcpu, name: SegmentName) -> Segment: ...
+
+    def set_segment(self, vcpu: Vcpu, name: SegmentName, segment: Segment) -> None: ...
+
+    def privilege(self, vcpu: Vcpu) -> u8:
+        """CPL."""
+        ...
+
+    def shadow(self, vcpu: Vcpu) -> bool:
+        """Whether the instruction before holds interrupts back for one more (STI, MOV SS)."""
+        ...
+
+    def clear_shadow(self, vcpu: Vcpu) -> None: ...
+
+    def set_tsc_offset(self, vcpu: Vcpu, offset: u64) -> None:
+        """What is added to the CPU's counter, modulo 2**64, when the guest reads it."""
+        ...
+
+    def inject(self, vcpu: Vcpu, event: Event) -> None:
+        """To be taken at the next entry, before the next instruction."""
+        ...
+
+    def pending(self, vcpu: Vcpu) -> Event:
+        """What will be taken then."""
+        ...
+
+    def open_window(self, vcpu: Vcpu, vector: u8) -> None:
+        """The guest is to come out as soon as it would take an interrupt of this priority."""
+        ...
+
+    def close_window(self, vcpu: Vcpu) -> None: ...
+
+    def prepare(self, vcpu: Vcpu) -> None:
+        """The last before an entry: the vCPU is loaded, and interrupts are masked."""
+        ...
+
+    def enter(self, vcpu: Vcpu) -> Never:
+        """Gives up this CPU's stack."""
+        ...
+
+
+@value
+class VirtualisationExtension:
+    present: Callable[[], bool]
+    """Whether this CPU has it, usable or not."""
+    get: Callable[[], Virtualisation]
+
+
+extensions: Final = Registry[VirtualisationExtension]()
+
+
+class Chosen:
+    extension: Virtualisation
+    found: bool
+
+
+chosen: Final = Chosen()
+
+
+def choose_extension() -> None:
+    """On the boot CPU, before any vCPU is made."""
+    for candidate in extensions:
+        if not chosen.found and candidate.present():
+            chosen.extension = candidate.get()
+            chosen.found = True
+
+
+def virtualisation() -> Virtualisation:
+    return chosen.extension

@@ -1,0 +1,70 @@
+"""Which of SVM this CPU has, and whether it may be used (AMD APM 2, 15.4; APM 3, appendix E: CPUID 8000000AH)."""
+
+from hv.lang import Bits, Field, Final, u32, u64
+from hv.x86.cpu import read_msr_or
+from hv.x86.cpuid import EXTENDED, Leaf
+
+VM_CR: Final[u32] = 0xC001_0114
+SVM_PRESENT: Final[u32] = 1 << 2  # ECX of 80000001H
+
+
+class Control(Bits[u64]):
+    """VM_CR."""
+
+    locked = Field(3)  # LOCK: `disabled` stays as it is
+    disabled = Field(4)  # SVMDIS
+
+
+class Capabilities(Bits[u32]):
+    """EDX of 8000000AH."""
+
+    nested_paging = Field(0)
+    branches = Field(1)
+    locks = Field(2)
+    next_rip = Field(3)
+    tsc_ratio = Field(4)
+    clean_bits = Field(5)
+    flush_by_asid = Field(6)
+    decode_assists = Field(7)
+    pause_filter = Field(10)
+    pause_threshold = Field(12)
+    virtual_gif = Field(16)
+
+
+class SvmFeatures:
+    """Of the boot CPU; the others are expected to be the same."""
+
+    asids: u32  # how many there are; 0 is the hypervisor's
+    has: Capabilities
+
+    def find(self) -> None:
+        leaf = Leaf()
+        leaf.read(EXTENDED + 0xA)
+        self.asids = leaf.ebx
+        self.has = Capabilities(leaf.edx)
+
+
+svm_features: Final = SvmFeatures()
+
+
+def is_present() -> bool:
+    leaf = Leaf()
+    leaf.read(EXTENDED + 1)
+    return leaf.ecx & SVM_PRESENT != 0
+
+
+def may_enable() -> bool:
+    """Whether firmware lets SVM be used, or at least its setting be changed."""
+    control = Control(read_msr_or(VM_CR, 0))
+    return not control.disabled or not control.locked
+
+
+def hindrance_of(asids: u32, has: Capabilities, enabled: bool) -> str:
+    """Why guests cannot run with these features. Empty: they can."""
+    if not enabled:
+        return "the firmware has turned SVM off: turn on what its setup calls SVM mode or AMD-V"
+    if not has.nested_paging:
+        return "guests need SVM with nested paging, which this CPU does not have"
+    if asids < 2:
+        return "this CPU has no address space identifier for a guest (CPUID 8000000AH)"
+    return ""

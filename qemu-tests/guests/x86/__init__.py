@@ -1,0 +1,1 @@
+"""Unikernels for x86: PVH guests in the restricted Python."""

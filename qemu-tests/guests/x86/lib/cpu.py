@@ -1,0 +1,27 @@
+"""Single instructions."""
+
+from hv.lang import asm, u8, u16, u32, u64
+
+
+@asm("outb %al, %dx", port="rdx", value="rax")
+def out8(port: u16, value: u8) -> None: ...
+
+
+@asm("inb %dx, %al\n\tmovzbl %al, %eax", port="rdx", result="rax")
+def in8(port: u16) -> u8: ...
+
+
+@asm("cpuid", leaf="rax", subleaf="rcx", results="rax rbx rcx rdx")
+def cpuid(leaf: u32, subleaf: u32) -> tuple[u32, u32, u32, u32]: ...
+
+
+@asm("rdmsr\n\tshlq $32, %rdx\n\torq %rdx, %rax", register="rcx", result="rax", changes="rdx")
+def read_msr(register: u32) -> u64: ...
+
+
+@asm("movq %rax, %rdx\n\tshrq $32, %rdx\n\twrmsr", register="rcx", value="rax", changes="rdx")
+def write_msr(register: u32, value: u64) -> None: ...
+
+
+@asm("rdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax", result="rax", changes="rdx")
+def timestamp() -> u64: ...
