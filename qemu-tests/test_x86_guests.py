@@ -28,3 +28,15 @@ def test_a_cpu_without_svm_is_told_and_the_hypervisor_goes_on(booted) -> None:
     machine.expect("hello: guests need a CPU with AMD SVM: the domain is not built", SECONDS)
     machine.send("h")
     machine.expect("h: lists the keys", SECONDS)
+
+
+@pytest.mark.parametrize("cpus", [2, 1])
+def test_a_unikernel_lives_by_its_local_apic(booted, cpus: int) -> None:
+    """The timer's three modes, interrupts held back by IF and CR8, a second vCPU that is started by INIT and STARTUP;
+    the vCPUs share a CPU too.
+    """
+    machine = booted("x86-interrupts", Options(cpus=cpus))
+    for what in ("one-shot", "periodic", "deadline", "held back", "another CPU", "READY interrupts"):
+        machine.expect(f"(d1 interrupts) {what}", SECONDS)
+    machine.expect("(d1 interrupts) DONE interrupts ok", SECONDS)
+    machine.expect("(hv) d1 interrupts: powered off", SECONDS)

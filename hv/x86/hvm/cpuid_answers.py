@@ -4,10 +4,11 @@ Source of the leaves from 40000000H: public/arch-x86/cpuid.h.
 """
 
 from hv.common.control.version import ABI_MAJOR, ABI_MINOR
-from hv.common.model.vcpu import Vcpu
-from hv.lang import Final, truncate, u8, u16, u32, u64
+from hv.common.model.vcpu import Vcpu, Vcpus
+from hv.lang import Final, truncate, u16, u32, u64
 from hv.x86.context import RAX, RBX, RCX, RDX
 from hv.x86.cpuid import Leaf
+from hv.x86.hvm.lapic_device import apic_id_of
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
 
@@ -18,6 +19,9 @@ VCPU_ID_PRESENT: Final[u32] = 1 << 3
 DOMID_PRESENT: Final[u32] = 1 << 4
 XSAVE_ENABLED: Final[u32] = 1 << 27  # OSXSAVE
 KEYS_ENABLED: Final[u32] = 1 << 4  # OSPKE
+THREADS: Final[u32] = 1 << 8
+CORES: Final[u32] = 2 << 8
+PACKAGE_BITS: Final[u32] = 8
 CR4_OSXSAVE: Final = 18
 CR4_PKE: Final = 22
 
@@ -46,9 +50,11 @@ def answer(vcpu: Vcpu) -> None:
 def complete(vcpu: Vcpu, number: u32, subleaf: u32, leaf: Leaf) -> None:
     control = virtualisation().read(vcpu, Register.CR4)
     if number == 1:
-        leaf.ebx |= apic_id(vcpu) << 24
+        leaf.ebx |= apic_id_of(vcpu) << 24
         if control >> CR4_OSXSAVE & 1 != 0:
             leaf.ecx |= XSAVE_ENABLED
+    elif number == 0xB:
+        tell_of_topology(vcpu, subleaf, leaf)
     elif number == 7 and subleaf == 0:
         if control >> CR4_PKE & 1 != 0:
             leaf.ecx |= KEYS_ENABLED
@@ -60,6 +66,20 @@ def complete(vcpu: Vcpu, number: u32, subleaf: u32, leaf: Leaf) -> None:
             leaf.ecx = policy.size_of(leaf.eax)
         elif subleaf == 1:
             leaf.ebx = policy.size_of(enabled)
+
+
+def tell_of_topology(vcpu: Vcpu, subleaf: u32, leaf: Leaf) -> None:
+    """Each vCPU is a core of one thread: numbers count by two, so a core's lowest bit is its thread's."""
+    leaf.ecx = subleaf & 0xFF
+    leaf.edx = apic_id_of(vcpu)
+    if subleaf == 0:
+        leaf.eax = 1
+        leaf.ebx = 1
+        leaf.ecx |= THREADS
+    elif subleaf == 1:
+        leaf.eax = PACKAGE_BITS
+        leaf.ebx = Vcpus.of(vcpu.domain).count
+        leaf.ecx |= CORES
 
 
 def tell_of_xen(vcpu: Vcpu, offset: u32, leaf: Leaf) -> None:
@@ -80,8 +100,3 @@ def tell_of_xen(vcpu: Vcpu, offset: u32, leaf: Leaf) -> None:
             leaf.ecx = u32(u16(vcpu.domain.id))
         case _:
             pass
-
-
-def apic_id(vcpu: Vcpu) -> u32:
-    """As Xen's guests have them: even numbers."""
-    return u32(truncate(u8, vcpu.id * 2))

@@ -21,7 +21,8 @@ FEATURES_1C: Final[u32] = (
     1 << 0 | 1 << 1 | 1 << 9 | 1 << 12 | 1 << 13 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 23 | 1 << 25 | 1 << 26 | 7 << 28
 )
 """SSE3, PCLMULQDQ, SSSE3, FMA, CX16, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, XSAVE, AVX, F16C, RDRAND."""
-UNDER_A_HYPERVISOR: Final[u32] = u32(1) << 31
+PLAYED_1C: Final[u32] = 1 << 21 | 1 << 24 | u32(1) << 31
+"""What the hypervisor plays whatever the CPU has: x2APIC, TSC deadline; and that it is one."""
 FEATURES_7B: Final[u32] = (
     1 << 0 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21
 ) | (1 << 23 | 1 << 24 | 1 << 28 | 1 << 29 | 1 << 30 | u32(1) << 31)
@@ -70,7 +71,7 @@ class CpuidPolicy:
                 self.highest = min(found.eax, BASIC - 1)
                 store(self.basic[0], self.highest, found.ebx, found.ecx, found.edx)
             case 1:
-                ecx = found.ecx & FEATURES_1C | UNDER_A_HYPERVISOR
+                ecx = found.ecx & FEATURES_1C | PLAYED_1C
                 store(self.basic[1], found.eax, found.ebx & 0xFFFF, ecx, found.edx & FEATURES_1D)
             case 7:
                 if subleaf == 0:

@@ -13,9 +13,9 @@ from hv.lang import Errno, Final, i64, truncate, u32, u64
 from hv.x86.context import R8, R10, RAX, RCX, RDI, RDX, RSI, VcpuContext
 from hv.x86.hvm import cpuid_answers, msr
 from hv.x86.hvm.complain import complain
+from hv.x86.hvm.fetch import in_long_mode
 from hv.x86.hvm.fpu import is_valid
 from hv.x86.hvm.inject import raise_protection, raise_undefined
-from hv.x86.hvm.segment import SegmentName
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
 
@@ -26,8 +26,6 @@ XSETBV_BYTES: Final[u64] = 3
 HLT_BYTES: Final[u64] = 1
 LOW: Final[u64] = 0xFFFF_FFFF
 INTERRUPTS_ON: Final[u64] = 1 << 9  # RFLAGS.IF
-LONG_ACTIVE: Final[u64] = 1 << 10  # EFER
-CODE_64: Final = 1 << 9  # L, of a segment's attributes
 NOT_PERMITTED: Final[u64] = ~u64(0)  # -EPERM
 NOT_KNOWN: Final[u64] = ~u64(37)  # -ENOSYS
 
@@ -38,14 +36,6 @@ def skip(vcpu: Vcpu, length: u64) -> None:
     next = extension.read(vcpu, Register.RIP) + length
     extension.write(vcpu, Register.RIP, next if in_long_mode(vcpu) else next & LOW)
     extension.clear_shadow(vcpu)
-
-
-def in_long_mode(vcpu: Vcpu) -> bool:
-    """64-bit code."""
-    extension = virtualisation()
-    if extension.read(vcpu, Register.EFER) & LONG_ACTIVE == 0:
-        return False
-    return extension.segment(vcpu, SegmentName.CS).attributes & CODE_64 != 0
 
 
 def cpuid(vcpu: Vcpu) -> None:

@@ -7,7 +7,7 @@ interrupt, which waits where it is.
 
 from hv.common.builder.lifecycle import domain_crash
 from hv.common.model.vcpu import Vcpu
-from hv.lang import u64
+from hv.lang import Final, u8, u32, u64
 from hv.x86.hvm.event import (
     DOUBLE_FAULT,
     NOTHING,
@@ -19,8 +19,11 @@ from hv.x86.hvm.event import (
     Together,
     exception,
     fault,
+    interrupt,
     together,
 )
+from hv.x86.hvm.lapic import NO_VECTOR
+from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
 
@@ -67,6 +70,46 @@ def deliver(vcpu: Vcpu) -> None:
     if own.raised.kind != EventKind.NOTHING:
         virtualisation().inject(vcpu, own.raised)
         own.raised = NOTHING
+        offer_interrupt(vcpu, False)
     elif own.in_flight.kind != EventKind.NOTHING:
         virtualisation().inject(vcpu, own.in_flight)
         own.in_flight = NOTHING
+        offer_interrupt(vcpu, False)
+    else:
+        offer_interrupt(vcpu, True)
+
+
+def offer_interrupt(vcpu: Vcpu, free: bool) -> None:
+    """The interrupt that waits goes in when nothing else does and the guest takes interrupts; else the guest comes out
+    as soon as it would.
+    """
+    vector = waiting_vector(vcpu)
+    if vector == NO_VECTOR:
+        held = VcpuApic.of(vcpu).apic.behind_priority()
+        if held == NO_VECTOR:
+            virtualisation().close_window(vcpu)
+        else:
+            virtualisation().open_window(vcpu, u8(held))
+    elif free and takes_interrupts(vcpu):
+        virtualisation().close_window(vcpu)
+        virtualisation().inject(vcpu, interrupt(u8(vector)))
+        VcpuApic.of(vcpu).apic.accept(vector)
+    else:
+        virtualisation().open_window(vcpu, u8(vector))
+
+
+def waiting_vector(vcpu: Vcpu) -> u32:
+    """Behind what the guest has written to CR8. NO_VECTOR."""
+    apic = VcpuApic.of(vcpu).apic
+    priority = u32(virtualisation().task_priority(vcpu))
+    if priority != apic.tpr >> 4:
+        apic.tpr = priority << 4
+    return apic.next_vector()
+
+
+def takes_interrupts(vcpu: Vcpu) -> bool:
+    flags = virtualisation().read(vcpu, Register.RFLAGS)
+    return flags & INTERRUPTS_ON != 0 and not virtualisation().shadow(vcpu)
+
+
+INTERRUPTS_ON: Final[u64] = 1 << 9  # RFLAGS.IF

@@ -7,8 +7,10 @@ Sources: Intel SDM 4; AMD APM 2, appendix A.
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Errno, Final, raises, u8, u32, u64
 from hv.x86.cpu import timestamp, write_msr
+from hv.x86.hvm import lapic_device
 from hv.x86.hvm.cpuid_answers import HYPERCALL_REGISTER
 from hv.x86.hvm.hypercall_page import install_page
+from hv.x86.hvm.lapic_device import FIRST_REGISTER, LAST_REGISTER, VcpuApic
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
 from hv.x86.sysreg import TSC_AUX
@@ -29,6 +31,10 @@ def read(vcpu: Vcpu, register: u32) -> u64:
     match register:
         case 0x10:
             return timestamp() + HvmDomain.of(vcpu.domain).tsc_offset
+        case 0x1B:
+            return lapic_device.read_base(vcpu)
+        case 0x6E0:
+            return VcpuApic.of(vcpu).deadline
         case 0x8B | 0x179 | 0x17A:  # microcode, machine check banks: none
             return 0
         case 0x277:
@@ -41,7 +47,8 @@ def read(vcpu: Vcpu, register: u32) -> u64:
         case 0xC001_1029:  # DE_CFG
             return LFENCE_SERIALISES
         case _:
-            pass
+            if FIRST_REGISTER <= register <= LAST_REGISTER:
+                return lapic_device.read_register(vcpu, register)
     raise Errno.EPERM
 
 
@@ -50,6 +57,12 @@ def write(vcpu: Vcpu, register: u32, value: u64) -> None:
     """EPERM: there is no such register, or it does not take this value."""
     match register:
         case 0x8B | 0xC001_1029:
+            return
+        case 0x1B:
+            lapic_device.write_base(vcpu, value)
+            return
+        case 0x6E0:
+            VcpuApic.of(vcpu).set_deadline(value)
             return
         case 0x17A:
             if value == 0:
@@ -71,7 +84,9 @@ def write(vcpu: Vcpu, register: u32, value: u64) -> None:
             install_page(vcpu, value)
             return
         case _:
-            pass
+            if FIRST_REGISTER <= register <= LAST_REGISTER:
+                lapic_device.write_register(vcpu, register, value)
+                return
     raise Errno.EPERM
 
 

@@ -15,8 +15,10 @@ from hv.x86.context import RBX, VcpuContext
 from hv.x86.cpu import write_msr
 from hv.x86.cpustart import cpu_starts
 from hv.x86.hvm import guest_memory
-from hv.x86.hvm.event import NOTHING
-from hv.x86.hvm.inject import deliver
+from hv.x86.hvm.event import NOTHING, EventKind
+from hv.x86.hvm.inject import deliver, waiting_vector
+from hv.x86.hvm.lapic import NO_VECTOR
+from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.segment import Segment, SegmentName
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
 from hv.x86.hvm.virtualisation import Register, chosen, virtualisation
@@ -34,6 +36,10 @@ TASK32: Final[u16] = 0x08B  # busy
 TABLE: Final[u16] = 0x082  # LDT
 TASK_LIMIT: Final[u32] = 0x67
 
+REAL_CODE: Final[u16] = 0x09B
+REAL_DATA: Final[u16] = 0x093
+REAL_LIMIT: Final[u32] = 0xFFFF
+CR0_IN_REAL_MODE: Final[u64] = 0x6000_0010  # caches off, as INIT leaves them
 CR0_AT_START: Final[u64] = 0x11  # ET, PE
 RFLAGS_AT_START: Final[u64] = 0x2
 PAT_AT_RESET: Final[u64] = 0x0007_0406_0007_0406
@@ -90,6 +96,10 @@ class HvmVcpus(VcpuMachine):
         extension.set_segment(vcpu, SegmentName.LDTR, Segment(0, TABLE, 0, 0))
         extension.set_segment(vcpu, SegmentName.GDTR, Segment(0, 0, 0, 0))
         extension.set_segment(vcpu, SegmentName.IDTR, Segment(0, 0, 0, 0))
+        VcpuApic.of(vcpu).restart()
+        if own.starts_in_real_mode:
+            own.starts_in_real_mode = False
+            begin_in_real_mode(vcpu, entry)
 
     def load(self, vcpu: Vcpu) -> None:
         own = HvmVcpu.of(vcpu)
@@ -118,7 +128,10 @@ class HvmVcpus(VcpuMachine):
         tlb.guest_loaded(0)
 
     def has_interrupt(self, vcpu: Vcpu) -> bool:
-        return False
+        own = HvmVcpu.of(vcpu)
+        if own.raised.kind != EventKind.NOTHING or own.in_flight.kind != EventKind.NOTHING:
+            return True
+        return waiting_vector(vcpu) != NO_VECTOR
 
     @raises
     def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:
@@ -141,6 +154,18 @@ def start_extension() -> None:
 
 def set_flat(vcpu: Vcpu, name: SegmentName, attributes: u16) -> None:
     virtualisation().set_segment(vcpu, name, Segment(0, attributes, FLAT, 0))
+
+
+def begin_in_real_mode(vcpu: Vcpu, page: u64) -> None:
+    """As STARTUP does (Intel SDM 3A, 9.1.1 and 8.4.4): at the page, with CS there."""
+    extension = virtualisation()
+    extension.write(vcpu, Register.CR0, CR0_IN_REAL_MODE)
+    extension.write(vcpu, Register.RIP, 0)
+    for i in range(6):
+        extension.set_segment(vcpu, SegmentName(i), Segment(0, REAL_DATA, REAL_LIMIT, 0))
+    extension.set_segment(vcpu, SegmentName.CS, Segment(u16(page >> 4), REAL_CODE, REAL_LIMIT, page))
+    extension.set_segment(vcpu, SegmentName.GDTR, Segment(0, 0, REAL_LIMIT, 0))
+    extension.set_segment(vcpu, SegmentName.IDTR, Segment(0, 0, REAL_LIMIT, 0))
 
 
 def way_in() -> VcpuContext:

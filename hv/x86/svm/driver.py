@@ -70,6 +70,7 @@ INTERCEPTS2: Final = Intercepts2(
     xsetbv=True,
     rdpru=True,
 )
+PRIORITY_WRITES: Final[u16] = 1 << 8  # CR8
 PAUSES: Final[u16] = 4000  # before a vCPU that spins comes out, where the CPU counts them
 PAUSE_WINDOW: Final[u16] = 128  # cycles between two that belong together
 
@@ -101,6 +102,7 @@ class Svm(Virtualisation):
     def reset(self, vcpu: Vcpu) -> None:
         vmcb = SvmVcpu.of(vcpu).vmcb
         vmcb.exceptions = EXCEPTIONS
+        vmcb.cr_writes = 0
         vmcb.intercepts1 = INTERCEPTS1
         vmcb.intercepts2 = INTERCEPTS2
         if svm_features.has.pause_filter:
@@ -216,6 +218,14 @@ class Svm(Virtualisation):
         vmcb = SvmVcpu.of(vcpu).vmcb
         vmcb.shadow &= ~SHADOW
 
+    def task_priority(self, vcpu: Vcpu) -> u8:
+        return truncate(u8, SvmVcpu.of(vcpu).vmcb.interrupt.tpr)
+
+    def set_task_priority(self, vcpu: Vcpu, priority: u8) -> None:
+        vmcb = SvmVcpu.of(vcpu).vmcb
+        vmcb.interrupt.tpr = u64(priority)
+        vmcb.clean.interrupt = False
+
     def set_tsc_offset(self, vcpu: Vcpu, offset: u64) -> None:
         vmcb = SvmVcpu.of(vcpu).vmcb
         vmcb.tsc_offset = offset
@@ -228,13 +238,16 @@ class Svm(Virtualisation):
         return event_of(SvmVcpu.of(vcpu).vmcb.injection)
 
     def open_window(self, vcpu: Vcpu, vector: u8) -> None:
-        """A virtual interrupt that is intercepted in the moment in which the guest would take it (15.21.4)."""
+        """A virtual interrupt that is intercepted in the moment in which the guest would take it (15.21.4). Writes to
+        CR8 come out meanwhile as well: QEMU 7.2 ends itself when one lets a virtual interrupt in.
+        """
         vmcb = SvmVcpu.of(vcpu).vmcb
         vmcb.interrupt.pending = True
         vmcb.interrupt.vector = u64(vector)
         vmcb.interrupt.priority = u64(vector >> PRIORITY_SHIFT)
         vmcb.clean.interrupt = False
         vmcb.intercepts1.window = True
+        vmcb.cr_writes = PRIORITY_WRITES
         vmcb.clean.intercepts = False
 
     def close_window(self, vcpu: Vcpu) -> None:
@@ -243,6 +256,7 @@ class Svm(Virtualisation):
             vmcb.interrupt.pending = False
             vmcb.clean.interrupt = False
             vmcb.intercepts1.window = False
+            vmcb.cr_writes = 0
             vmcb.clean.intercepts = False
 
     def prepare(self, vcpu: Vcpu) -> None:

@@ -22,6 +22,7 @@ from hv.x86.hvm import exits
 from hv.x86.hvm.event import ALIGNMENT, DEBUG, EventKind, exception, fault
 from hv.x86.hvm.inject import raise_event, raise_protection, triple_fault
 from hv.x86.hvm.ports import port_read, port_write
+from hv.x86.hvm.priority import set_priority
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.vcpu import way_in
 from hv.x86.svm.driver import SvmVcpu, event_of, ran, svm
@@ -123,6 +124,8 @@ def handle(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
 @rarely
 def handle_rare(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
     match truncate(u32, vmcb.exit_code):
+        case 0x18:
+            set_priority(vcpu, context)
         case 0x8D:
             exits.enable_components(vcpu, context)
         case 0x41:

@@ -41,6 +41,19 @@ _start:
     addl    $8, %edi
     loop    2b
     movl    $(directories + TABLE), root
+    call    to_long_mode
+    .code64
+    movl    %ebx, %edi
+    call    guest_main
+park:
+    cli
+    hlt
+    jmp     park
+
+/* From 32-bit mode with flat segments to 64-bit mode by these tables; returns there. Changes eax, ecx, edx. */
+    .code32
+    .global to_long_mode
+to_long_mode:
     movl    $(CR4_PAE | CR4_OSFXSR), %eax
     movl    %eax, %cr4
     movl    $root, %eax
@@ -61,13 +74,10 @@ long_mode:
     movl    %eax, %ds
     movl    %eax, %es
     movl    %eax, %ss
-    movl    %ebx, %edi
     xorl    %ebp, %ebp
-    call    guest_main
-park:
-    cli
-    hlt
-    jmp     park
+    movl    (%rsp), %eax                    // the caller pushed 32 bits
+    addq    $4, %rsp
+    jmp     *%rax
 
     .section .rodata
     .balign 8

@@ -25,3 +25,19 @@ def write_msr(register: u32, value: u64) -> None: ...
 
 @asm("rdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax", result="rax", changes="rdx")
 def timestamp() -> u64: ...
+
+
+@asm("lidt ({pointer})")
+def load_idt(pointer: u64) -> None: ...
+
+
+@asm("sti\n\thlt\n\tcli")
+def wait_for_interrupt() -> None: ...
+
+
+@asm("sti\n\tnop\n\tcli")
+def interrupt_window() -> None: ...
+
+
+@asm("movq {value}, %cr8")
+def set_task_priority(value: u64) -> None: ...

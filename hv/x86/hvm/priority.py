@@ -1,0 +1,50 @@
+"""MOV to CR8 that comes out of the guest, because an interrupt waits for the task priority to fall.
+
+The instruction is 0F 22 /0 with REX.R, or on AMD 0F 22 /0 behind LOCK; its operand is always a 64-bit register (APM 3,
+MOV CRn).
+"""
+
+from hv.common.model.vcpu import Vcpu
+from hv.lang import Errno, Final, u8, u32, u64
+from hv.x86.context import VcpuContext
+from hv.x86.hvm.exits import skip
+from hv.x86.hvm.fetch import Instruction
+from hv.x86.hvm.inject import raise_protection, raise_undefined
+from hv.x86.hvm.lapic_device import VcpuApic
+from hv.x86.hvm.virtualisation import virtualisation
+
+HIGHEST: Final[u64] = 15
+PREFIXES: Final = 12  # before the opcode, at most
+REX_BASE: Final[u8] = 1 << 0
+
+
+def set_priority(vcpu: Vcpu, context: VcpuContext) -> None:
+    instruction = Instruction()
+    try:
+        instruction.fetch(vcpu)
+    except Errno:
+        return
+    at = opcode_at(instruction)
+    if instruction.byte(at) != 0x0F or instruction.byte(at + 1) != 0x22:
+        raise_undefined(vcpu)  # another vCPU has changed it
+        return
+    register = u32(instruction.byte(at + 2) & 7)
+    if at != 0 and instruction.byte(at - 1) & 0xF0 == 0x40 and instruction.byte(at - 1) & REX_BASE != 0:
+        register += 8
+    value = context.registers[register]
+    if value > HIGHEST:
+        raise_protection(vcpu)
+        return
+    VcpuApic.of(vcpu).apic.tpr = u32(value) << 4
+    virtualisation().set_task_priority(vcpu, u8(value))
+    skip(vcpu, u64(at) + 3)
+
+
+def opcode_at(instruction: Instruction) -> u32:
+    """Behind all prefixes."""
+    for i in range(PREFIXES):
+        byte = instruction.byte(u32(i))
+        rex = byte & 0xF0 == 0x40
+        if not rex and byte not in (0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3):
+            return u32(i)
+    return PREFIXES

@@ -1,0 +1,128 @@
+"""A guest that lives by its local APIC: the timer in its three modes, interrupts held back by IF and by CR8, another
+CPU that is started and answers.
+"""
+
+from guests.x86.lib.cpu import (
+    cpuid,
+    interrupt_window,
+    set_task_priority,
+    timestamp,
+    wait_for_interrupt,
+    write_msr,
+)
+from guests.x86.lib.hypercall import POWER_OFF, end
+from guests.x86.lib.interrupts import (
+    CURRENT_COUNT,
+    DIVIDE,
+    ICR,
+    INITIAL_COUNT,
+    LVT_TIMER,
+    SELF_IPI,
+    read,
+    take_interrupts,
+    taken,
+    write,
+)
+from guests.x86.lib.text import line
+from hv.lang import Final, Message, export, ptr, symbol, u8, u32, u64, unbounded
+
+TSC_DEADLINE: Final[u32] = 0x6E0
+ONE_SHOT: Final = 0x40  # vectors
+PERIODIC: Final = 0x41
+DEADLINE: Final = 0x42
+HELD: Final = 0x43
+LOW: Final = 0x53
+HIGH: Final = 0xA3
+FROM_OTHER: Final = 0x44
+BY_ONE: Final[u64] = 0xB  # the divider's code
+COUNT: Final[u64] = 100_000  # a millisecond
+PAGE: Final[u64] = 0x8000
+PATIENCE: Final[u64] = 4_000_000_000  # ticks of the TSC
+
+
+class Other:
+    up: u64
+
+
+other: Final = Other()
+
+
+@export
+@unbounded("ends when interrupts come")
+def guest_main(information: u64) -> None:
+    _, _, ecx, _ = cpuid(1, 0)
+    check(ecx >> 21 & 1 == 1 and ecx >> 24 & 1 == 1, "no x2APIC or TSC deadline")
+    take_interrupts()
+    write(DIVIDE, BY_ONE)
+    write(LVT_TIMER, ONE_SHOT)
+    write(INITIAL_COUNT, COUNT)
+    check(read(CURRENT_COUNT) <= COUNT, "the count is above where it began")
+    while taken.count[ONE_SHOT] == 0:
+        wait_for_interrupt()
+    check(read(CURRENT_COUNT) == 0, "a one-shot count goes on")
+    line("one-shot")
+    write(LVT_TIMER, PERIODIC | 1 << 17)
+    write(INITIAL_COUNT, COUNT)
+    while taken.count[PERIODIC] < 5:
+        wait_for_interrupt()
+    write(INITIAL_COUNT, 0)
+    check(taken.count[ONE_SHOT] == 1, "the one-shot timer came twice")
+    line("periodic")
+    write(LVT_TIMER, DEADLINE | 2 << 17)
+    wanted = timestamp() + 1_000_000
+    write_msr(TSC_DEADLINE, wanted)
+    while taken.count[DEADLINE] == 0:
+        wait_for_interrupt()
+    check(timestamp() >= wanted, "the deadline came early")
+    line("deadline")
+    hold_back()
+    start_other()
+    line("READY interrupts")
+    line("DONE interrupts ok")
+    end(POWER_OFF)
+
+
+def hold_back() -> None:
+    """By IF, and by the task priority; the higher of two comes first where both wait."""
+    write(SELF_IPI, HELD)
+    check(taken.count[HELD] == 0, "an interrupt came with interrupts off")
+    interrupt_window()
+    check(taken.count[HELD] == 1, "an interrupt did not come when they were on")
+    set_task_priority(8)
+    write(SELF_IPI, LOW)
+    write(SELF_IPI, HIGH)
+    interrupt_window()
+    check(taken.count[HIGH] == 1 and taken.count[LOW] == 0, "the task priority is not heeded")
+    set_task_priority(0)
+    interrupt_window()
+    check(taken.count[LOW] == 1, "an interrupt is lost behind the task priority")
+    line("held back")
+
+
+@unbounded("ends when the other CPU answers, or patience does")
+def start_other() -> None:
+    start = symbol("secondary")
+    for i in range(64):
+        if start + u64(i) < symbol("secondary_end"):
+            ptr[u8](PAGE + u64(i))[0] = ptr[u8](start + u64(i))[0]
+    destination = u64(2) << 32
+    write(ICR, destination | 0x4500)  # INIT
+    write(ICR, destination | 0x4600 | PAGE >> 12)  # STARTUP
+    deadline = timestamp() + PATIENCE
+    while taken.count[FROM_OTHER] == 0 and timestamp() < deadline:
+        interrupt_window()
+    check(taken.count[FROM_OTHER] == 1, "the other CPU does not answer")
+    line("another CPU")
+
+
+@export
+def guest_secondary() -> None:
+    take_interrupts()
+    write(ICR, FROM_OTHER | 0x4000)  # to CPU 0
+
+
+def check(right: bool, what: Message) -> None:
+    if not right:
+        line(what)
+        line("DONE interrupts fail")
+        end(POWER_OFF)

@@ -1,0 +1,74 @@
+"""Interrupts of a unikernel: the table, who takes what, and the local APIC as x2APIC (Intel SDM 3A, 10.12)."""
+
+from guests.x86.lib.cpu import load_idt, read_msr, write_msr
+from guests.x86.lib.hypercall import POWER_OFF, end
+from guests.x86.lib.text import line
+from hv.lang import Final, address_of, aligned, array, export, ptr, symbol, truncate, u16, u32, u64
+
+APIC_BASE: Final[u32] = 0x1B
+X2APIC: Final[u64] = 1 << 10
+X2APIC_REGISTERS: Final[u32] = 0x800
+EOI: Final[u32] = 0x0B
+SVR: Final[u32] = 0x0F
+ICR: Final[u32] = 0x30
+LVT_TIMER: Final[u32] = 0x32
+INITIAL_COUNT: Final[u32] = 0x38
+CURRENT_COUNT: Final[u32] = 0x39
+DIVIDE: Final[u32] = 0x3E
+SELF_IPI: Final[u32] = 0x3F
+GATE: Final[u64] = 0x8E00 << 32 | 8 << 16
+STUB_BYTES: Final[u64] = 16
+VECTORS: Final = 256
+FIRST_INTERRUPT: Final[u64] = 32
+
+
+@aligned(4096)
+class Table:
+    words: array[u64, 512]
+
+
+class Pointer:
+    parts: array[u16, 5]
+
+
+class Taken:
+    """How often each vector came."""
+
+    count: array[u64, VECTORS]
+
+
+table: Final = Table()
+taken: Final = Taken()
+
+
+@export
+def guest_trap(vector: u64, error: u64, frame: u64) -> None:
+    if vector < FIRST_INTERRUPT:
+        line(f"exception {vector} error {error:#x} rip {ptr[u64](frame)[0]:#x}")
+        line("DONE guest fail")
+        end(POWER_OFF)
+    taken.count[vector] += 1
+    write(EOI, 0)
+
+
+def take_interrupts() -> None:
+    """On this CPU: table, and local APIC on."""
+    for vector in range(VECTORS):
+        stub = symbol("vectors") + u64(vector) * STUB_BYTES
+        table.words[vector * 2] = stub & 0xFFFF | GATE | (stub >> 16 & 0xFFFF) << 48
+        table.words[vector * 2 + 1] = stub >> 32
+    pointer = Pointer()
+    pointer.parts[0] = VECTORS * 16 - 1
+    for i in range(4):
+        pointer.parts[i + 1] = truncate(u16, address_of(table) >> i * 16)
+    load_idt(address_of(pointer))
+    write_msr(APIC_BASE, read_msr(APIC_BASE) | X2APIC)
+    write(SVR, 0x1FF)
+
+
+def write(register: u32, value: u64) -> None:
+    write_msr(X2APIC_REGISTERS + register, value)
+
+
+def read(register: u32) -> u64:
+    return read_msr(X2APIC_REGISTERS + register)
