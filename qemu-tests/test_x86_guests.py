@@ -36,7 +36,7 @@ def test_a_unikernel_lives_by_its_local_apic(booted, cpus: int) -> None:
     the vCPUs share a CPU too.
     """
     machine = booted("x86-interrupts", Options(cpus=cpus))
-    for what in ("one-shot", "periodic", "deadline", "held back", "another CPU", "READY interrupts"):
+    for what in ("by memory", "one-shot", "periodic", "deadline", "held back", "another CPU", "READY interrupts"):
         machine.expect(f"(d1 interrupts) {what}", SECONDS)
     machine.expect("(d1 interrupts) DONE interrupts ok", SECONDS)
     machine.expect("(hv) d1 interrupts: powered off", SECONDS)

@@ -57,5 +57,5 @@ from hv.sim import (
 from hv.sim.firmware import firmware
 from hv.sim.pc import pc
 from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc
-from hv.x86.hvm import lapic
+from hv.x86.hvm import alu, decode, lapic
 from hv.x86.svm import features, permissions

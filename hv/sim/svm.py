@@ -2,10 +2,11 @@
 over the tests' physical map.
 """
 
-from hv.lang import Embedded, Final, u8, u64
+from hv.lang import Embedded, Final, raises, u8, u64
 from hv.sim.fixtures import p2m
 from hv.x86.cpuid import Leaf
 from hv.x86.hvm.cpuid_policy import CpuidPolicy
+from hv.x86.hvm.decode import Code, Decoded, Decoder, Mode
 from hv.x86.hvm.event import Event, EventKind, Together, together
 from hv.x86.hvm.guest_walk import Access, Control0, Control4, Extended, Paging, Walk, walk
 from hv.x86.svm.asid import Asid, AsidPool
@@ -31,3 +32,17 @@ def walk_guest(cr0: u64, cr3: u64, cr4: u64, efer: u64, users: bool, linear: u64
     """`rights`: bit 0 a write, bit 1 a fetch, bit 2 a user's."""
     paging = Paging(Control0(cr0), cr3, Control4(cr4), Extended(efer), users)
     return walk(p2m, paging, linear, Access(rights & 1 != 0, rights & 2 != 0, rights & 4 != 0))
+
+
+class Decoding:
+    code: Embedded[Code]
+    decoder: Embedded[Decoder]
+
+
+decoding: Final = Decoding()
+
+
+@raises
+def decode(mode: Mode) -> Decoded:
+    """The bytes in `decoding.code`."""
+    return decoding.decoder.decode(decoding.code, mode)

@@ -3,56 +3,53 @@
 from hv.common.mm.guest_copy import copy_from_guest, page_rest
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Errno, Final, address_of, array, raises, u8, u32, u64
+from hv.lang import Errno, Final, address_of, raises, u32, u64
+from hv.x86.hvm.decode import LONGEST, Code, Mode
 from hv.x86.hvm.guest_memory import look_up
 from hv.x86.hvm.segment import SegmentName
 from hv.x86.hvm.virtualisation import Register, virtualisation
 
-LONGEST: Final = 15
 LONG_ACTIVE: Final[u64] = 1 << 10  # EFER
 CODE_64: Final = 1 << 9  # L, of a segment's attributes
+CODE_32: Final = 1 << 10  # D
 LOW: Final[u64] = 0xFFFF_FFFF
 
 
-class Instruction:
-    """Up to 15 bytes; fewer when the next page is not there."""
+@raises
+def fetch(vcpu: Vcpu, code: Code) -> None:
+    """Up to 15 bytes; fewer when the next page is not there. EFAULT: not even the first can be read."""
+    at = linear_ip(vcpu)
+    code.length = 0
+    first = min(u64(LONGEST), page_rest(at))
+    read_part(vcpu, code, at, first)
+    if first < LONGEST:
+        try:
+            read_part(vcpu, code, at + first, LONGEST - first)
+        except Errno:
+            return
 
-    bytes: array[u8, LONGEST]
-    length: u32
 
-    @raises
-    def fetch(self, vcpu: Vcpu) -> None:
-        """EFAULT: not even the first byte can be read; the guest has changed its tables meanwhile."""
-        at = linear_ip(vcpu)
-        self.length = 0
-        first = min(LONGEST, page_rest(at))
-        self._read(vcpu, at, first)
-        if first < LONGEST:
-            try:
-                self._read(vcpu, at + first, LONGEST - first)
-            except Errno:
-                return
+@raises
+def read_part(vcpu: Vcpu, code: Code, at: u64, count: u64) -> None:
+    found = look_up(vcpu, at, False, True)
+    if not found.found:
+        raise Errno.EFAULT
+    to = address_of(code.bytes) + u64(code.length)
+    copy_from_guest(DomainMemory.of(vcpu.domain).p2m, found.address, to, count)
+    code.length += u32(count)
 
-    @raises
-    def _read(self, vcpu: Vcpu, at: u64, count: u64) -> None:
-        found = look_up(vcpu, at, False, True)
-        if not found.found:
-            raise Errno.EFAULT
-        to = address_of(self.bytes) + u64(self.length)
-        copy_from_guest(DomainMemory.of(vcpu.domain).p2m, found.address, to, count)
-        self.length += u32(count)
 
-    def byte(self, index: u32) -> u8:
-        """0 behind the end."""
-        return self.bytes[index] if index < self.length else 0
+def mode_of(vcpu: Vcpu) -> Mode:
+    extension = virtualisation()
+    attributes = extension.segment(vcpu, SegmentName.CS).attributes
+    if extension.read(vcpu, Register.EFER) & LONG_ACTIVE != 0 and attributes & CODE_64 != 0:
+        return Mode.BITS_64
+    return Mode.BITS_32 if attributes & CODE_32 != 0 else Mode.BITS_16
 
 
 def in_long_mode(vcpu: Vcpu) -> bool:
     """64-bit code."""
-    extension = virtualisation()
-    if extension.read(vcpu, Register.EFER) & LONG_ACTIVE == 0:
-        return False
-    return extension.segment(vcpu, SegmentName.CS).attributes & CODE_64 != 0
+    return mode_of(vcpu) == Mode.BITS_64
 
 
 def linear_ip(vcpu: Vcpu) -> u64:

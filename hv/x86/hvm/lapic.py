@@ -143,6 +143,10 @@ class LocalApic:
         return self.base & GLOBALLY_ENABLED != 0 and self.svr & ENABLED != 0
 
     @property
+    def is_reachable(self) -> bool:
+        return self.base & GLOBALLY_ENABLED != 0
+
+    @property
     def is_x2apic(self) -> bool:
         return self.base & X2APIC != 0
 

@@ -7,8 +7,9 @@ MOV CRn).
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Errno, Final, u8, u32, u64
 from hv.x86.context import VcpuContext
+from hv.x86.hvm.decode import Code
 from hv.x86.hvm.exits import skip
-from hv.x86.hvm.fetch import Instruction
+from hv.x86.hvm.fetch import fetch
 from hv.x86.hvm.inject import raise_protection, raise_undefined
 from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.virtualisation import virtualisation
@@ -19,9 +20,9 @@ REX_BASE: Final[u8] = 1 << 0
 
 
 def set_priority(vcpu: Vcpu, context: VcpuContext) -> None:
-    instruction = Instruction()
+    instruction = Code()
     try:
-        instruction.fetch(vcpu)
+        fetch(vcpu, instruction)
     except Errno:
         return
     at = opcode_at(instruction)
@@ -40,7 +41,7 @@ def set_priority(vcpu: Vcpu, context: VcpuContext) -> None:
     skip(vcpu, u64(at) + 3)
 
 
-def opcode_at(instruction: Instruction) -> u32:
+def opcode_at(instruction: Code) -> u32:
     """Behind all prefixes."""
     for i in range(PREFIXES):
         byte = instruction.byte(u32(i))

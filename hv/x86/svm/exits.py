@@ -18,7 +18,7 @@ from hv.common.sched.core import current, yield_
 from hv.config import CONFIG_EXIT_STATS
 from hv.lang import Bits, Field, Final, export, rarely, truncate, u16, u32, u64
 from hv.x86.context import RAX, RSP, VcpuContext
-from hv.x86.hvm import exits
+from hv.x86.hvm import exits, mmio
 from hv.x86.hvm.event import ALIGNMENT, DEBUG, EventKind, exception, fault
 from hv.x86.hvm.inject import raise_event, raise_protection, triple_fault
 from hv.x86.hvm.ports import port_read, port_write
@@ -109,7 +109,7 @@ def handle(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
         case 0x7B:
             port(vcpu, context, vmcb, PortExit(vmcb.exit_info1))
         case 0x400:
-            nested_fault(vcpu, vmcb, NestedFault(vmcb.exit_info1))
+            nested_fault(vcpu, context, vmcb, NestedFault(vmcb.exit_info1))
         case 0x64:
             svm.close_window(vcpu)
         case 0x77:
@@ -161,9 +161,12 @@ def port(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: PortExit) -> None
     vmcb.shadow = 0
 
 
-def nested_fault(vcpu: Vcpu, vmcb: Vmcb, access: NestedFault) -> None:
+def nested_fault(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: NestedFault) -> None:
     """An access that the map refused although it now allows it came in the moment of a change: it is done again."""
     address = vmcb.exit_info2
+    if mmio.is_played(vcpu, address) and not access.on_walk and not access.fetch:
+        mmio.perform(vcpu, context, address)
+        return
     wanted = Access.X if access.fetch else Access.W if access.write else Access.R
     if wanted in DomainMemory.of(vcpu.domain).p2m.lookup(gfn_of(Gaddr(address))).access:
         return

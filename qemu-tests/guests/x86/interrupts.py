@@ -4,10 +4,14 @@ CPU that is started and answers.
 
 from guests.x86.lib.cpu import (
     cpuid,
+    exchange32,
     interrupt_window,
+    or32,
+    read32,
     set_task_priority,
     timestamp,
     wait_for_interrupt,
+    write32,
     write_msr,
 )
 from guests.x86.lib.hypercall import POWER_OFF, end
@@ -18,6 +22,8 @@ from guests.x86.lib.interrupts import (
     INITIAL_COUNT,
     LVT_TIMER,
     SELF_IPI,
+    at,
+    fill_table,
     read,
     take_interrupts,
     taken,
@@ -34,6 +40,10 @@ HELD: Final = 0x43
 LOW: Final = 0x53
 HIGH: Final = 0xA3
 FROM_OTHER: Final = 0x44
+BY_MEMORY: Final = 0x45
+VERSION: Final[u32] = 0x03
+TPR: Final[u32] = 0x08
+SVR: Final[u32] = 0x0F
 BY_ONE: Final[u64] = 0xB  # the divider's code
 COUNT: Final[u64] = 100_000  # a millisecond
 PAGE: Final[u64] = 0x8000
@@ -52,6 +62,7 @@ other: Final = Other()
 def guest_main(information: u64) -> None:
     _, _, ecx, _ = cpuid(1, 0)
     check(ecx >> 21 & 1 == 1 and ecx >> 24 & 1 == 1, "no x2APIC or TSC deadline")
+    by_memory()
     take_interrupts()
     write(DIVIDE, BY_ONE)
     write(LVT_TIMER, ONE_SHOT)
@@ -80,6 +91,24 @@ def guest_main(information: u64) -> None:
     line("READY interrupts")
     line("DONE interrupts ok")
     end(POWER_OFF)
+
+
+@unbounded("ends when the interrupt comes")
+def by_memory() -> None:
+    """The registers where they lie before x2APIC is on, by loads, stores, exchange and arithmetic."""
+    fill_table()
+    check(read32(at(VERSION)) & 0xF0 == 0x10, "no version of a local APIC")
+    write32(at(SVR), 0xFF)
+    or32(at(SVR), 0x100)
+    check(read32(at(SVR)) == 0x1FF, "what was stored and what was added are not there")
+    check(exchange32(at(TPR), 0x20) == 0 and read32(at(TPR)) == 0x20, "exchange")
+    write32(at(TPR), 0)
+    write32(at(DIVIDE), u32(BY_ONE))
+    write32(at(LVT_TIMER), BY_MEMORY)
+    write32(at(INITIAL_COUNT), u32(COUNT))
+    while taken.count[BY_MEMORY] == 0:
+        wait_for_interrupt()
+    line("by memory")
 
 
 def hold_back() -> None:

@@ -41,3 +41,19 @@ def interrupt_window() -> None: ...
 
 @asm("movq {value}, %cr8")
 def set_task_priority(value: u64) -> None: ...
+
+
+@asm("movl ({address}), {result:w}")
+def read32(address: u64) -> u32: ...
+
+
+@asm("movl {value:w}, ({address})")
+def write32(address: u64, value: u32) -> None: ...
+
+
+@asm("xchgl %eax, ({address})", value="rax", result="rax")
+def exchange32(address: u64, value: u32) -> u32: ...
+
+
+@asm("orl {value:w}, ({address})")
+def or32(address: u64, value: u32) -> None: ...

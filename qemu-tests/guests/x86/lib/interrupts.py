@@ -1,11 +1,12 @@
 """Interrupts of a unikernel: the table, who takes what, and the local APIC as x2APIC (Intel SDM 3A, 10.12)."""
 
-from guests.x86.lib.cpu import load_idt, read_msr, write_msr
+from guests.x86.lib.cpu import load_idt, read_msr, write32, write_msr
 from guests.x86.lib.hypercall import POWER_OFF, end
 from guests.x86.lib.text import line
 from hv.lang import Final, address_of, aligned, array, export, ptr, symbol, truncate, u16, u32, u64
 
 APIC_BASE: Final[u32] = 0x1B
+APIC_PAGE: Final[u64] = 0xFEE0_0000
 X2APIC: Final[u64] = 1 << 10
 X2APIC_REGISTERS: Final[u32] = 0x800
 EOI: Final[u32] = 0x0B
@@ -48,11 +49,19 @@ def guest_trap(vector: u64, error: u64, frame: u64) -> None:
         line("DONE guest fail")
         end(POWER_OFF)
     taken.count[vector] += 1
-    write(EOI, 0)
+    if read_msr(APIC_BASE) & X2APIC != 0:
+        write(EOI, 0)
+    else:
+        write32(at(EOI), 0)
 
 
-def take_interrupts() -> None:
-    """On this CPU: table, and local APIC on."""
+def at(register: u32) -> u64:
+    """Where a register lies while x2APIC is off."""
+    return APIC_PAGE + u64(register) * 16
+
+
+def fill_table() -> None:
+    """On this CPU."""
     for vector in range(VECTORS):
         stub = symbol("vectors") + u64(vector) * STUB_BYTES
         table.words[vector * 2] = stub & 0xFFFF | GATE | (stub >> 16 & 0xFFFF) << 48
@@ -62,6 +71,11 @@ def take_interrupts() -> None:
     for i in range(4):
         pointer.parts[i + 1] = truncate(u16, address_of(table) >> i * 16)
     load_idt(address_of(pointer))
+
+
+def take_interrupts() -> None:
+    """On this CPU: table, and local APIC on, as x2APIC."""
+    fill_table()
     write_msr(APIC_BASE, read_msr(APIC_BASE) | X2APIC)
     write(SVR, 0x1FF)
 
