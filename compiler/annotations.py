@@ -141,7 +141,7 @@ class Annotations:
                 return t.intern(t.Embedded(inner))
             case "Atomic":
                 self.need(module, "atomics", node, "Atomic")
-                return t.intern(t.Atomic(self.type_of(index, module, env)))
+                return self._atomic(index, node, module, env)
             case "Long" | "Aligned":
                 return self._sized(name, index, node, module, env)
             case "Compat":
@@ -158,6 +158,14 @@ class Annotations:
                     return t.intern(t.Function(parameters, self.type_of(index.elts[1], module, env)))
                 raise module.refuse(node, "write Callable[[u32, str], None]")
         raise module.refuse(node, f"`{ast.unparse(node)}` is not a type: name a class, an integer type or an alias")
+
+    def _atomic(self, index: ast.expr, node: ast.expr, module: Module, env: Environment) -> t.Type:
+        of = self.type_of(index, module, env)
+        if isinstance(of, t.ClassType) and not of.by_value:
+            raise module.refuse(node, f"Atomic[{of.shown}]: it begins as None; write Atomic[{of.shown} | None]")
+        if isinstance(of, t.Nullable) and not isinstance(of.of, t.ClassType):
+            raise module.refuse(node, f"Atomic[{of.shown}]: one word holds an integer, or a reference to a class")
+        return t.intern(t.Atomic(of))  # type: ignore[no-any-return]
 
     def _sized(self, word: str, index: ast.expr, node: ast.expr, module: Module, env: Environment) -> t.Type:
         """`Long[T]`, `Aligned[T]`: for the class itself no more than T."""

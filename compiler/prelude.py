@@ -101,6 +101,16 @@ CX_INLINE T cx_atomic_sub_##T(T *p, T v) { CX_TURN(); return __atomic_fetch_sub(
 CX_INLINE T cx_atomic_or_##T(T *p, T v) { CX_TURN(); return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); } \\
 CX_INLINE T cx_atomic_and_##T(T *p, T v) { CX_TURN(); return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }
 CX_ATOMIC(boolean)
+#define cx_atomic_ref_load(p) ({ CX_TURN(); __atomic_load_n(p, __ATOMIC_SEQ_CST); })
+#define cx_atomic_ref_load_acquire(p) ({ CX_TURN(); __atomic_load_n(p, __ATOMIC_ACQUIRE); })
+#define cx_atomic_ref_load_relaxed(p) ({ CX_TURN(); __atomic_load_n(p, __ATOMIC_RELAXED); })
+#define cx_atomic_ref_store(p, v) ({ CX_TURN(); __atomic_store_n(p, v, __ATOMIC_SEQ_CST); })
+#define cx_atomic_ref_store_release(p, v) ({ CX_TURN(); __atomic_store_n(p, v, __ATOMIC_RELEASE); })
+#define cx_atomic_ref_store_relaxed(p, v) ({ CX_TURN(); __atomic_store_n(p, v, __ATOMIC_RELAXED); })
+#define cx_atomic_ref_exchange(p, v) ({ CX_TURN(); __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); })
+#define cx_atomic_ref_compare_exchange(p, old, new) ({ \\
+    CX_TURN(); __typeof__(*(p)) expected_ = (old); \\
+    (boolean)__atomic_compare_exchange_n(p, &expected_, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); })
 """
 
 

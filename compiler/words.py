@@ -17,6 +17,7 @@ ATOMIC = {
     "add": (1, "add"), "sub": (1, "sub"), "or_": (1, "or"),
     "and_": (1, "and"), "exchange": (1, "exchange"), "compare_exchange": (2, "compare_exchange"),
 }  # fmt: skip
+ARITHMETIC = ("add", "sub", "or", "and")
 MESSAGE_PARTS = {
     "literal": ((t.U32,), t.STR), "kind": ((t.U32,), t.U8), "width": ((t.U32,), t.U8), "flags": ((t.U32,), t.U8),
     "value": ((t.U32,), t.U64), "text": ((t.U32,), t.STR),
@@ -397,10 +398,17 @@ class Words(Lowering):
             raise self.refuse(node, f"Atomic has no `{name}`: it has {', '.join(ATOMIC)}")
         count, operation = ATOMIC[name]
         of = kind.of
+        if isinstance(of, t.Nullable) and operation in ARITHMETIC:
+            raise self.refuse(node, f"{kind.shown} has no `{name}`: a reference is loaded, stored and exchanged")
         (me,), operands = self.then_all([me], lambda: self.operands(self.arguments(node, count), (of,) * count))
         helper = f"cx_atomic_{operation}_{of.c}"
+        declared = helper
+        if isinstance(of, t.Nullable):
+            helper = f"cx_atomic_{operation}_{of.key}"
+            declared = f'{helper} "cx_atomic_ref_{operation}"'
+            self.unit.use_type(of)
         result = t.VOID if operation.startswith("store") else t.BOOL if operation == "compare_exchange" else of
-        self.unit.helper(helper, f"{result.c} {helper}({', '.join([of.c + '*'] + [of.c] * count)})")
+        self.unit.helper(helper, f"{result.c} {declared}({', '.join([of.c + '*'] + [of.c] * count)})")
         return Value(f"{helper}({', '.join(['&' + me.text, *(o.text for o in operands)])})", result, cost=2)
 
     def register(self, me: Value, name: str, node: ast.Call) -> Value:

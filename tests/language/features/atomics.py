@@ -3,6 +3,15 @@
 from hv.lang import Atomic, Final, array, i32, u8, u16, u32, u64
 
 
+class Node:
+    number: u64
+
+
+class Slots:
+    first: Atomic[Node | None]
+    more: array[Atomic[Node | None], 3]
+
+
 class Lock:
     next: Atomic[u32]
     serving: Atomic[u8]
@@ -10,6 +19,9 @@ class Lock:
 
 
 lock: Final = Lock()
+slots: Final = Slots()
+one: Final = Node()
+two: Final = Node()
 counter: Final = Atomic[u64]()
 many: Final[array[Atomic[u16], 4]] = array()
 signed: Final = Atomic[i32]()
@@ -73,3 +85,33 @@ def calc_add(a: u8, b: u8) -> u64:
 def calc_index(i: u32) -> u64:
     many[i].store(7)
     return u64(many[i].load())
+
+
+def number_of(node: Node | None) -> u64:
+    return 0 if node is None else node.number
+
+
+def test_references() -> u64:
+    one.number = 1
+    two.number = 2
+    total = number_of(slots.first.load())
+    slots.first.store_release(one)
+    total = total * 10 + number_of(slots.first.load_acquire())
+    total = total * 10 + number_of(slots.first.exchange(two))
+    total = total * 10 + number_of(slots.first.load_relaxed())
+    failed = slots.first.compare_exchange(one, None)
+    done = slots.first.compare_exchange(two, None)
+    total = total * 100 + u64(failed) * 10 + u64(done)
+    return total * 10 + u64(slots.first.load() is None)
+
+
+def test_array_of_references() -> u64:
+    one.number = 3
+    slots.more[1].store(one)
+    total: u64 = 0
+    for i in range(3):
+        found = slots.more[i].load()
+        if found is not None:
+            total += found.number << i
+    slots.more[1].store(None)
+    return total + u64(slots.more[1].load() is None) * 100
