@@ -34,6 +34,10 @@ FIXED = {f"{prefix}{letter}x": letter for letter in "abcd" for prefix in "re"} |
 """Registers of x86 that an operand may be tied to, and clang's constraints for them."""
 
 
+FOR_CFFI = 16
+"""The alignment of what is aligned to so much or more, as cffi sees it: it knows no attribute for that."""
+
+
 class Header:
     def __init__(self, compiler: Compiler) -> None:
         self.compiler = compiler
@@ -64,9 +68,12 @@ class Header:
             marks.append("packed")  # kept for cffi too: compiler/foreign.py reads it
         if instance.info.compat:
             marks.append(f"aligned({abi.layout(instance).alignment})")
-        if instance.info.alignment is not None and attributes:
+        if instance.info.alignment is not None:
             n = self.compiler.constant_of(instance.info.alignment, instance.info.module, {}).value
-            marks.append(f"aligned({n})")
+            if attributes:
+                marks.append(f"aligned({n})")
+            elif n >= FOR_CFFI:
+                body = f"long double cx_aligned[0]; {body}"
         attribute = f" __attribute__(({', '.join(marks)}))" if marks else ""
         return f"struct {instance.c} {{ {body} }}{attribute};"
 

@@ -8,18 +8,36 @@ from hv.arch import cpu_id, direct_address, poll_interrupts, relax, wait_for_int
 from hv.common.kernel import log
 from hv.common.kernel.crosscall import call_on, call_others
 from hv.common.kernel.rank import Rank
+from hv.common.kernel.reclaim import Reclaimable, Retired, reclaimer
 from hv.common.kernel.softirq import Softirq, raise_on, run_softirqs
 from hv.common.kernel.spinlock import SpinLock
 from hv.common.kernel.time import Ns, Ticks
 from hv.common.kernel.timer import Timer, TimerOwner
 from hv.common.kernel.trace_events import Event
 from hv.common.kernel.trace_ring import BufferHead, Header, TraceRecord, TraceRing
+from hv.common.kernel.work import do_step
 from hv.common.mm.heap import heap
 from hv.common.mm.ownership import allocate_for, get_frame, put_frame
+from hv.common.mm.pool import Pool
 from hv.common.mm.types import PAGE_SHIFT, DomId, Mfn, paddr_of
 from hv.common.model.domain import DomainConfig, Privilege, domains
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Atomic, Embedded, Errno, Final, PerCpu, address_of, array, bounded, ptr, u16, u32, u64, unbounded
+from hv.lang import (
+    Atomic,
+    Embedded,
+    Errno,
+    Final,
+    PerCpu,
+    address_of,
+    array,
+    bounded,
+    ptr,
+    raises,
+    u16,
+    u32,
+    u64,
+    unbounded,
+)
 from hv.sim import machine
 from hv.sim.samples import take_in_order
 from hv.sim.team import meet
@@ -28,6 +46,7 @@ from hv.x86 import tlb
 MANY: Final[u32] = 10_000_000
 TIMERS: Final = 4  # that each CPU owns
 BLOCKS: Final = 6
+SLOTS: Final[u32] = 8  # where leaves are found
 OWNER: Final = DomId(77)
 NO_BLOCK: Final = Mfn(0)
 
@@ -273,7 +292,7 @@ def lives(seed: u32, rounds: u32, cpus: u32) -> None:
             domains.remove(own)
         except Errno:
             shared.refused.add(1)
-        poll_interrupts()
+        end_way()
 
 
 # A trace buffer: one CPU writes, another reads as a tool does. The words of a record are its number.
@@ -290,6 +309,79 @@ class TraceBuffer:
 
 
 trace_buffer: Final = TraceBuffer()
+
+
+def end_way() -> None:
+    """What a CPU does between two ways through the hypervisor, when it has no guest to run."""
+    poll_interrupts()
+    run_softirqs()
+    do_step()
+    machine.advance(1000)
+
+
+class Leaf(Reclaimable):
+    """Found without a lock. `low` and `high` belong together as long as it is somebody's."""
+
+    low: u64
+    high: u64
+    retired: Embedded[Retired]
+
+    def reclaim(self) -> None:
+        leaves.free(self)
+
+
+class Twigs:
+    slots: array[Atomic[Leaf | None], SLOTS]
+
+
+leaves: Final = Pool[Leaf]()
+twigs: Final = Twigs()
+
+
+def leaf_changes(seed: u32, rounds: u32, at_once: bool) -> None:
+    """CPUs read leaves that others replace. `at_once`: the mistake of freeing what others may still read."""
+    _begin(seed)
+    for i in bounded(rounds, MANY):
+        for _ in range(4):
+            _read_leaf(random(SLOTS))
+        try:
+            leaf = make_leaf(u64(cpu_id()) << 32 | u64(i))
+            old = twigs.slots[random(SLOTS)].exchange(leaf)
+            if old is not None:
+                if at_once:
+                    old.reclaim()
+                else:
+                    reclaimer.retire(old.retired, old)
+        except Errno:
+            shared.refused.add(1)
+        end_way()
+
+
+@raises
+def make_leaf(number: u64) -> Leaf:
+    leaf = leaves.allocate()
+    leaf.low = number
+    leaf.high = ~number
+    return leaf
+
+
+def retire_leaf(address: u64) -> None:
+    leaf = ptr[Leaf](address).ref()
+    reclaimer.retire(leaf.retired, leaf)
+
+
+def leaf_is_whole(address: u64) -> bool:
+    leaf = ptr[Leaf](address).ref()
+    return leaf.high == ~leaf.low
+
+
+def _read_leaf(slot: u32) -> None:
+    leaf = twigs.slots[slot].load_acquire()
+    if leaf is None:
+        return
+    for _ in range(3):
+        assert leaf.high == ~leaf.low, "a leaf is read that is nobody's any more"
+        relax()
 
 
 def trace_writes(seed: u32, rounds: u32) -> None:

@@ -1,6 +1,7 @@
 """CPUs that work together, and serve each other until the last has done its work."""
 
 from hv.arch import poll_interrupts, relax
+from hv.common.kernel.softirq import run_softirqs
 from hv.lang import Atomic, Final, u32, unbounded
 
 
@@ -30,8 +31,9 @@ def meet() -> None:
 
 @unbounded("each CPU of the team ends its work")
 def finish() -> None:
-    """This CPU has done its own work: it takes interrupts until all have."""
+    """This CPU has done its own work: it takes interrupts and runs softirqs until all have."""
     team.working.sub(1)
     while team.working.load_acquire() != 0:
         poll_interrupts()
+        run_softirqs()
         relax()

@@ -144,6 +144,18 @@ class Machine:
             self.enter(0)
         raise AssertionError("the keys' output has no end")
 
+    def reclaim(self) -> None:
+        """Every CPU looks away, and what has been retired goes."""
+        reclaimer = self.host.variable(f"{KERNEL}reclaim.reclaimer")
+        for _ in range(1000):
+            if not reclaimer.busy:
+                break
+            self.advance(2_000_000)
+            for cpu in range(self.cpus):
+                self.idle_step(cpu)
+        assert not reclaimer.busy, "what was retired does not go"
+        self.enter(0)
+
     def advance(self, ns: int) -> None:
         self.call("hv.sim.machine.advance", ns)
 
@@ -201,7 +213,7 @@ class Machine:
 
     def vcpus(self, domain: Any) -> list[Any]:
         table = self.ffi.addressof(domain, "common_model_vcpu_Vcpus")
-        return [table.table[i] for i in range(table.count)]
+        return [table.table[i] for i in range(table.filled)]
 
     def lines(self) -> list[str]:
         """What the hypervisor has printed since the last call, but for who has the keyboard."""

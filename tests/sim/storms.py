@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -173,10 +174,24 @@ def lives(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[], N
     machine = power_on(cpus).start_scheduling()
 
     def check() -> None:
+        machine.reclaim()
+        assert host().variable("hv.common.model.domain.pool").used == 0
         assert host().variable(f"{STORMS}shared").refused == 0
         assert all(machine.domain(cpu + 1) is None for cpu in range(cpus))
 
     return team(*[calls(f"{STORMS}lives", seed, rounds, cpus)] * cpus), check
+
+
+def reclamation(cpus: int, rounds: int, seed: int, at_once: bool = False) -> tuple[list[Body], Callable[[], None]]:
+    machine = power_on(cpus).start_scheduling()
+
+    def check() -> None:
+        machine.reclaim()
+        slots = host().variable(f"{STORMS}twigs").slots
+        assert host().variable(f"{STORMS}leaves").used == sum(bool(leaf) for leaf in slots)
+        assert host().variable(f"{STORMS}shared").refused == 0
+
+    return team(*[calls(f"{STORMS}leaf_changes", seed, rounds, at_once)] * cpus), check
 
 
 def scheduler(cpus: int, rounds: int, seed: int) -> tuple[list[Body], Callable[[], None]]:
@@ -223,10 +238,12 @@ SOUND = {
     "references": Storm(references),
     "domains": Storm(lives),
     "scheduler": Storm(scheduler),
+    "reclamation": Storm(reclamation),
     "trace": Storm(trace, 2),
     "counting with a lock": Storm(mistake("count_with_a_lock", "count_with_a_lock"), 2),
     "letters": Storm(mistake("post", "collect", more=(False,)), 2),
 }
+TOO_EARLY = Storm(functools.partial(reclamation, at_once=True), 2)
 RACES = {
     "counting without a lock": Storm(mistake("count_without_a_lock", "count_without_a_lock"), 2),
     "letters without an order": Storm(mistake("post", "collect", more=(True,)), 2),

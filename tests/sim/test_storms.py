@@ -15,11 +15,12 @@ import pytest
 from compiler.hostbuild import build_library
 from tests.common.cpus import STUCK, in_turns
 from tests.common.host import ending
-from tests.sim.storms import RACE_ROUNDS, SOUND, Storm, deaf
+from tests.sim.storms import RACE_ROUNDS, SOUND, TOO_EARLY, Storm, deaf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNTIME = "libclang_rt.tsan-x86_64.so"
 SYMBOLIZER = "/usr/lib/llvm-19/bin/llvm-symbolizer"
+HALTED = 66
 RACE = 66  # exit status of a child in which one was found
 
 pytestmark = pytest.mark.xdist_group("storms")  # the library for ThreadSanitizer is built once
@@ -60,6 +61,15 @@ def test_cpus_that_do_not_answer_while_they_wait_get_stuck():
 def test_in_many_turns(name):
     for seed in range(1000):
         SOUND[name].run(functools.partial(in_turns, seed), 50, seed)
+
+
+def test_what_is_freed_while_others_read_it_is_seen():
+    """Without a grace period some order of events ends in a CPU that reads what is no longer there. The machine halts;
+    its first CPU to halt has the last word, so that there is no text to look at."""
+    ends = [
+        ending(lambda seed=seed: TOO_EARLY.run(functools.partial(in_turns, seed), 50, seed))[0] for seed in range(4)
+    ]
+    assert HALTED in ends and set(ends) <= {0, HALTED}
 
 
 def test_no_race(environment):

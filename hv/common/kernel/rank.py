@@ -18,7 +18,8 @@ class Rank(U8Enum):
     TRACE = 8
     POOL = 9
     HEAP = 10
-    TIMER = 11
-    INTERRUPT = 12
-    PCI = 13
-    CONSOLE = 14
+    RECLAIM = 11
+    TIMER = 12
+    INTERRUPT = 13
+    PCI = 14
+    CONSOLE = 15

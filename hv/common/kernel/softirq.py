@@ -15,7 +15,8 @@ class Softirq(U8Enum):
     WORK = 2
     TRACE = 3
     SURVEY = 4
-    SCHEDULE = 5  # last: what the others did may change which vCPU is to run
+    RECLAIM = 5
+    SCHEDULE = 6  # last: what the others did may change which vCPU is to run
 
 
 @value
@@ -42,6 +43,13 @@ def raise_on(cpu: u32, softirq: Softirq) -> None:
     before = Pending.on(cpu).bits.or_(bit)
     if before & bit == 0 and cpu != cpu_id():
         send_ipi(cpu)
+
+
+def leave_softirq(cpu: u32, softirq: Softirq) -> None:
+    """For a CPU to run when it comes by: it is neither interrupted for it nor woken. Not for one that is raised as
+    well.
+    """
+    Pending.on(cpu).bits.or_(u32(1) << u8(softirq))
 
 
 def softirqs_pending() -> bool:

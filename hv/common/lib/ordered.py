@@ -71,6 +71,20 @@ class OrderedQueue(Generic[T]):
         self.remove(first)
         return first.owner
 
+    def take_all(self, other: "OrderedQueue[T]") -> None:
+        """What the other holds comes behind what is here; no key there is below the last one here."""
+        first = other.first
+        if first is None:
+            return
+        last = self.last
+        assert last is None or first.key >= last.key, "queues are joined out of order"
+        self._join(last, first)
+        self.last = other.last
+        self.length += other.length
+        other.first = None
+        other.last = None
+        other.length = 0
+
     @unbounded("ends with the queue")
     def __iter__(self) -> Iterator[T]:
         """In order; the object at hand may be removed meanwhile, others not."""

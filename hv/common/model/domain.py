@@ -6,12 +6,14 @@ does). A domain that cannot be built goes from BUILDING to DYING.
 
 Subsystems hang their state on a domain as `Extension[Domain]`, and read what they need to know of it from `config`.
 Who finds a domain in the table gets a reference, which keeps the object, not the domain: its state says what is still
-there.
+there. The table itself is read without a lock: its own reference goes when nobody can still be looking at the domain
+that has left it (hv/common/kernel/reclaim.py).
 
-`Domain.lock` protects `state`, `reason` and `pauses`. `DomainTable.lock` protects the table.
+`Domain.lock` protects `state`, `reason` and `pauses`. `DomainTable.lock` protects changes of the table.
 """
 
 from hv.common.kernel.rank import Rank
+from hv.common.kernel.reclaim import Reclaimable, Retired, reclaimer
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.kernel.trace import trace1, trace_shutdown
 from hv.common.kernel.trace_events import Event
@@ -19,6 +21,7 @@ from hv.common.mm.pool import Pool
 from hv.common.mm.types import DomId
 from hv.lang import (
     Atomic,
+    Embedded,
     Errno,
     Final,
     Iterator,
@@ -76,7 +79,7 @@ class DomainConfig:
 
 
 @extensible
-class Domain:
+class Domain(Reclaimable):
     id: DomId
     slot: u32  # in the table
     config: DomainConfig
@@ -85,6 +88,7 @@ class Domain:
     reason: ShutdownReason  # since SHUT_DOWN
     pauses: u32
     references: Atomic[u32]
+    retired: Embedded[Retired]
 
     @property
     def name(self) -> str:
@@ -110,6 +114,10 @@ class Domain:
             assert self.state == DomainState.DEAD, "the last reference to a domain that lives is dropped"
             pool.free(self)
 
+    def reclaim(self) -> None:
+        """The table's reference goes."""
+        self.put()
+
     def set_state(self, held: Held[Rank.DOMAIN], state: DomainState) -> None:
         """One step on the way from BUILDING to DEAD."""
         assert u8(state) > u8(self.state), "a domain goes back in its life"
@@ -133,7 +141,7 @@ class Domain:
 
 class DomainTable:
     lock: SpinLock[Rank.DOMAIN_LIST]
-    slots: array[Domain | None, MAX_DOMAINS]
+    slots: array[Atomic[Domain | None], MAX_DOMAINS]
 
     @raises
     def create(self, id: DomId, config: DomainConfig) -> Domain:
@@ -167,24 +175,23 @@ class DomainTable:
 
     def get(self, id: DomId) -> Domain | None:
         """The domain of this number, with a reference that the caller drops with `put`. None: no such domain."""
-        with self.lock:
-            for domain in self.slots:
-                if domain is not None and domain.id == id:
-                    domain.get()
-                    return domain
-            return None
+        for domain in self:
+            if domain.id == id:
+                domain.get()
+                return domain
+        return None
 
     def at(self, slot: u32) -> Domain | None:
         """The domain in this place of the table, with a reference that the caller drops with `put`; None: nothing."""
-        with self.lock:
-            domain = self.slots[slot]
-            if domain is not None:
-                domain.get()
-            return domain
+        domain = self.slots[slot].load_acquire()
+        if domain is not None:
+            domain.get()
+        return domain
 
-    def each(self, held: Held[Rank.DOMAIN_LIST]) -> Iterator[Domain]:
-        """All domains; they stay in the table while the lock is held."""
-        for domain in self.slots:
+    def __iter__(self) -> Iterator[Domain]:
+        """All domains. Who keeps one beyond this way through the hypervisor takes a reference."""
+        for i in range(MAX_DOMAINS):
+            domain = self.slots[i].load_acquire()
             if domain is not None:
                 yield domain
 
@@ -193,7 +200,7 @@ class DomainTable:
         with self.lock:
             free: u32 = MAX_DOMAINS
             for i in range(MAX_DOMAINS):
-                other = self.slots[i]
+                other = self.slots[i].load_relaxed()
                 if other is None:
                     free = min(free, i)
                 elif other.id == domain.id:
@@ -201,15 +208,15 @@ class DomainTable:
             if free == MAX_DOMAINS:
                 raise Errno.ENOSPC
             domain.slot = free
-            self.slots[free] = domain
+            self.slots[free].store_release(domain)
 
     def _leave(self, domain: Domain) -> None:
         if domain.state != DomainState.DYING:
             domain.advance(DomainState.DYING)
         domain.advance(DomainState.DEAD)
         with self.lock:
-            self.slots[domain.slot] = None
-        domain.put()
+            self.slots[domain.slot].store_release(None)
+        reclaimer.retire(domain.retired, domain)
 
 
 pool: Final = Pool[Domain]()

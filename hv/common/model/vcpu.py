@@ -5,9 +5,11 @@ nor paused. `runstate` follows from that and from whether it has a CPU now, and 
 
 The lock of the CPU that `processor` names (hv/common/sched/core.py) protects a vCPU's scheduling state, `processor`
 included: it changes under the lock of the CPU that the vCPU leaves. `Vcpus` is filled while the domain is built,
-emptied when nothing of it runs any more, and read without a lock in between.
+emptied when nothing of it runs any more, and read without a lock: a vCPU's object stays until nobody can still be
+looking at it (hv/common/kernel/reclaim.py).
 """
 
+from hv.common.kernel.reclaim import Reclaimable, Retired, reclaimer
 from hv.common.kernel.time import Ns
 from hv.common.kernel.trace import trace_runstate
 from hv.common.lib.bitmap import Bitmap
@@ -17,6 +19,7 @@ from hv.common.model.domain import Domain
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import (
     Atomic,
+    Embedded,
     Errno,
     Extension,
     Final,
@@ -50,7 +53,7 @@ class RunState(U8Enum):
 
 
 @extensible
-class Vcpu:
+class Vcpu(Reclaimable):
     id: u32
     domain: Domain
     at: Atomic[u32]
@@ -62,6 +65,7 @@ class Vcpu:
     since: Ns  # when it came into this runstate
     times: array[Ns, 4]  # spent in each before
     hard_affinity: Bitmap[CPU_WORDS]  # the CPUs that may run it
+    retired: Embedded[Retired]
 
     @property
     def processor(self) -> u32:
@@ -90,6 +94,9 @@ class Vcpu:
         before = self.times[u32(u8(runstate))]
         return Ns(before + (now - self.since)) if runstate == self.runstate and now > self.since else before
 
+    def reclaim(self) -> None:
+        pool.free(self)
+
     def _present_runstate(self) -> RunState:
         if self.running:
             return RunState.RUNNING
@@ -101,32 +108,35 @@ class Vcpu:
 class Vcpus(Extension[Domain]):
     """A domain's vCPUs: `for vcpu in Vcpus.of(domain)`."""
 
-    table: array[Vcpu | None, MAX_VCPUS]
-    count: u32
+    table: array[Atomic[Vcpu | None], MAX_VCPUS]
+    filled: Atomic[u32]
+
+    @property
+    def count(self) -> u32:
+        return self.filled.load_relaxed()
 
     def find(self, id: u32) -> Vcpu | None:
         """Of any number at all. None: no such vCPU."""
-        return self.table[id] if id < self.count else None
+        return self.table[id].load_acquire() if id < MAX_VCPUS else None
 
     def __iter__(self) -> Iterator[Vcpu]:
         for i in bounded(self.count, MAX_VCPUS):
-            vcpu = self.table[i]
+            vcpu = self.table[i].load_acquire()
             if vcpu is not None:
                 yield vcpu
 
     def add(self, vcpu: Vcpu) -> None:
         assert vcpu.id == self.count and self.count < MAX_VCPUS, "vCPUs are made in order"
-        self.table[self.count] = vcpu
-        self.count += 1
+        self.table[vcpu.id].store_release(vcpu)
+        self.filled.store_release(vcpu.id + 1)
 
     def take_last(self) -> Vcpu | None:
         """The last goes from the table. None: the table is empty."""
-        if self.count == 0:
+        count = self.count
+        if count == 0:
             return None
-        self.count -= 1
-        vcpu = self.table[self.count]
-        self.table[self.count] = None
-        return vcpu
+        self.filled.store_release(count - 1)
+        return self.table[count - 1].exchange(None)
 
 
 class VcpuMachine(Protocol):
@@ -195,7 +205,7 @@ def destroy_vcpu(vcpu: Vcpu) -> None:
     """Of one that runs no more and has been taken from its domain's table."""
     assert not vcpu.running, "a vCPU that runs is destroyed"
     teardown_extensions(vcpu)
-    pool.free(vcpu)
+    reclaimer.retire(vcpu.retired, vcpu)
 
 
 pool: Final = Pool[Vcpu]()

@@ -18,7 +18,7 @@ lock of the vGIC.
 from hv.arch import NEVER, cpu_id, now, poll_interrupts, send_ipi, wait_for_interrupt
 from hv.common.kernel.options import options
 from hv.common.kernel.rank import Rank
-from hv.common.kernel.softirq import Softirq, handlers, raise_on, raise_softirq, run_softirqs
+from hv.common.kernel.softirq import Softirq, handlers, raise_on, raise_softirq, run_softirqs, softirqs_pending
 from hv.common.kernel.spinlock import Held, assert_none_held
 from hv.common.kernel.time import Ns
 from hv.common.kernel.timer import TimerOwner
@@ -321,7 +321,7 @@ def wait() -> None:
     """What a CPU does that has no vCPU to run: some of its long work, or it sleeps."""
     if CONFIG_EXIT_STATS:
         end_run()
-    if not do_step():
+    if not do_step() and not softirqs_pending():
         trace_idle()
         wait_for_interrupt()
         trace_woken()

@@ -258,6 +258,7 @@ def test_cpus_that_do_not_run():
         '(hv) a: property "hard-affinity" of vCPU 0 names only CPUs that do not run: the domain is not built'
     ]
     assert machine.domain(1) is None and machine.domain(2).state == UP
+    machine.reclaim()
     assert machine.host.variable("hv.common.model.domain.pool").used == 1
 
 

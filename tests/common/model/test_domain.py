@@ -51,6 +51,7 @@ def test_life(machine):
     assert domain.reason == REBOOT
     go(machine, domain, DYING)
     remove(machine, domain)
+    machine.reclaim()
     assert find(machine, 5) is None
     assert machine.pool.used == 0 and machine.heap.free_frames == free
 
@@ -67,6 +68,7 @@ def test_a_reference_keeps_the_object(machine):
     assert again == domain and domain.references == 2
     go(machine, domain, DYING)
     remove(machine, domain)
+    machine.reclaim()
     assert find(machine, 1) is None and domain.state == DEAD and machine.pool.used == 1
     machine.call(f"{DOMAIN}put", domain)
     assert machine.pool.used == 0
@@ -95,10 +97,12 @@ def test_ids_and_slots(machine):
     assert full.value.code == ENOSPC
     go(machine, made[13], DYING)
     remove(machine, made[13])
+    machine.reclaim()
     with pytest.raises(Raised) as taken:
         make(machine, 14)
     assert taken.value.code == EEXIST
     assert make(machine, 99).slot == 3
+    machine.reclaim()
     assert machine.pool.used == MAX_DOMAINS
 
 
@@ -114,12 +118,14 @@ def test_without_memory_nothing_is_left(machine):
             domain = make(machine, 1)
         except Raised as raised:
             assert raised.code == ENOMEM
+            machine.reclaim()
             assert machine.pool.used == 0 and machine.heap.free_frames == free and find(machine, 1) is None
             machine.call("hv.common.mm.heap.Heap.free", machine.heap, held.pop(), 0)
             continue
         assert given > 3, "a domain takes memory"
         go(machine, domain, DYING)
         remove(machine, domain)
+        machine.reclaim()
         assert machine.heap.free_frames == free
         return
     pytest.fail(f"{frames} frames, and no domain")
@@ -140,6 +146,7 @@ def test_vcpus_come_and_go_in_order(machine):
         assert vcpu == vcpus[expected]
         machine.core("remove_vcpu", vcpu)
     assert not machine.call(f"{MODEL}vcpu.Vcpus.take_last", table)
+    machine.reclaim()
     assert machine.vcpu_pool.used == 0
 
 
