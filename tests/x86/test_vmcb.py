@@ -24,7 +24,7 @@ PLACES = {
 def test_every_field_is_in_its_place():
     kind = host().ffi.typeof(host().variable("hv.sim.svm.vmcb")).item
     assert host().ffi.sizeof(kind) == 0x1000
-    named = {name: field.offset for name, field in kind.fields if not name.startswith("reserved")}
+    named = {name: field.offset for name, field in kind.fields if not name.startswith(("reserved", "cx_"))}
     assert {name: named[name] for name in PLACES} == PLACES
     assert set(named) - set(PLACES) == {"cr_writes", "dr_writes"}
 

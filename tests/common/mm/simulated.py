@@ -24,6 +24,7 @@ FRESH = (
     f"{MM}heap.heap",
     f"{MM}frames.frames",
     f"{MM}early.early",
+    "hv.common.kernel.console.console",
     "hv.sim.machine.machine",
     "hv.sim.fixtures.tables",
     "hv.sim.fixtures.guest",
