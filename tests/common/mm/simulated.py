@@ -49,6 +49,7 @@ class Machine:
         for name in FRESH:
             self.clear(self.library.variable(name))
         host().cleared_per_cpu("hv.sim.machine.SimulatedCpu")
+        self.call("hv.sim.machine.enter_cpu", 0)
         self.walkers = Walkers(self.library)
         self.call("hv.sim.console.attach")
         self.heap = self.library.variable(f"{MM}heap.heap")
