@@ -13,7 +13,7 @@ from devtools.scenario import Machine
 
 SECONDS = 240
 SCENARIO = "arm64-demo-2cpu"
-INSERT = "self.slots[free] = domain"  # of DomainTable._insert; `free` is a local
+INSERT = "self.slots[free].store_release(domain)"  # of DomainTable._insert; `free` is a local
 MARK = "------ "
 STEPS = {
     "break": ["hv-break hv.common.builder.construct.Construction.begin", "continue", "backtrace"],

@@ -67,6 +67,6 @@ def test_the_key_and_a_panic_show_the_last_records(place) -> None:
         machine.expect("READY hello", SECONDS)
         machine.send("\x01\x01\x01T")
         machine.expect("tracing is on: 1 pages for each CPU, events 0x2f000", SECONDS)
-        for cpu in (0, 1):
-            machine.expect(re.compile(rf"CPU {cpu}: \d+ records, \d+ bytes unread, 0 lost"), SECONDS)
-        machine.expect(re.compile(r"SCHED_\w+"), SECONDS)
+        machine.expect(re.compile(r"CPU 0: \d+ records, \d+ bytes unread, 0 lost"), SECONDS)
+        machine.expect(re.compile(r"SCHED_\w+"), SECONDS)  # CPU 1 may have had nothing to do
+        machine.expect(re.compile(r"CPU 1: \d+ records, \d+ bytes unread, 0 lost"), SECONDS)

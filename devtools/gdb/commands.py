@@ -131,7 +131,7 @@ def domains() -> Iterator[Value]:
 
 def vcpus(domain: Value) -> Iterator[Value]:
     found = domain["common_model_vcpu_Vcpus"]
-    return (found["table"][i].dereference() for i in range(int(found["count"])) if int(found["table"][i]))
+    return (found["table"][i].dereference() for i in range(int(found["filled"])) if int(found["table"][i]))
 
 
 class Domains(Command):
