@@ -54,6 +54,9 @@ from hv.sim import (
     x86_cpu,
     x86_tables,
 )
+from hv.sim import (
+    pci as sim_pci,
+)
 from hv.sim.firmware import firmware
 from hv.sim.pc import pc
 from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc
