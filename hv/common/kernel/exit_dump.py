@@ -2,14 +2,13 @@
 
 from hv.arch import elapsed, exit_reason
 from hv.common.kernel.console import console
-from hv.common.kernel.cpus import online
 from hv.common.kernel.exit_stats import STEP, WAKE_UP, Record, Records, Runs
 from hv.common.kernel.keys import Output, keys
-from hv.common.kernel.survey import Answer, answer_of
+from hv.common.kernel.survey import ask_each
 from hv.common.kernel.time import Ticks
 from hv.common.kernel.work import Progress
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Callable, Final, u32
+from hv.lang import Final, u32
 
 machine_records: Final = Records()
 
@@ -18,9 +17,10 @@ machine_records: Final = Records()
 def show(output: Output) -> Progress:
     if output.row == 0 and output.part == 0:
         machine_records.clear()
-    cpu = online.next_from(output.row)
-    if cpu < CONFIG_NR_CPUS:
-        return ask(output, cpu, merge)
+    if output.row < CONFIG_NR_CPUS:
+        progress = ask_each(output, merge)
+        if progress != Progress.DONE:
+            return progress
     reason = output.row - CONFIG_NR_CPUS
     if reason == 0:
         console.print("exits: reason, how often, mean and longest in ns, and where that was")
@@ -34,22 +34,10 @@ def show(output: Output) -> Progress:
 
 @keys.entry(character="P", help="forgets what p shows", shows=False)
 def forget(output: Output) -> Progress:
-    cpu = online.next_from(output.row)
-    if cpu < CONFIG_NR_CPUS:
-        return ask(output, cpu, clear)
-    console.print("exits: all counts are zero")
-    return Progress.DONE
-
-
-def ask(output: Output, cpu: u32, function: Callable[[], None]) -> Progress:
-    """One CPU is asked after the other."""
-    answer = answer_of(output, cpu, function)
-    if answer == Answer.COMING:
-        return Progress.WAITING
-    if answer == Answer.OVERDUE:
-        console.print(f"CPU {cpu} does not answer")
-    output.row = cpu + 1 if online.next_from(cpu + 1) < CONFIG_NR_CPUS else CONFIG_NR_CPUS
-    return Progress.MORE
+    progress = ask_each(output, clear)
+    if progress == Progress.DONE:
+        console.print("exits: all counts are zero")
+    return progress
 
 
 def merge() -> None:

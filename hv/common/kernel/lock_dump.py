@@ -9,10 +9,9 @@ from hv.common.kernel.cpus import online
 from hv.common.kernel.keys import Output, keys
 from hv.common.kernel.lock_profile import RANKS, LockProfile
 from hv.common.kernel.rank import Rank
-from hv.common.kernel.survey import Answer, answer_of
+from hv.common.kernel.survey import ask_each
 from hv.common.kernel.time import Ticks
 from hv.common.kernel.work import Progress
-from hv.config import CONFIG_NR_CPUS
 from hv.lang import bounded, u8, u32, u64
 
 
@@ -48,19 +47,10 @@ def show_rank(rank: u32) -> bool:
 
 @keys.entry(character="l", help="forgets what L shows", shows=False)
 def forget_locks(output: Output) -> Progress:
-    cpu = online.next_from(output.row)
-    if cpu == CONFIG_NR_CPUS:
+    progress = ask_each(output, forget_here)
+    if progress == Progress.DONE:
         console.print("locks: all counts are zero")
-        return Progress.DONE
-    match answer_of(output, cpu, forget_here):
-        case Answer.COMING:
-            return Progress.WAITING
-        case Answer.OVERDUE:
-            console.print(f"CPU {cpu} does not answer")
-        case Answer.GIVEN:
-            pass
-    output.row = cpu + 1
-    return Progress.MORE
+    return progress
 
 
 def forget_here() -> None:

@@ -7,9 +7,13 @@ Only one CPU asks: the one that handles the keys (hv/common/kernel/keys.py).
 """
 
 from hv.arch import cpu_id, now, relax
+from hv.common.kernel.console import console
+from hv.common.kernel.cpus import online
 from hv.common.kernel.keys import Output
 from hv.common.kernel.softirq import Softirq, handlers, raise_on
 from hv.common.kernel.time import MILLISECOND, Ns
+from hv.common.kernel.work import Progress
+from hv.config import CONFIG_NR_CPUS
 from hv.lang import Atomic, Callable, Final, PerCpu, U8Enum, u32
 
 PATIENCE: Final = 200 * MILLISECOND
@@ -54,6 +58,25 @@ def answer_of(output: Output, cpu: u32, function: Callable[[], None]) -> Answer:
         return Answer.COMING
     output.part = 0
     return Answer.GIVEN if _has_answered(cpu) else Answer.OVERDUE
+
+
+def ask_each(output: Output, function: Callable[[], None]) -> Progress:
+    """A step of asking every online CPU, from `output.row` on; says which does not answer. DONE: all have been asked,
+    and `row` is CONFIG_NR_CPUS.
+    """
+    cpu = online.next_from(output.row)
+    output.row = cpu
+    if cpu == CONFIG_NR_CPUS:
+        return Progress.DONE
+    match answer_of(output, cpu, function):
+        case Answer.COMING:
+            return Progress.WAITING
+        case Answer.OVERDUE:
+            console.print(f"CPU {cpu} does not answer")
+        case Answer.GIVEN:
+            pass
+    output.row = cpu + 1
+    return Progress.MORE
 
 
 def _ask(cpu: u32, function: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from hv.common.kernel.options import options
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.softirq import Softirq, handlers
 from hv.common.kernel.spinlock import Held, SpinLock
-from hv.common.kernel.survey import Answer, answer_of
+from hv.common.kernel.survey import ask_each
 from hv.common.kernel.trace_events import ALL_EVENTS
 from hv.common.kernel.trace_text import RecordText
 from hv.common.kernel.tracer import RECENT, Tracer
@@ -281,18 +281,7 @@ def show_trace(output: Output) -> Progress:
     if output.row == 0 and output.part == 0:
         state = "on" if control.enabled else "off"
         console.print(f"tracing is {state}: {control.pages} pages for each CPU, events {control.events:#x}")
-    cpu = online.next_from(output.row)
-    if cpu == CONFIG_NR_CPUS:
-        return Progress.DONE
-    match answer_of(output, cpu, show_this_cpu):
-        case Answer.COMING:
-            return Progress.WAITING
-        case Answer.OVERDUE:
-            console.print(f"CPU {cpu} does not answer")
-        case Answer.GIVEN:
-            pass
-    output.row = cpu + 1
-    return Progress.MORE
+    return ask_each(output, show_this_cpu)
 
 
 def show_this_cpu() -> None:
