@@ -5,7 +5,7 @@ Source: System V ABI, chapters 4 and 5 (object files, program loading).
 """
 
 from hv.common.lib.span import Bytes
-from hv.lang import Errno, Final, Iterator, bounded, raises, u16, u32, u64, unbounded, value
+from hv.lang import Errno, Final, Iterator, bounded, raises, u16, u32, u64, value
 
 MAGIC: Final[u32] = 0x464C_457F
 CLASS: Final[u64] = 4
@@ -14,6 +14,7 @@ LITTLE_ENDIAN: Final = 1
 SMALLEST: Final[u64] = 64  # bytes of the longer header; a shorter file is no kernel
 MACHINE: Final[u64] = 18
 MAX_HEADERS: Final[u32] = 64
+MAX_NOTES: Final = 256  # of a segment
 
 LOAD: Final[u32] = 1
 NOTE: Final[u32] = 4
@@ -91,11 +92,12 @@ def read_elf(file: Bytes) -> Elf:
     return Elf(file, wide, file.le16(MACHINE), first, step, count)
 
 
-@unbounded("each step goes on by at least a note's head")
 def _find_note(notes: Bytes, name: str, kind: u32) -> Bytes:
-    """No bytes: there is none."""
+    """No bytes: there is none among the first MAX_NOTES."""
     at: u64 = 0
-    while notes.holds(at, NOTE_HEAD):
+    for _ in range(MAX_NOTES):
+        if not notes.holds(at, NOTE_HEAD):
+            break
         name_bytes = u64(notes.le32(at))
         content = at + NOTE_HEAD + _padded(name_bytes)
         length = u64(notes.le32(at + 4))
