@@ -16,6 +16,7 @@ def test_a_unikernel_finds_what_pvh_promises_and_ends_alone(booted, cpu: str) ->
     machine.expect("guests run by SVM", SECONDS)
     machine.expect("(d1 hello) memory 16 MiB, command line <from=grub>", SECONDS)
     machine.expect("(d1 hello) text by the port", SECONDS)
+    machine.expect("0123456789" * 100, SECONDS)
     machine.expect("(d1 hello) READY hello", SECONDS)
     machine.expect("(d1 hello) DONE hello ok", SECONDS)
     machine.expect("(hv) d1 hello: powered off", SECONDS)

@@ -5,19 +5,17 @@ CONSOLEIO_*).
 """
 
 from hv.common.control.handle import read_guest, write_guest
-from hv.common.control.hypercall import CONSOLE_IO, Words, failed, plain
+from hv.common.control.hypercall import AGAIN, CONSOLE_IO, Words, failed, plain
 from hv.common.kernel.console import ConsoleClient, GuestConsole
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import SpinLock
 from hv.common.lib.ring import Ring
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Embedded, Errno, Extension, Final, address_of, array, bounded, i64, raises, u8, u32, u64
+from hv.lang import Embedded, Errno, Extension, Final, address_of, array, bounded, i64, raises, truncate, u8, u32, u64
 
-WRITE: Final[u64] = 0
-READ: Final[u64] = 1
-PART: Final = 128  # bytes that are copied at a time
-PARTS: Final[u64] = 32  # in one call; the rest takes another
+PART: Final = 128  # bytes that one way through the hypervisor takes
+LARGEST: Final[u64] = 0x7FFF_FFFF
 TYPED: Final = 256
 
 
@@ -52,33 +50,37 @@ class Text:
 @plain(CONSOLE_IO)
 def console_io(caller: Vcpu, words: Words) -> i64:
     """`first` is the operation, `second` a number of bytes, `third` where they are."""
+    length = words.second & 0xFFFF_FFFF
     try:
-        if words.first == WRITE:
-            write(caller, words.second & 0xFFFF_FFFF, words.third)
-            return 0
-        if words.first == READ:
-            return read(caller, words.second & 0xFFFF_FFFF, words.third)
+        match truncate(u32, words.first):
+            case 0:
+                count = min(length, PART)
+                write(caller, count, words.third)
+                words.second = length - count
+                words.third += count
+                return 0 if count == length else AGAIN
+            case 1:
+                return read(caller, length, words.third)
+            case _:
+                return failed(Errno.ENOSYS)
     except Errno as e:
         return -i64(e.code)
-    return failed(Errno.ENOSYS)
 
 
 @raises
 def write(caller: Vcpu, length: u64, address: u64) -> None:
-    """EFAULT. E2BIG: more than one call takes."""
-    if length > PARTS * PART:
-        raise Errno.E2BIG
+    """At most PART bytes. EFAULT."""
     text = Text()
-    for i in bounded((length + PART - 1) // PART, PARTS):
-        count = min(length - i * PART, PART)
-        read_guest(caller, address + i * PART, address_of(text), count)
-        for k in bounded(count, PART):
-            DomainConsole.of(caller.domain).console.write(text.bytes[k])
+    read_guest(caller, address, address_of(text), length)
+    for i in bounded(length, PART):
+        DomainConsole.of(caller.domain).console.write(text.bytes[i])
 
 
 @raises
 def read(caller: Vcpu, length: u64, address: u64) -> i64:
-    """How many bytes were typed, as far as there is room. EFAULT."""
+    """How many bytes were typed, as far as there is room. EFAULT. E2BIG: more than the answer could say."""
+    if length > LARGEST:
+        raise Errno.E2BIG
     text = Text()
     count: u64 = 0
     console = DomainConsole.of(caller.domain)

@@ -2,9 +2,10 @@
 of them.
 
 Most hypercalls have sub-operations with one structure each, which lies in the guest's memory where the handle says. It
-is read once, whole, before the operation runs; `answering` ones write it back behind it. An operation that has to stop
-half way raises ERESTART with its progress in the structure: the guest makes the same call again. The others (`plain`)
-take the words of the call as they are.
+is read once, whole, before the operation runs; `answering` ones write it back behind it. One of these that has to stop
+half way raises ERESTART with its progress in the structure. The others (`plain`) take the words of the call as they
+are; one that has to stop half way answers AGAIN with its progress in the words. Either way the guest makes the call
+again, with interrupts taken and others' turns in between.
 
 What nobody declares answers ENOSYS. Numbers and structures: public/xen.h and the headers that it names.
 """
@@ -35,7 +36,9 @@ CONSOLE_IO: Final[u32] = 18
 SCHED_OP: Final[u32] = 29
 
 
-@value
+AGAIN: Final[i64] = -85  # -ERESTART: the guest's instruction is performed once more
+
+
 class Words:
     """Of a call, behind its number."""
 
@@ -70,13 +73,21 @@ def perform(operation: Callable[[Vcpu, A], u64], caller: Vcpu, handle: u64) -> i
 
 def perform_and_answer(operation: Callable[[Vcpu, A], u64], caller: Vcpu, handle: u64) -> i64:
     request = A()
+    answer: i64 = AGAIN
     try:
         read_guest(caller, handle, address_of(request), size_of(A))
-        answer = operation(caller, request)
-        write_guest(caller, handle, address_of(request), size_of(A))
-        return i64(answer)
     except Errno as e:
         return -i64(e.code)
+    try:
+        answer = i64(operation(caller, request))
+    except Errno as e:
+        if e is not Errno.ERESTART:
+            return -i64(e.code)
+    try:
+        write_guest(caller, handle, address_of(request), size_of(A))
+    except Errno as e:
+        return -i64(e.code)
+    return answer
 
 
 hypercall: Final = Adapted[Hypercall](perform)

@@ -5,13 +5,11 @@ from hv.common.control.hypercall import XEN_VERSION, Words, failed, plain
 from hv.common.control.version import ABI_MAJOR, ABI_MINOR, EXTRA_VERSION
 from hv.common.mm.types import PAGE_SIZE
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Errno, Final, abi, address_of, array, bounded, i64, raises, size_of, u8, u32, u64
+from hv.lang import Errno, Final, abi, address_of, array, bounded, i64, raises, size_of, truncate, u8, u32, u64
 
 EXTRA_BYTES: Final = 16
 AUTO_TRANSLATED: Final[u32] = 1 << 2  # public/features.h: XENFEAT_auto_translated_physmap
 SUPERVISOR_MODE: Final[u32] = 1 << 3
-CALLBACK_VECTOR: Final[u32] = 1 << 8
-SAFE_CLOCK: Final[u32] = 1 << 9
 
 
 @abi("xen/version.h", "xen_feature_info_t")
@@ -28,7 +26,7 @@ class ExtraVersion:
 def xen_version(caller: Vcpu, words: Words) -> i64:
     """`first` is what is asked for, `second` where the answer goes if it is no number."""
     try:
-        match words.first:
+        match truncate(u32, words.first):
             case 0:
                 return i64(ABI_MAJOR << 16 | ABI_MINOR)
             case 1:
@@ -61,5 +59,5 @@ def features(caller: Vcpu, address: u64) -> None:
     read_guest(caller, address, address_of(request), size_of(FeatureInfo))
     if request.submap_idx != 0:
         raise Errno.EINVAL
-    request.submap = AUTO_TRANSLATED | SUPERVISOR_MODE | CALLBACK_VECTOR | SAFE_CLOCK
+    request.submap = AUTO_TRANSLATED | SUPERVISOR_MODE
     write_guest(caller, address, address_of(request), size_of(FeatureInfo))

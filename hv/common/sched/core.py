@@ -125,6 +125,17 @@ def is_off(vcpu: Vcpu) -> bool:
         return vcpu.down and not vcpu.running
 
 
+def all_down(domain: Domain) -> bool:
+    """Whether every vCPU of it has been switched off. Of those that switch themselves off at once and then ask, one at
+    least finds it so.
+    """
+    for vcpu in Vcpus.of(domain):
+        with locked(vcpu):
+            if not vcpu.down:
+                return False
+    return True
+
+
 def pause(vcpu: Vcpu) -> None:
     """It runs no further until `unpause` has been called as often. From any CPU; one that runs stops soon after."""
     with locked(vcpu) as held:

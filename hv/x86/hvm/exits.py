@@ -4,12 +4,12 @@ Who calls here says where the next instruction begins, since a CPU need not.
 """
 
 from hv.common.builder.lifecycle import domain_crash, shutdown_domain
-from hv.common.control.hypercall import Words, call
+from hv.common.control.hypercall import AGAIN, Words, call
 from hv.common.kernel.log import Level
 from hv.common.model.domain import ShutdownReason
-from hv.common.model.vcpu import Vcpu, Vcpus
-from hv.common.sched.core import block, is_off, vcpu_down
-from hv.lang import Errno, Final, i64, truncate, u32, u64
+from hv.common.model.vcpu import Vcpu
+from hv.common.sched.core import all_down, block, vcpu_down
+from hv.lang import Errno, Final, truncate, u32, u64
 from hv.x86.context import R8, R10, RAX, RCX, RDI, RDX, RSI, VcpuContext
 from hv.x86.hvm import cpuid_answers, msr
 from hv.x86.hvm.complain import complain
@@ -88,15 +88,19 @@ def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
         context.registers[RAX] = NOT_KNOWN & LOW
         skip(vcpu, VMMCALL_BYTES)
         return
-    words = Words(
-        context.registers[RDI],
-        context.registers[RSI],
-        context.registers[RDX],
-        context.registers[R10],
-        context.registers[R8],
-    )
+    words = Words()
+    words.first = context.registers[RDI]
+    words.second = context.registers[RSI]
+    words.third = context.registers[RDX]
+    words.fourth = context.registers[R10]
+    words.fifth = context.registers[R8]
     answer = call(vcpu, truncate(u32, context.registers[RAX]), words)
     if answer == AGAIN:
+        context.registers[RDI] = words.first
+        context.registers[RSI] = words.second
+        context.registers[RDX] = words.third
+        context.registers[R10] = words.fourth
+        context.registers[R8] = words.fifth
         return
     context.registers[RAX] = truncate(u64, answer)
     skip(vcpu, VMMCALL_BYTES)
@@ -110,11 +114,9 @@ def halt(vcpu: Vcpu) -> None:
     if virtualisation().read(vcpu, Register.RFLAGS) & INTERRUPTS_ON != 0:
         block()
         return
-    for other in Vcpus.of(vcpu.domain):
-        if other is not vcpu and not is_off(other):
-            vcpu_down(vcpu)
-            return
-    shutdown_domain(vcpu.domain, ShutdownReason.POWER_OFF)
+    vcpu_down(vcpu)
+    if all_down(vcpu.domain):
+        shutdown_domain(vcpu.domain, ShutdownReason.POWER_OFF)
 
 
 def refuse(vcpu: Vcpu, what: str) -> None:
@@ -128,6 +130,3 @@ def end(vcpu: Vcpu, what: str, number: u64) -> None:
     domain = vcpu.domain
     ip = virtualisation().read(vcpu, Register.RIP)
     domain_crash(domain, f"d{domain.id} {domain.name} vcpu{vcpu.id}: {what} {number:#x} at rip {ip:#x}: the guest ends")
-
-
-AGAIN: Final[i64] = -85  # -ERESTART

@@ -6,7 +6,7 @@ A vCPU's part is the CPU's that has it loaded, and nobody's otherwise.
 from hv.common.kernel.log import RateLimit
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Embedded, Errno, Extension, Final, array, raises, truncate, u8, u32, u64
+from hv.lang import Embedded, Errno, Extension, Final, array, raises, truncate, u32, u64
 from hv.x86.context import VcpuContext
 from hv.x86.cpu import timestamp
 from hv.x86.hvm.cpuid_policy import CpuidPolicy
@@ -21,8 +21,6 @@ class HvmDomain(Extension[Domain]):
     complaints: RateLimit  # lines about what its vCPUs did
     cpuid: Embedded[CpuidPolicy]
     tsc_offset: u64  # the guest's counter begins with it
-    line: array[u8, 160]  # what it wrote to port 0xE9 since the last end of a line
-    length: u32
 
     def init(self, owner: Domain) -> None:
         self.tsc_offset = ~timestamp() + 1

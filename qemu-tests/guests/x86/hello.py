@@ -4,7 +4,7 @@ It ends with a line that begins with DONE, and turns itself off.
 """
 
 from guests.x86.lib.cpu import cpuid, in8, out8, write_msr
-from guests.x86.lib.hypercall import POWER_OFF, XEN_VERSION, call_page, end, hypercall
+from guests.x86.lib.hypercall import CONSOLE_IO, CONSOLE_WRITE, POWER_OFF, XEN_VERSION, call_page, end, hypercall
 from guests.x86.lib.text import line
 from hv.common.lib.span import Bytes
 from hv.lang import Final, Message, address_of, aligned, array, export, u8, u16, u32, u64
@@ -14,6 +14,7 @@ XEN: Final[u32] = 0x4000_0000
 TEXT_PORT: Final[u16] = 0xE9
 VERSION_4_17: Final[u64] = 4 << 16 | 17
 ENTRY_BYTES: Final[u64] = 32
+LONG: Final = 1001  # bytes
 FOUR_GIB: Final[u64] = 0x1_0000_0000
 
 
@@ -22,7 +23,12 @@ class Page:
     bytes: array[u8, 4096]
 
 
+class Text:
+    bytes: array[u8, LONG]
+
+
 page: Final = Page()
+text: Final = Text()
 
 
 @export
@@ -48,6 +54,7 @@ def guest_main(information: u64) -> None:
     check(hypercall(XEN_VERSION, 1, FOUR_GIB * 4, 0) == ~u64(13), "an answer where nothing is mapped")
     check(in8(0x61) == 0xFF, "a port that is none")
     put_text("text by the port\n")
+    long_text()
     line("READY hello")
     line("DONE hello ok")
     end(POWER_OFF)
@@ -58,6 +65,17 @@ def check(right: bool, what: Message) -> None:
         line(what)
         line("DONE hello fail")
         end(POWER_OFF)
+
+
+def long_text() -> None:
+    """More than the hypervisor takes at once: the call is made again, and again."""
+    for i in range(LONG):
+        text.bytes[i] = ord("0") + u8(i % 10)
+    text.bytes[LONG - 1] = ord("\n")
+    answer = hypercall(CONSOLE_IO, CONSOLE_WRITE, LONG, address_of(text))
+    check(answer == 0, "a long text is not taken")
+    check(hypercall(CONSOLE_IO, CONSOLE_WRITE, LONG, FOUR_GIB * 4) == ~u64(13), "a text where nothing is mapped")
+    check(hypercall(CONSOLE_IO, 2, 0, 0) == ~u64(37), "an operation of console_io that is none")
 
 
 def put_text(text: str) -> None:

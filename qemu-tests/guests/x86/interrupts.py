@@ -5,8 +5,10 @@ CPU that is started and answers.
 from guests.x86.lib.cpu import (
     cpuid,
     exchange32,
+    halt,
     interrupt_window,
     or32,
+    pause,
     read32,
     set_task_priority,
     timestamp,
@@ -30,7 +32,7 @@ from guests.x86.lib.interrupts import (
     write,
 )
 from guests.x86.lib.text import line
-from hv.lang import Final, Message, export, ptr, symbol, u8, u32, u64, unbounded
+from hv.lang import Final, Message, address_of, export, ptr, symbol, u8, u32, u64, unbounded
 
 TSC_DEADLINE: Final[u32] = 0x6E0
 ONE_SHOT: Final = 0x40  # vectors
@@ -51,7 +53,7 @@ PATIENCE: Final[u64] = 4_000_000_000  # ticks of the TSC
 
 
 class Other:
-    up: u64
+    may_end: u32
 
 
 other: Final = Other()
@@ -90,7 +92,8 @@ def guest_main(information: u64) -> None:
     start_other()
     line("READY interrupts")
     line("DONE interrupts ok")
-    end(POWER_OFF)
+    write32(address_of(other), 1)
+    halt()
 
 
 @unbounded("ends when the interrupt comes")
@@ -145,9 +148,14 @@ def start_other() -> None:
 
 
 @export
+@unbounded("ends when CPU 0 does")
 def guest_secondary() -> None:
+    """Both CPUs halt at the same time, which is the domain's end."""
     take_interrupts()
     write(ICR, FROM_OTHER | 0x4000)  # to CPU 0
+    while read32(address_of(other)) == 0:
+        pause()
+    halt()
 
 
 def check(right: bool, what: Message) -> None:

@@ -7,6 +7,7 @@ could work, everybody who can run gets its turn, and the time that is accounted 
 
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -402,3 +403,21 @@ def test_cpus_really_at_once():
     machine, domain, vcpus = crowd()
     at_once(*churning(machine, domain, 1, 500))
     all_get_their_turn(machine, vcpus)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_who_switches_itself_off_last_finds_all_down(first):
+    """Also while the other has not quite left its CPU: else neither would end the domain."""
+    machine = Machine(2).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 2)
+    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 1 << cpu) for cpu in range(2)]
+    for cpu, vcpu in enumerate(vcpus):
+        machine.core("vcpu_up", vcpu, 0, 0)
+        assert machine.settle(cpu) == vcpu
+    assert not machine.core("all_down", domain)
+    machine.enter(first)
+    machine.core("vcpu_down", vcpus[first])
+    assert not machine.core("all_down", domain)
+    machine.enter(1 - first)
+    machine.core("vcpu_down", vcpus[1 - first])
+    assert vcpus[first].running and machine.core("all_down", domain)

@@ -35,6 +35,16 @@ def load_idt(pointer: u64) -> None: ...
 def wait_for_interrupt() -> None: ...
 
 
+@asm("cli\n\thlt")
+def halt() -> None:
+    """With interrupts off, which none ends."""
+    ...
+
+
+@asm("pause")
+def pause() -> None: ...
+
+
 @asm("sti\n\tnop\n\tcli")
 def interrupt_window() -> None: ...
 
