@@ -16,7 +16,7 @@ anybody else knows it, and afterwards `count` rules it.
 
 from hv.arch import direct_address, zero_bytes
 from hv.common.mm.types import NOBODY, DomId, Mfn, Paddr
-from hv.lang import Atomic, Errno, Final, U8Enum, array, bounded, ptr, raises, size_of, truncate, u8, u32, u64
+from hv.lang import Atomic, Errno, Final, U8Enum, array, bounded, ptr, raises, size_of, u8, u32, u64
 
 MAX_BANKS: Final = 64
 NO_FRAME: Final[u32] = 0
@@ -102,12 +102,8 @@ class FrameTable:
 
     def index_of(self, mfn: Mfn) -> u32:
         """NO_FRAME: not memory."""
-        for i in bounded(self.bank_count, MAX_BANKS):
-            bank = self.banks[i]
-            offset = mfn - bank.start  # wraps when the frame lies below the bank
-            if offset < u64(bank.frames):
-                return bank.first + truncate(u32, offset)
-        return NO_FRAME
+        bank = self._bank_with(mfn)
+        return NO_FRAME if bank is None else bank.first + bank.offset_of(mfn)
 
     def mfn_at(self, index: u32) -> Mfn:
         bank = self._bank_at(index)
@@ -119,16 +115,26 @@ class FrameTable:
 
     def find(self, mfn: Mfn) -> Frame | None:
         """None: not memory."""
-        index = self.index_of(mfn)
-        return None if index == NO_FRAME else self.at(index)
+        bank = self._bank_with(mfn)
+        return None if bank is None else bank.record(bank.offset_of(mfn))
 
     def record(self, mfn: Mfn) -> Frame:
         """Of a frame that is known to be memory."""
-        return self.at(self.index_of(mfn))
+        bank = self.bank_of(mfn)
+        return bank.record(bank.offset_of(mfn))
 
     def bank_of(self, mfn: Mfn) -> Bank:
         """Of a frame that is known to be memory. A block of the heap lies in one bank."""
-        return self._bank_at(self.index_of(mfn))
+        bank = self._bank_with(mfn)
+        assert bank is not None, "no such frame"
+        return bank
+
+    def _bank_with(self, mfn: Mfn) -> Bank | None:
+        for i in bounded(self.bank_count, MAX_BANKS):
+            bank = self.banks[i]
+            if mfn - bank.start < u64(bank.frames):  # wraps when the frame lies below the bank
+                return bank
+        return None
 
     def _bank_at(self, index: u32) -> Bank:
         assert index != NO_FRAME and index <= self.frames, "no such frame"

@@ -66,9 +66,15 @@ def put_frames(mfn: Mfn, count: u64) -> None:
     start = mfn
     for i in bounded(u32(count), LARGEST):
         if not _drop(bank.record(first + i)):
-            heap.give(start, Mfn(mfn + u64(i)))
+            _give(start, Mfn(mfn + u64(i)))
             start = Mfn(mfn + u64(i) + 1)
-    heap.give(start, Mfn(mfn + count))
+    _give(start, Mfn(mfn + count))
+
+
+def _give(start: Mfn, end: Mfn) -> None:
+    """No frames are the usual case, and no reason to take the heap's lock."""
+    if start != end:
+        heap.give(start, end)
 
 
 def _drop(frame: Frame) -> bool:

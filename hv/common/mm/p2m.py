@@ -12,7 +12,7 @@ the guest.
 
 from hv.arch import GuestFormat
 from hv.common.kernel.rank import Rank
-from hv.common.kernel.spinlock import SpinLock
+from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.mm.flush import Flush, TableSource
 from hv.common.mm.format import Access, Attributes, Memory
 from hv.common.mm.heap import MAX_ORDER, heap, largest_block
@@ -88,8 +88,12 @@ class P2m:
 
     def lookup(self, gfn: Gfn) -> GuestFrame:
         """What stands behind any guest frame number at all."""
-        with self.lock:
-            return self._lookup(gfn)
+        with self.lock as held:
+            return self.find(held, gfn)
+
+    def find(self, held: Held[Rank.P2M], gfn: Gfn) -> GuestFrame:
+        """As `lookup`: while the lock is held, the mapping stays, and the frame with it."""
+        return self._lookup(gfn)
 
     @raises
     def add(self, gfn: Gfn, mfn: Mfn, order: u32, kind: GuestKind) -> "GuestFlush":

@@ -7,9 +7,8 @@ anew. Reserved bits are not looked at: emulators set one in the upper entries of
 """
 
 from hv.arch import direct_address
-from hv.common.mm.ownership import get_frame, put_frame
 from hv.common.mm.p2m import GuestKind, P2m
-from hv.common.mm.types import PAGE_SIZE, Gaddr, Mfn, gfn_of, paddr_of
+from hv.common.mm.types import PAGE_SIZE, Gaddr, gfn_of, paddr_of
 from hv.lang import Atomic, Bits, Errno, Field, Final, ptr, raises, truncate, u32, u64, value
 
 PRESENT: Final[u64] = 1 << 0
@@ -211,39 +210,27 @@ def refused(paging: Paging, access: Access, present: bool) -> Walk:
 
 
 @raises
-def hold(p2m: P2m, mfn: Mfn) -> None:
-    """A reference on a frame that may have changed hands. EFAULT."""
-    try:
-        get_frame(mfn, p2m.domain)
-    except Errno:
-        raise Errno.EFAULT from None
-
-
-@raises
 def load(p2m: P2m, at: Gaddr, wide: bool) -> u64:
     """EFAULT: the guest has no memory there."""
-    found = p2m.lookup(gfn_of(at))
-    if found.kind not in (GuestKind.RAM, GuestKind.READ_ONLY):
-        raise Errno.EFAULT
-    hold(p2m, found.mfn)
-    address = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
-    entry = ptr[Entry](address).ref().word.load() if wide else u64(ptr[Entry32](address).ref().word.load())
-    put_frame(found.mfn)
-    return entry
+    with p2m.lock as held:
+        found = p2m.find(held, gfn_of(at))
+        if found.kind not in (GuestKind.RAM, GuestKind.READ_ONLY):
+            raise Errno.EFAULT
+        address = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
+        return ptr[Entry](address).ref().word.load() if wide else u64(ptr[Entry32](address).ref().word.load())
 
 
 @raises
 def mark(p2m: P2m, at: Gaddr, wide: bool, before: u64, after: u64) -> None:
     """EAGAIN: it is not what it was. EFAULT: the guest cannot write there."""
-    found = p2m.lookup(gfn_of(at))
-    if found.kind != GuestKind.RAM:
-        raise Errno.EFAULT
-    hold(p2m, found.mfn)
-    address = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
-    if wide:
-        done = ptr[Entry](address).ref().word.compare_exchange(before, after)
-    else:
-        done = ptr[Entry32](address).ref().word.compare_exchange(truncate(u32, before), truncate(u32, after))
-    put_frame(found.mfn)
+    with p2m.lock as held:
+        found = p2m.find(held, gfn_of(at))
+        if found.kind != GuestKind.RAM:
+            raise Errno.EFAULT
+        address = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
+        if wide:
+            done = ptr[Entry](address).ref().word.compare_exchange(before, after)
+        else:
+            done = ptr[Entry32](address).ref().word.compare_exchange(truncate(u32, before), truncate(u32, after))
     if not done:
         raise Errno.EAGAIN

@@ -98,6 +98,17 @@ def test_references_do_not_overflow(machine):
     assert machine.record(mfn).count == 0x7FFF_FFFF
 
 
+def test_a_reference_that_is_not_the_last_leaves_the_heap_alone(machine):
+    """Each copy to and from a guest drops such a one: no lock of the whole machine is taken for it."""
+    mfn = machine.mm("ownership.allocate_for", 5, 0)
+    machine.mm("ownership.get_frame", mfn, 5)
+    before = machine.heap.lock.next_ticket
+    machine.mm("ownership.put_frame", mfn)
+    assert machine.heap.lock.next_ticket == before
+    machine.mm("ownership.put_frame", mfn)
+    assert machine.heap.lock.next_ticket == before + 1
+
+
 def test_a_reference_too_many_dropped_is_a_panic(machine):
     mfn = machine.mm("ownership.allocate_for", 5, 0)
     machine.mm("ownership.put_frame", mfn)
