@@ -3,6 +3,10 @@
 A clock is read between two readings of the TSC, and the pair that lie closest together counts, so that an interruption
 of this CPU (by firmware, or by a hypervisor below) does no harm. Where the CPU names its crystal (CPUID 15H), nothing
 has to be measured.
+
+A pair's TSC is half way between its two readings. So what is measured is wrong by at most half of the distance of these
+at each end, and by one tick of the clock, out of a hundredth of a second; the local APIC's timer, which is read behind
+the clock, by twice as much.
 """
 
 from hv.lang import Errno, Final, raises, u32, u64, unbounded, value
@@ -16,9 +20,9 @@ INVARIANT: Final[u32] = 0x8000_0007
 INVARIANT_BIT: Final[u32] = 1 << 8
 TRIES: Final = 8
 SPAN: Final[u64] = 100  # of a second: that part is measured
-MOST_TICKS: Final[u64] = 1 << 36  # of the TSC: a clock that stands still by then never moves
+MOST_TICKS: Final[u64] = 1 << 32  # of the TSC: a clock that stands still by then never moves
 SLOWEST: Final[u64] = 1_000_000
-FASTEST: Final[u64] = 0xFFFF_FFFF
+FASTEST: Final[u64] = 1 << 34
 
 
 @value
@@ -44,12 +48,14 @@ def tsc_is_invariant() -> bool:
 
 
 def crystal_speeds() -> Speeds:
-    """Zeros: the CPU does not say. The local APIC's timer runs with the crystal (Intel SDM 3A, 10.5.4)."""
+    """Zeros: the CPU does not say, or what cannot be. The local APIC's timer runs with the crystal (Intel SDM 3A,
+    10.5.4)."""
     leaf = Leaf()
     leaf.read(CRYSTAL)
     if leaf.eax == 0 or leaf.ebx == 0 or leaf.ecx == 0:
         return Speeds(0, 0)
-    return Speeds(u64(leaf.ecx) * u64(leaf.ebx) // u64(leaf.eax), u64(leaf.ecx))
+    speeds = Speeds(u64(leaf.ecx) * u64(leaf.ebx) // u64(leaf.eax), u64(leaf.ecx))
+    return speeds if are_possible(speeds) else Speeds(0, 0)
 
 
 @raises
@@ -63,15 +69,22 @@ def measure(clock: ReferenceClock) -> Speeds:
     passed = end.clock - start.clock & clock.mask()
     if passed < span:
         raise Errno.EIO
-    tsc = scaled_speed(end.tsc - start.tsc, clock.frequency(), passed)
-    apic = scaled_speed(start.apic - end.apic & 0xFFFF_FFFF, clock.frequency(), passed)
-    if tsc < SLOWEST or tsc > FASTEST or apic == 0 or apic > FASTEST:
+    speeds = Speeds(
+        tsc=scaled_speed(end.tsc - start.tsc, clock.frequency(), passed),
+        apic=scaled_speed(start.apic - end.apic & 0xFFFF_FFFF, clock.frequency(), passed),
+    )
+    if not are_possible(speeds):
         raise Errno.EIO
-    return Speeds(tsc, apic)
+    return speeds
+
+
+def are_possible(speeds: Speeds) -> bool:
+    return SLOWEST <= speeds.tsc <= FASTEST and 0 < speeds.apic <= FASTEST
 
 
 def scaled_speed(counted: u64, frequency: u64, passed: u64) -> u64:
-    """counted * frequency / passed, in Hz. Below 2**36 counts in a hundredth of a second, at most 2**28 Hz."""
+    """counted * frequency / passed, in Hz. Of 2**32 counts of the clock or less, and at least a hundredth of a second,
+    at 2**31 Hz or less."""
     return counted // passed * frequency + counted % passed * frequency // passed
 
 

@@ -2,10 +2,10 @@
 
 from hv.common.drivers.acpi_fadt import Space
 from hv.common.drivers.acpi_tables import HpetTable
+from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import Paddr
 from hv.lang import Errno, Final, raises, u64
 from hv.x86.cpu import read_device32, read_device64, write_device32
-from hv.x86.mmu import map_device
 from hv.x86.reference import ReferenceClock
 
 BYTES: Final[u64] = 0x400
@@ -15,7 +15,8 @@ COUNTER: Final[u64] = 0x0F0
 ENABLE: Final = 1
 LEGACY: Final = 2  # takes the place of PIT and RTC
 FEMTOSECONDS: Final[u64] = 1_000_000_000_000_000
-LONGEST_PERIOD: Final[u64] = 100_000_000  # fs
+LONGEST_PERIOD: Final[u64] = 100_000_000  # fs (2.3.4)
+SHORTEST_PERIOD: Final[u64] = 1_000_000  # fs: half a round of the counter's lower half takes two seconds
 
 
 class Hpet(ReferenceClock):
@@ -23,14 +24,14 @@ class Hpet(ReferenceClock):
     hertz: u64
 
     @raises
-    def init(self, table: HpetTable) -> None:
+    def init(self, table: HpetTable, windows: RegisterWindows) -> None:
         """Starts the counter. ENODEV: it is none that can be used. ENOMEM."""
         if table.base.space != Space.MEMORY or not table.base.exists:
             raise Errno.ENODEV
-        self.address = map_device(Paddr(table.base.address), BYTES)
+        self.address = windows.map(Paddr(table.base.address), BYTES)
         capabilities = read_device64(self.address + CAPABILITIES)
         period = capabilities >> 32
-        if period == 0 or period > LONGEST_PERIOD:
+        if period < SHORTEST_PERIOD or period > LONGEST_PERIOD:
             raise Errno.ENODEV
         self.hertz = FEMTOSECONDS // period
         settings = read_device32(self.address + CONFIGURATION)

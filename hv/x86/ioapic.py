@@ -3,10 +3,10 @@
 Inputs of all I/O APICs together are the global interrupts, by number.
 """
 
+from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import Paddr
 from hv.lang import Bits, Errno, Field, Final, array, bounded, raises, u8, u32, u64
 from hv.x86.cpu import read_device32, write_device32
-from hv.x86.mmu import map_device
 
 MAX: Final = 64
 BYTES: Final[u64] = 0x20
@@ -14,6 +14,8 @@ SELECT: Final[u64] = 0x00
 WINDOW: Final[u64] = 0x10
 VERSION: Final[u32] = 1
 REDIRECTION: Final[u32] = 0x10
+MOST_INPUTS: Final = 120  # whose registers have numbers of eight bits
+NOTHING: Final[u32] = 0xFFFF_FFFF
 LARGEST_DESTINATION: Final[u32] = 0xFE  # an APIC ID that eight bits hold
 
 
@@ -57,15 +59,18 @@ class IoApics:
     count: u32
 
     @raises
-    def add(self, registers: Paddr, first: u32) -> None:
-        """Takes one over, all its inputs masked. ENOSPC: too many. ENOMEM."""
+    def add(self, registers: Paddr, first: u32, windows: RegisterWindows) -> None:
+        """Takes one over, all its inputs masked. ENOSPC: too many. ENOMEM. ENODEV: none is there."""
         if self.count == MAX:
             raise Errno.ENOSPC
         apic = self.all[self.count]
-        apic.address = map_device(registers, BYTES)
+        apic.address = windows.map(registers, BYTES)
+        version = apic.read(VERSION)
+        if version == NOTHING:
+            raise Errno.ENODEV
         apic.first = first
-        apic.count = (apic.read(VERSION) >> 16 & 0xFF) + 1
-        for input in bounded(apic.count, 256):
+        apic.count = min((version >> 16 & 0xFF) + 1, MOST_INPUTS)
+        for input in bounded(apic.count, MOST_INPUTS):
             apic.set(input, Redirection(masked=True))
         self.count += 1
 

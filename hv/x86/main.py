@@ -127,7 +127,7 @@ def initialise() -> None:
     if CONFIG_NS16550:
         look_for_console()
     start_interrupts()
-    start_clock()
+    start_clock(found.fadt, mmu.windows)
     timer.start_cpu()
     if CONFIG_CMOS_CLOCK:
         read_date()
@@ -209,7 +209,7 @@ def start_interrupts() -> None:
     if found.madt:
         for apic in madt.io_apics():
             try:
-                io_apics.add(apic.address, apic.first)
+                io_apics.add(apic.address, apic.first, mmu.windows)
             except Errno as e:
                 warning(f"the I/O APIC at {apic.address:#x} cannot be used: {e.name}")
 

@@ -1,10 +1,10 @@
 """ACPI's power management timer as a clock (ACPI Specification 6.5, 4.8.3.3)."""
 
 from hv.common.drivers.acpi_fadt import Fadt, Space
+from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import Paddr
 from hv.lang import Errno, Final, raises, u16, u32, u64
 from hv.x86.cpu import in32, read_device32
-from hv.x86.mmu import map_device
 from hv.x86.reference import ReferenceClock
 
 HERTZ: Final[u64] = 3_579_545
@@ -16,16 +16,17 @@ class PmTimer(ReferenceClock):
     wide: bool
 
     @raises
-    def init(self, fadt: Fadt) -> None:
-        """ENODEV: the machine has none that can be read."""
+    def init(self, fadt: Fadt, windows: RegisterWindows) -> None:
+        """ENODEV: the machine has none that can be read. ENOMEM."""
         register = fadt.pm_timer
         if not register.exists:
             raise Errno.ENODEV
         self.wide = fadt.pm_timer_bits == 32
         if register.space == Space.PORT and register.address <= 0xFFFF:
             self.port = u16(register.address)
+            self.address = 0
         elif register.space == Space.MEMORY:
-            self.address = map_device(Paddr(register.address), 4)
+            self.address = windows.map(Paddr(register.address), 4)
         else:
             raise Errno.ENODEV
 

@@ -45,12 +45,12 @@ class Tsc(PerCpu):
 
 
 def fraction(a: u64, b: u64) -> u64:
-    """a / b, in units of 2**-32. Of numbers below 2**32 times each other."""
+    """a / b, in units of 2**-32. The smaller is below 2**32, and so is the quotient."""
     return a // b << 32 | (a % b << 32) // b
 
 
 def start_clock(frequency: u64, apic_frequency: u64, has_deadline: bool) -> None:
-    """Frequencies in Hz, from 1 MHz to 2**32."""
+    """Frequencies in Hz, from 1 MHz to 2**34."""
     clock.to_ns = fraction(SECOND, frequency)
     clock.to_ticks = fraction(frequency, SECOND)
     clock.to_apic_ticks = fraction(apic_frequency, SECOND)
