@@ -52,6 +52,7 @@ from hv.sim import (
     vcpus,
     walker,
     x86_cpu,
+    x86_devices,
     x86_tables,
 )
 from hv.sim import (
@@ -60,5 +61,6 @@ from hv.sim import (
 from hv.sim.firmware import firmware
 from hv.sim.pc import pc
 from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc
+from hv.x86 import interrupts as x86_interrupts
 from hv.x86.hvm import alu, decode, lapic
 from hv.x86.svm import features, permissions
