@@ -20,6 +20,10 @@ GUEST_LOWER: Final = Gaddr(0x4000_0000)
 GUEST_LOWER_BYTES: Final[u64] = 0xC000_0000
 GUEST_UPPER: Final = Gaddr(0x2_0000_0000)
 GUEST_UPPER_BYTES: Final[u64] = 0xFE_0000_0000
+# The page that a domain shares with the hypervisor (shared_info of public/xen.h): of how many vCPUs it begins with the
+# vcpu_info, and how large each is
+SHARED_VCPUS: Final[u32] = 32
+VCPU_INFO_BYTES: Final[u64] = 64
 EXIT_REASONS: Final = 0  # how many reasons there are that a guest's exit may have: numbers from 0 on
 
 

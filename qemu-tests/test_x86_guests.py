@@ -41,3 +41,16 @@ def test_a_unikernel_lives_by_its_local_apic(booted, cpus: int) -> None:
         machine.expect(f"(d1 interrupts) {what}", SECONDS)
     machine.expect("(d1 interrupts) DONE interrupts ok", SECONDS)
     machine.expect("(hv) d1 interrupts: powered off", SECONDS)
+
+
+@pytest.mark.parametrize("cpus", [2, 1])
+def test_a_unikernel_lives_by_event_channels(booted, cpus: int) -> None:
+    """Upcalls by vector and through the local APIC, masks, channels with both ends here, virtual interrupts, timers,
+    polling, runstates, and the time that the hypervisor tells; the vCPUs share a CPU too.
+    """
+    machine = booted("x86-events", Options(cpus=cpus))
+    for what in ("time", "vcpu_info", "by vector", "masked", "loop back", "timers", "poll", "runstate", "another CPU"):
+        machine.expect(f"(d1 events) {what}", SECONDS)
+    machine.expect("(d1 events) by the local APIC", SECONDS)
+    machine.expect("(d1 events) DONE events ok", SECONDS)
+    machine.expect("(hv) d1 events: powered off", SECONDS)

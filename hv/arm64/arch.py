@@ -15,6 +15,8 @@ GUEST_LOWER: Final = Gaddr(0x4000_0000)
 GUEST_LOWER_BYTES: Final[u64] = 0xC000_0000
 GUEST_UPPER: Final = Gaddr(0x2_0000_0000)
 GUEST_UPPER_BYTES: Final[u64] = 0xFE_0000_0000
+SHARED_VCPUS: Final[u32] = 1
+VCPU_INFO_BYTES: Final[u64] = 48
 
 
 def relax() -> None:

@@ -4,6 +4,7 @@
 
 from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, interrupt_dump, predictor
 from hv.common.builder import debug_keys, dom0less, lifecycle
+from hv.common.control import event_op, hvm_params, memory_op, sched_op, vcpu_op, vm_assist, xen_version
 from hv.common.drivers import (
     console_choice,
     framebuffer,
@@ -62,5 +63,5 @@ from hv.sim.firmware import firmware
 from hv.sim.pc import pc
 from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc
 from hv.x86 import interrupts as x86_interrupts
-from hv.x86.hvm import alu, decode, lapic
+from hv.x86.hvm import alu, decode, lapic, memory_map_op, pv_layout
 from hv.x86.svm import features, permissions

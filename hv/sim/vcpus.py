@@ -4,6 +4,7 @@ from hv.arch import cpu_id, direct_address
 from hv.common.builder.image_loader import image_loader
 from hv.common.builder.lifecycle import domain_crash
 from hv.common.builder.loader import loading
+from hv.common.comm.upcall import Upcalls, delivery
 from hv.common.drivers.devicetree import tree
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.span import Bytes
@@ -11,7 +12,7 @@ from hv.common.mm.types import DomId, Gaddr, Paddr
 from hv.common.model.domain import Domain, DomainConfig, Privilege, domains
 from hv.common.model.vcpu import CPU_WORDS, Vcpu, VcpuMachine, Vcpus, architecture
 from hv.common.sched.core import add_vcpu, block, pause, settle, unpause, wake, yield_
-from hv.lang import Atomic, Errno, Extension, Final, Never, PerCpu, raises, u16, u32, u64, unbounded
+from hv.lang import Atomic, Errno, Extension, Final, Never, PerCpu, raises, u8, u16, u32, u64, unbounded
 from hv.sim import machine
 from hv.sim.team import meet
 
@@ -22,6 +23,7 @@ class SimulatedVcpu(Extension[Vcpu]):
     entry: u64
     argument: u64
     loads: u32
+    upcalls: Atomic[u32]
 
 
 class Registers(PerCpu):
@@ -70,8 +72,25 @@ hindered: bool = False  # a test says that no vCPU can run
 simulated_vcpus: Final = SimulatedVcpus()
 
 
+class SimulatedUpcalls(Upcalls):
+    """An upcall is the simulated vCPU's interrupt."""
+
+    unused: u8
+
+    def notify(self, vcpu: Vcpu) -> None:
+        SimulatedVcpu.of(vcpu).upcalls.add(1)
+        interrupt(vcpu)
+
+    def resume(self, vcpu: Vcpu) -> None:
+        wake(vcpu)
+
+
+simulated_upcalls: Final = SimulatedUpcalls()
+
+
 def use_simulated_vcpus() -> None:
     architecture.vcpus = simulated_vcpus
+    delivery.upcalls = simulated_upcalls
     loading.loader = image_loader
 
 

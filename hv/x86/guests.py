@@ -1,19 +1,38 @@
 """Setting up what guests need of this machine, once, on the boot CPU: before the CPUs set themselves up."""
 
-from hv.common.control import console_io, sched_op, xen_version  # noqa: F401 (registries)
+from hv.common.comm.upcall import delivery
+from hv.common.control import (  # noqa: F401 (registries)
+    console_io,
+    event_op,
+    hvm_params,
+    memory_op,
+    sched_op,
+    vcpu_op,
+    vm_assist,
+    xen_version,
+)
+from hv.common.control.xen_version import offered
 from hv.common.kernel.log import info
 from hv.common.model.vcpu import architecture
 from hv.config import CONFIG_SVM
+from hv.lang import Final, u32
+from hv.x86.hvm import memory_map_op, pv_clock  # noqa: F401 (registries)
 from hv.x86.hvm.hypercall_page import page
+from hv.x86.hvm.upcall import upcalls
 from hv.x86.hvm.vcpu import vcpu_machine
 from hv.x86.hvm.virtualisation import choose_extension, chosen
 
 if CONFIG_SVM:
     from hv.x86.svm import exits  # noqa: F401 (the assembly needs it)
 
+CALLBACK_VECTOR: Final[u32] = 1 << 8  # XENFEAT_hvm_callback_vector
+SAFE_CLOCK: Final[u32] = 1 << 9  # XENFEAT_hvm_safe_pvclock
+
 
 def start_guests() -> None:
     choose_extension()
+    delivery.upcalls = upcalls
+    offered.features = CALLBACK_VECTOR | SAFE_CLOCK
     page.fill()
     architecture.vcpus = vcpu_machine
     hindrance = vcpu_machine.hindrance()

@@ -53,11 +53,14 @@ def public(instances: list[ClassInstance], machine: str) -> dict[str, Any]:
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64", "i386"])
 def test_layout(program: str, machine: str) -> None:
     compiler = compiled(program)
-    instances = declared(program)
+    other = "hv.x86." if machine == "aarch64" else "hv.arm64."  # what the other architecture alone has
+    instances = [i for i in declared(program) if not i.info.module.name.startswith(other)]
     if not instances:
         pytest.skip("nothing is marked @abi here")
     compat = machine == "i386"
     own = [compiler.declarations.compat_of(i) if compat else i for i in instances]
+    for shape in own:
+        abi.layout(shape)  # what it holds has the form for 32-bit callers too
     # hv.h is for 64-bit machines; the form for 32-bit callers is read there too.
     text = Header(compiler).text()
     ours = structures(text, (i.c for i in own), "x86_64" if compat else machine, "-Wno-everything")

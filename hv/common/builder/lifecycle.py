@@ -15,7 +15,7 @@ from hv.common.model.ending import endings
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpus
 from hv.common.sched.core import has_stopped, pause, remove_vcpu
-from hv.lang import Embedded, Errno, Final, Message, U8Enum, array, bounded, unbounded
+from hv.lang import Embedded, Errno, Final, Message, U8Enum, array, bounded, step_extensions, unbounded
 
 VCPUS_PER_STEP: Final = 4
 
@@ -25,7 +25,7 @@ class Stage(U8Enum):
     BUILDING = 1
     RUNNING = 2
     STOPPING = 3  # its vCPUs are on their way out of the CPUs
-    EMPTYING = 4  # its memory goes
+    EMPTYING = 4  # what it shares with others ends, and its memory goes
     LEAVING = 5  # its vCPUs and the rest go
 
 
@@ -62,7 +62,7 @@ class Life(Task):
                 self.domain.advance(DomainState.DYING)
                 self.stage = Stage.EMPTYING
             case Stage.EMPTYING:
-                if DomainMemory.of(self.domain).empty_step():
+                if step_extensions(self.domain) and DomainMemory.of(self.domain).empty_step():
                     self.stage = Stage.LEAVING
             case Stage.LEAVING:
                 return self._leave()

@@ -3,9 +3,9 @@ of them.
 
 Most hypercalls have sub-operations with one structure each, which lies in the guest's memory where the handle says. It
 is read once, whole, before the operation runs; `answering` ones write it back behind it. One of these that has to stop
-half way raises ERESTART with its progress in the structure. The others (`plain`) take the words of the call as they
-are; one that has to stop half way answers AGAIN with its progress in the words. Either way the guest makes the call
-again, with interrupts taken and others' turns in between.
+half way raises ERESTART with its progress in the structure. `bare` ones have no structure. The others (`plain`) take
+the words of the call as they are; one that has to stop half way answers AGAIN with its progress in the words. Either
+way the guest makes the call again, with interrupts taken and others' turns in between.
 
 What nobody declares answers ENOSYS. Numbers and structures: public/xen.h and the headers that it names.
 """
@@ -33,8 +33,11 @@ A = TypeVar("A")
 MEMORY_OP: Final[u32] = 12
 XEN_VERSION: Final[u32] = 17
 CONSOLE_IO: Final[u32] = 18
+VM_ASSIST: Final[u32] = 21
+VCPU_OP: Final[u32] = 24
 SCHED_OP: Final[u32] = 29
-
+EVENT_CHANNEL_OP: Final[u32] = 32
+HVM_OP: Final[u32] = 34
 
 AGAIN: Final[i64] = -85  # -ERESTART: the guest's instruction is performed once more
 
@@ -54,6 +57,13 @@ class Hypercall:
     number: u32
     sub: u32
     perform: Callable[[Vcpu, u64], i64]
+
+
+@value
+class BareHypercall:
+    number: u32
+    sub: u32
+    perform: Callable[[Vcpu], i64]
 
 
 @value
@@ -92,6 +102,7 @@ def perform_and_answer(operation: Callable[[Vcpu, A], u64], caller: Vcpu, handle
 
 hypercall: Final = Adapted[Hypercall](perform)
 answering: Final = Adapted[Hypercall](perform_and_answer)
+bare: Final = Registry[BareHypercall]()
 plain: Final = Registry[PlainHypercall]()
 
 
@@ -106,6 +117,9 @@ def call(caller: Vcpu, number: u32, words: Words) -> i64:
     for operation in answering:
         if operation.number == number and operation.sub == sub:
             return operation.perform(caller, words.second)
+    for simple in bare:
+        if simple.number == number and simple.sub == sub:
+            return simple.perform(caller)
     return failed(Errno.ENOSYS)
 
 

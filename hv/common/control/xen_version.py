@@ -12,6 +12,15 @@ AUTO_TRANSLATED: Final[u32] = 1 << 2  # public/features.h: XENFEAT_auto_translat
 SUPERVISOR_MODE: Final[u32] = 1 << 3
 
 
+class Offered:
+    """What the architecture offers besides, of the same word; set at boot."""
+
+    features: u32
+
+
+offered: Final = Offered()
+
+
 @abi("xen/version.h", "xen_feature_info_t")
 class FeatureInfo:
     submap_idx: u32
@@ -59,5 +68,5 @@ def features(caller: Vcpu, address: u64) -> None:
     read_guest(caller, address, address_of(request), size_of(FeatureInfo))
     if request.submap_idx != 0:
         raise Errno.EINVAL
-    request.submap = AUTO_TRANSLATED | SUPERVISOR_MODE
+    request.submap = AUTO_TRANSLATED | SUPERVISOR_MODE | offered.features
     write_guest(caller, address, address_of(request), size_of(FeatureInfo))

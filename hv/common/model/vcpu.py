@@ -19,6 +19,7 @@ from hv.common.model.domain import Domain
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import (
     Atomic,
+    Callable,
     Embedded,
     Errno,
     Extension,
@@ -26,6 +27,7 @@ from hv.lang import (
     Iterator,
     Never,
     Protocol,
+    Registry,
     U8Enum,
     array,
     bounded,
@@ -37,6 +39,7 @@ from hv.lang import (
     u16,
     u32,
     u64,
+    value,
 )
 
 MAX_VCPUS: Final = 128  # of a domain
@@ -84,11 +87,14 @@ class Vcpu(Reclaimable):
         """After a change of what the runstate follows from."""
         new = self._present_runstate()
         if new != self.runstate:
-            old = u32(u8(self.runstate))
+            before = self.runstate
+            old = u32(u8(before))
             trace_runstate(u32(u16(self.domain.id)), self.id, old, u32(u8(new)))
             self.times[old] = self.time_in(self.runstate, now)
             self.runstate = new
             self.since = max(self.since, now)
+            for change in runstate_changes:
+                change.told(self, before)
 
     def time_in(self, runstate: RunState, now: Ns) -> Ns:
         before = self.times[u32(u8(runstate))]
@@ -103,6 +109,16 @@ class Vcpu(Reclaimable):
         if self.down or self.pauses != 0:
             return RunState.OFFLINE
         return RunState.BLOCKED if self.blocked else RunState.RUNNABLE
+
+
+@value
+class RunstateChange:
+    """Who wants to know of each, under the lock of the vCPU's scheduling state: the vCPU, and its runstate before."""
+
+    told: Callable[[Vcpu, RunState], None]
+
+
+runstate_changes: Final = Registry[RunstateChange]()
 
 
 class Vcpus(Extension[Domain]):

@@ -31,7 +31,7 @@ from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus, architecture,
 from hv.common.sched.processor import Processor, locked
 from hv.common.sched.scheduler import Scheduler, schedulers
 from hv.config import CONFIG_EXIT_STATS, CONFIG_SCHED_RR, CONFIG_WATCHDOG
-from hv.lang import Errno, Final, Never, raises, rarely, u8, u16, u32, u64, unbounded
+from hv.lang import Callable, Errno, Final, Never, raises, rarely, u8, u16, u32, u64, unbounded
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import WAKE_UP, begin_run, end_run
@@ -179,10 +179,19 @@ def has_stopped(domain: Domain) -> bool:
 
 def block() -> None:
     """This CPU's vCPU waits for an interrupt, unless it has one already."""
+    block_unless(never_ready)
+
+
+def never_ready(vcpu: Vcpu) -> bool:
+    return False
+
+
+def block_unless(ready: Callable[[Vcpu], bool]) -> None:
+    """As `block`, for what else may have come that the vCPU waits for: who makes it ready calls `wake` behind it."""
     vcpu = current()
     with locked(vcpu):
         vcpu.blocked = True
-    if architecture.vcpus.has_interrupt(vcpu):
+    if ready(vcpu) or architecture.vcpus.has_interrupt(vcpu):
         with locked(vcpu):
             vcpu.blocked = False
     else:

@@ -25,6 +25,7 @@ from hv.x86.hvm.event import (
 from hv.x86.hvm.lapic import NO_VECTOR
 from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.state import HvmVcpu
+from hv.x86.hvm.upcall import waiting_upcall
 from hv.x86.hvm.virtualisation import Register, virtualisation
 
 
@@ -83,6 +84,10 @@ def offer_interrupt(vcpu: Vcpu, free: bool) -> None:
     """The interrupt that waits goes in when nothing else does and the guest takes interrupts; else the guest comes out
     as soon as it would.
     """
+    upcall = waiting_upcall(vcpu)
+    if upcall != 0:
+        offer_upcall(vcpu, free, upcall)
+        return
     vector = waiting_vector(vcpu)
     if vector == NO_VECTOR:
         held = VcpuApic.of(vcpu).apic.behind_priority()
@@ -96,6 +101,19 @@ def offer_interrupt(vcpu: Vcpu, free: bool) -> None:
         VcpuApic.of(vcpu).apic.accept(vector)
     else:
         virtualisation().open_window(vcpu, u8(vector))
+
+
+def offer_upcall(vcpu: Vcpu, free: bool, vector: u8) -> None:
+    """Before the local APIC's; what waits there is taken when the guest takes interrupts again."""
+    if not free or not takes_interrupts(vcpu):
+        virtualisation().open_window(vcpu, BEFORE_ALL)
+        return
+    virtualisation().inject(vcpu, interrupt(vector))
+    behind = waiting_vector(vcpu)
+    if behind == NO_VECTOR:
+        virtualisation().close_window(vcpu)
+    else:
+        virtualisation().open_window(vcpu, u8(behind))
 
 
 def waiting_vector(vcpu: Vcpu) -> u32:
@@ -113,3 +131,4 @@ def takes_interrupts(vcpu: Vcpu) -> bool:
 
 
 INTERRUPTS_ON: Final[u64] = 1 << 9  # RFLAGS.IF
+BEFORE_ALL: Final[u8] = 0xFF

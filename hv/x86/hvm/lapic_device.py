@@ -15,7 +15,6 @@ from hv.common.kernel.timer import Timer, TimerOwner
 from hv.common.model.vcpu import Vcpu, Vcpus
 from hv.common.sched.core import vcpu_down, vcpu_up, wake
 from hv.lang import Atomic, Embedded, Errno, Extension, Final, raises, truncate, u8, u32, u64
-from hv.x86.cpu import timestamp
 from hv.x86.hvm.lapic import (
     BOOT_CPU,
     CURRENT_COUNT,
@@ -126,7 +125,7 @@ class VcpuApic(Extension[Vcpu], TimerOwner):
         if self.apic.timer_mode != DEADLINE:
             return
         at = now()
-        left = ticks - (timestamp() + HvmDomain.of(self.vcpu.domain).tsc_offset)
+        left = ticks - HvmDomain.of(self.vcpu.domain).tsc
         with self.lock:
             self.timer.cancel()
             self.deadline = ticks

@@ -6,7 +6,7 @@ Sources: Intel SDM 4; AMD APM 2, appendix A.
 
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Errno, Final, raises, u8, u32, u64
-from hv.x86.cpu import timestamp, write_msr
+from hv.x86.cpu import write_msr
 from hv.x86.hvm import lapic_device
 from hv.x86.hvm.cpuid_answers import HYPERCALL_REGISTER
 from hv.x86.hvm.hypercall_page import install_page
@@ -30,7 +30,7 @@ def read(vcpu: Vcpu, register: u32) -> u64:
     """EPERM: there is no such register."""
     match register:
         case 0x10:
-            return timestamp() + HvmDomain.of(vcpu.domain).tsc_offset
+            return HvmDomain.of(vcpu.domain).tsc
         case 0x1B:
             return lapic_device.read_base(vcpu)
         case 0x6E0:

@@ -3,12 +3,12 @@
 A vCPU's part is the CPU's that has it loaded, and nobody's otherwise.
 """
 
+from hv.arch import ticks
 from hv.common.kernel.log import RateLimit
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Embedded, Errno, Extension, Final, array, raises, truncate, u32, u64
 from hv.x86.context import VcpuContext
-from hv.x86.cpu import timestamp
 from hv.x86.hvm.cpuid_policy import CpuidPolicy
 from hv.x86.hvm.event import NOTHING, Event
 from hv.x86.hvm.fpu import Fpu, offered_components
@@ -20,10 +20,15 @@ DEBUG_ADDRESSES: Final = 4
 class HvmDomain(Extension[Domain]):
     complaints: RateLimit  # lines about what its vCPUs did
     cpuid: Embedded[CpuidPolicy]
-    tsc_offset: u64  # the guest's counter begins with it
+    tsc_offset: u64  # from the boot CPU's counter, modulo 2**64: the guest's counts from the domain's beginning
+
+    @property
+    def tsc(self) -> u64:
+        """The guest's counter now."""
+        return ticks() + self.tsc_offset
 
     def init(self, owner: Domain) -> None:
-        self.tsc_offset = ~timestamp() + 1
+        self.tsc_offset = ~ticks() + 1
         self.cpuid.init(truncate(u32, offered_components()))
 
 

@@ -19,11 +19,14 @@ from hv.x86.hvm.event import NOTHING, EventKind
 from hv.x86.hvm.inject import deliver, waiting_vector
 from hv.x86.hvm.lapic import NO_VECTOR
 from hv.x86.hvm.lapic_device import VcpuApic
+from hv.x86.hvm.pv_clock import tell_time
 from hv.x86.hvm.segment import Segment, SegmentName
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
+from hv.x86.hvm.upcall import waiting_upcall
 from hv.x86.hvm.virtualisation import Register, chosen, virtualisation
 from hv.x86.speculation import at_entry, at_switch
 from hv.x86.sysreg import DR0, DR1, DR2, DR3, TSC_AUX
+from hv.x86.timer import Tsc
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import end_run
@@ -75,7 +78,6 @@ class HvmVcpus(VcpuMachine):
         own.tsc_aux = 0
         own.fpu.reset()
         extension.reset(vcpu)
-        extension.set_tsc_offset(vcpu, HvmDomain.of(vcpu.domain).tsc_offset)
         extension.write(vcpu, Register.RIP, entry)
         extension.write(vcpu, Register.RFLAGS, RFLAGS_AT_START)
         extension.write(vcpu, Register.CR0, CR0_AT_START)
@@ -116,6 +118,8 @@ class HvmVcpus(VcpuMachine):
         if HvmDomain.of(domain).cpuid.has_rdtscp:
             write_msr(TSC_AUX, own.tsc_aux)
         virtualisation().load(vcpu)
+        virtualisation().set_tsc_offset(vcpu, HvmDomain.of(domain).tsc_offset + Tsc.this().behind)
+        tell_time(vcpu)
 
     def save(self, vcpu: Vcpu) -> None:
         own = HvmVcpu.of(vcpu)
@@ -131,7 +135,7 @@ class HvmVcpus(VcpuMachine):
         own = HvmVcpu.of(vcpu)
         if own.raised.kind != EventKind.NOTHING or own.in_flight.kind != EventKind.NOTHING:
             return True
-        return waiting_vector(vcpu) != NO_VECTOR
+        return waiting_upcall(vcpu) != 0 or waiting_vector(vcpu) != NO_VECTOR
 
     @raises
     def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:

@@ -4,10 +4,21 @@ It ends with a line that begins with DONE, and turns itself off.
 """
 
 from guests.x86.lib.cpu import cpuid, in8, out8, write_msr
-from guests.x86.lib.hypercall import CONSOLE_IO, CONSOLE_WRITE, POWER_OFF, XEN_VERSION, call_page, end, hypercall
+from guests.x86.lib.hypercall import (
+    CONSOLE_IO,
+    CONSOLE_WRITE,
+    MEMORY_OP,
+    POWER_OFF,
+    XEN_VERSION,
+    AddToPhysmap,
+    MemoryMap,
+    call_page,
+    end,
+    hypercall,
+)
 from guests.x86.lib.text import line
 from hv.common.lib.span import Bytes
-from hv.lang import Final, Message, address_of, aligned, array, export, u8, u16, u32, u64
+from hv.lang import Final, Message, address_of, aligned, array, export, ptr, u8, u16, u32, u64
 
 MAGIC: Final[u32] = 0x336E_C578
 XEN: Final[u32] = 0x4000_0000
@@ -16,6 +27,10 @@ VERSION_4_17: Final[u64] = 4 << 16 | 17
 ENTRY_BYTES: Final[u64] = 32
 LONG: Final = 1001  # bytes
 FOUR_GIB: Final[u64] = 0x1_0000_0000
+SELF: Final[u16] = 0x7FF0
+SHARED: Final[u64] = 0xF800_0000  # where there is no memory
+MOVED: Final[u64] = 0x80_0000  # in memory
+MARK: Final[u64] = 0x5EED_5EED_5EED_5EED
 
 
 @aligned(4096)
@@ -52,12 +67,48 @@ def guest_main(information: u64) -> None:
     write_msr(register, address_of(page))
     check(call_page(address_of(page) + XEN_VERSION * ENTRY_BYTES, 0, 0, 0) == VERSION_4_17, "xen_version by the page")
     check(hypercall(XEN_VERSION, 1, FOUR_GIB * 4, 0) == ~u64(13), "an answer where nothing is mapped")
+    check_memory_map(entry.le64(8))
+    check_shared_page()
     check(in8(0x61) == 0xFF, "a port that is none")
     put_text("text by the port\n")
     long_text()
     line("READY hello")
     line("DONE hello ok")
     end(POWER_OFF)
+
+
+def check_memory_map(bytes: u64) -> None:
+    """That of the hypercall is that of the start information."""
+    request = MemoryMap()
+    request.count = 0
+    request.buffer = address_of(page)
+    check(hypercall(MEMORY_OP, 9, address_of(request), 0) == ~u64(21), "a memory map in no room")
+    request.count = 128
+    check(hypercall(MEMORY_OP, 9, address_of(request), 0) == 0 and request.count == 1, "no memory map by hypercall")
+    entry = Bytes(address_of(page), 20)
+    check(entry.le64(0) == 0 and entry.le64(8) == bytes and entry.le32(16) == 1, "another memory map by hypercall")
+
+
+def check_shared_page() -> None:
+    """The page that is shared with the hypervisor comes where it is asked for, and moves with what it holds."""
+    request = AddToPhysmap()
+    request.domid = SELF
+    request.size = 0
+    request.space = 0
+    request.idx = 0
+    request.gpfn = SHARED >> 12
+    check(hypercall(MEMORY_OP, 7, address_of(request), 0) == 0, "the shared page cannot be had")
+    shared = ptr[u64](SHARED)
+    check(shared[0] == 0, "the shared page holds something")
+    shared[0] = MARK
+    request.gpfn = MOVED >> 12
+    check(hypercall(MEMORY_OP, 7, address_of(request), 0) == 0, "the shared page does not move")
+    check(ptr[u64](MOVED)[0] == MARK, "the shared page has lost what it held")
+    request.space = 7
+    check(hypercall(MEMORY_OP, 7, address_of(request), 0) == ~u64(21), "a space that is none")
+    request.space = 0
+    request.domid = 0
+    check(hypercall(MEMORY_OP, 7, address_of(request), 0) == ~u64(0), "another domain's page")
 
 
 def check(right: bool, what: Message) -> None:

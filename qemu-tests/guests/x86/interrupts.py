@@ -31,8 +31,9 @@ from guests.x86.lib.interrupts import (
     taken,
     write,
 )
+from guests.x86.lib.secondary import start_other
 from guests.x86.lib.text import line
-from hv.lang import Final, Message, address_of, export, ptr, symbol, u8, u32, u64, unbounded
+from hv.lang import Final, Message, address_of, export, u32, u64, unbounded
 
 TSC_DEADLINE: Final[u32] = 0x6E0
 ONE_SHOT: Final = 0x40  # vectors
@@ -48,7 +49,6 @@ TPR: Final[u32] = 0x08
 SVR: Final[u32] = 0x0F
 BY_ONE: Final[u64] = 0xB  # the divider's code
 COUNT: Final[u64] = 100_000  # a millisecond
-PAGE: Final[u64] = 0x8000
 PATIENCE: Final[u64] = 4_000_000_000  # ticks of the TSC
 
 
@@ -89,7 +89,7 @@ def guest_main(information: u64) -> None:
     check(timestamp() >= wanted, "the deadline came early")
     line("deadline")
     hold_back()
-    start_other()
+    await_other()
     line("READY interrupts")
     line("DONE interrupts ok")
     write32(address_of(other), 1)
@@ -132,14 +132,8 @@ def hold_back() -> None:
 
 
 @unbounded("ends when the other CPU answers, or patience does")
-def start_other() -> None:
-    start = symbol("secondary")
-    for i in range(64):
-        if start + u64(i) < symbol("secondary_end"):
-            ptr[u8](PAGE + u64(i))[0] = ptr[u8](start + u64(i))[0]
-    destination = u64(2) << 32
-    write(ICR, destination | 0x4500)  # INIT
-    write(ICR, destination | 0x4600 | PAGE >> 12)  # STARTUP
+def await_other() -> None:
+    start_other()
     deadline = timestamp() + PATIENCE
     while taken.count[FROM_OTHER] == 0 and timestamp() < deadline:
         interrupt_window()

@@ -1,10 +1,15 @@
 """Calls to the hypervisor by Xen's ABI (public/xen.h)."""
 
-from hv.lang import Final, Never, address_of, extern, u32, u64, unbounded
+from hv.lang import Final, Never, address_of, extern, u16, u32, u64, unbounded
 
+MEMORY_OP: Final[u64] = 12
 XEN_VERSION: Final[u64] = 17
 CONSOLE_IO: Final[u64] = 18
+VM_ASSIST: Final[u64] = 21
+VCPU_OP: Final[u64] = 24
 SCHED_OP: Final[u64] = 29
+EVENT_CHANNEL_OP: Final[u64] = 32
+HVM_OP: Final[u64] = 34
 
 CONSOLE_WRITE: Final[u64] = 0
 SHUTDOWN: Final[u64] = 2
@@ -13,10 +18,37 @@ REBOOT: Final[u32] = 1
 CRASH: Final[u32] = 3
 
 
+class AddToPhysmap:
+    """xen_add_to_physmap_t."""
+
+    domid: u16
+    size: u16
+    space: u32
+    idx: u64
+    gpfn: u64
+
+
+class MemoryMap:
+    """xen_memory_map_t."""
+
+    count: u32
+    buffer: u64
+
+
 class Reason:
     """sched_shutdown_t."""
 
     reason: u32
+
+
+EPERM: Final[u64] = ~u64(0)
+ENOENT: Final[u64] = ~u64(1)
+ENXIO: Final[u64] = ~u64(5)
+EFAULT: Final[u64] = ~u64(13)
+EEXIST: Final[u64] = ~u64(16)
+EINVAL: Final[u64] = ~u64(21)
+ENOSYS: Final[u64] = ~u64(37)
+ETIME: Final[u64] = ~u64(61)
 
 
 @extern

@@ -3,7 +3,7 @@
 from guests.x86.lib.cpu import load_idt, read_msr, write32, write_msr
 from guests.x86.lib.hypercall import POWER_OFF, end
 from guests.x86.lib.text import line
-from hv.lang import Final, address_of, aligned, array, export, ptr, symbol, truncate, u16, u32, u64
+from hv.lang import Final, address_of, aligned, array, export, ptr, symbol, truncate, u8, u16, u32, u64
 
 APIC_BASE: Final[u32] = 0x1B
 APIC_PAGE: Final[u64] = 0xFEE0_0000
@@ -21,6 +21,7 @@ GATE: Final[u64] = 0x8E00 << 32 | 8 << 16
 STUB_BYTES: Final[u64] = 16
 VECTORS: Final = 256
 FIRST_INTERRUPT: Final[u64] = 32
+SELECTOR: Final[u64] = 8  # behind the flag
 
 
 @aligned(4096)
@@ -38,8 +39,18 @@ class Taken:
     count: array[u64, VECTORS]
 
 
+class Upcall:
+    """The vector that is taken for events beside the local APIC: no end of interrupt, but the flag and the selector of
+    vcpu_info are cleared.
+    """
+
+    vector: u64
+    flag: u64  # address of vcpu_info, which begins with it; 0: there is none
+
+
 table: Final = Table()
 taken: Final = Taken()
+upcall: Final = Upcall()
 
 
 @export
@@ -49,6 +60,10 @@ def guest_trap(vector: u64, error: u64, frame: u64) -> None:
         line("DONE guest fail")
         end(POWER_OFF)
     taken.count[vector] += 1
+    if upcall.flag != 0 and vector == upcall.vector:
+        ptr[u8](upcall.flag)[0] = 0
+        ptr[u64](upcall.flag + SELECTOR)[0] = 0
+        return
     if read_msr(APIC_BASE) & X2APIC != 0:
         write(EOI, 0)
     else:

@@ -1,0 +1,141 @@
+"""What a guest asks of its event channels: event_channel_op (public/event_channel.h)."""
+
+from hv.common.comm import evtchn
+from hv.common.comm.channel import State
+from hv.common.comm.event_form import form_of
+from hv.common.comm.event_ports import EventChannels
+from hv.common.control.domid import must_manage, named, numbered
+from hv.common.control.event_layout import (
+    AllocUnbound,
+    BindInterdomain,
+    BindIpi,
+    BindVcpu,
+    BindVirq,
+    Close,
+    Reset,
+    Send,
+    Status,
+    Unmask,
+)
+from hv.common.control.hypercall import EVENT_CHANNEL_OP, answering, hypercall
+from hv.common.model.vcpu import Vcpu
+from hv.lang import Final, raises, u32, u64
+
+STATUS_CLOSED: Final[u32] = 0
+STATUS_UNBOUND: Final[u32] = 1
+STATUS_INTERDOMAIN: Final[u32] = 2
+STATUS_VIRQ: Final[u32] = 4
+STATUS_IPI: Final[u32] = 5
+
+
+@answering(EVENT_CHANNEL_OP, sub=0)
+@raises
+def bind_interdomain(caller: Vcpu, request: BindInterdomain) -> u64:
+    """Makes a port whose other end waits in another domain. ESRCH: no such domain. EINVAL: no port there waits for
+    the caller. ENOSPC: too many ports. ENOMEM.
+    """
+    with named(caller, request.remote_dom) as remote:
+        request.local_port = evtchn.bind_interdomain(caller.domain, remote, request.remote_port)
+    return 0
+
+
+@answering(EVENT_CHANNEL_OP, sub=1)
+@raises
+def bind_virq(caller: Vcpu, request: BindVirq) -> u64:
+    """Makes a port for a virtual interrupt. EINVAL: no such one, or it is global and the vCPU is not 0. ENOENT: no such
+    vCPU. EEXIST: it has a port. ENOSPC, ENOMEM.
+    """
+    request.port = evtchn.bind_virq(caller.domain, request.virq, request.vcpu)
+    return 0
+
+
+@hypercall(EVENT_CHANNEL_OP, sub=3)
+@raises
+def close(caller: Vcpu, request: Close) -> u64:
+    """EINVAL: the port is not open."""
+    evtchn.close(caller.domain, request.port)
+    return 0
+
+
+@hypercall(EVENT_CHANNEL_OP, sub=4)
+@raises
+def send(caller: Vcpu, request: Send) -> u64:
+    """Signals the other end of a port. EINVAL: the port cannot be sent to."""
+    evtchn.send(caller.domain, request.port)
+    return 0
+
+
+@answering(EVENT_CHANNEL_OP, sub=5)
+@raises
+def status(caller: Vcpu, request: Status) -> u64:
+    """What a port is. ESRCH: no such domain. EPERM: another's, without control over it. EINVAL: no such port."""
+    with named(caller, request.dom) as domain:
+        must_manage(caller, domain)
+        channel = EventChannels.of(domain).channel(request.port)
+        with channel.lock:
+            request.vcpu = channel.told
+            match channel.state:
+                case State.FREE:
+                    request.status = STATUS_CLOSED
+                case State.UNBOUND:
+                    request.status = STATUS_UNBOUND
+                    request.u.unbound = channel.remote
+                case State.INTERDOMAIN:
+                    request.status = STATUS_INTERDOMAIN
+                    request.u.interdomain.dom = channel.remote
+                    request.u.interdomain.port = channel.peer_port
+                case State.VIRQ:
+                    request.status = STATUS_VIRQ
+                    request.u.virq = channel.virq
+                case State.IPI:
+                    request.status = STATUS_IPI
+    return 0
+
+
+@answering(EVENT_CHANNEL_OP, sub=6)
+@raises
+def alloc_unbound(caller: Vcpu, request: AllocUnbound) -> u64:
+    """Makes a port that waits for another domain. ESRCH: no such domain. EPERM: another's, without control over it.
+    ENOSPC: too many ports. ENOMEM.
+    """
+    with named(caller, request.dom) as domain:
+        must_manage(caller, domain)
+        request.port = evtchn.alloc_unbound(domain, numbered(caller, request.remote_dom))
+    return 0
+
+
+@answering(EVENT_CHANNEL_OP, sub=7)
+@raises
+def bind_ipi(caller: Vcpu, request: BindIpi) -> u64:
+    """Makes a port by which vCPUs signal one of them. ENOENT: no such vCPU. ENOSPC: too many ports. ENOMEM."""
+    request.port = evtchn.bind_ipi(caller.domain, request.vcpu)
+    return 0
+
+
+@hypercall(EVENT_CHANNEL_OP, sub=8)
+@raises
+def bind_vcpu(caller: Vcpu, request: BindVcpu) -> u64:
+    """Chooses the vCPU that is told. ENOENT: no such vCPU. EINVAL: no such port, or one that is a vCPU's own."""
+    evtchn.bind_vcpu(caller.domain, request.port, request.vcpu)
+    return 0
+
+
+@hypercall(EVENT_CHANNEL_OP, sub=9)
+@raises
+def unmask(caller: Vcpu, request: Unmask) -> u64:
+    """The port is told of again, and at once when it is pending. EINVAL: no such port."""
+    channel = EventChannels.of(caller.domain).channel(request.port)
+    form_of(caller.domain).unmask(caller.domain, request.port, channel)
+    return 0
+
+
+@hypercall(EVENT_CHANNEL_OP, sub=10)
+@raises
+def reset(caller: Vcpu, request: Reset) -> u64:
+    """Closes all ports but the one by which the hypervisor plays the console's backend. ESRCH: no such domain. EPERM:
+    another's, without control over it.
+    """
+    with named(caller, request.dom) as domain:
+        must_manage(caller, domain)
+        evtchn.reset(domain)
+    return 0
