@@ -49,7 +49,7 @@ def act(options: argparse.Namespace) -> None:
     made: Path | None = None
     if options.action == "host":
         made = hostbuild.build_library()
-        inputs = [*(ROOT / "hv").rglob("*.py"), *(ROOT / "hv").glob("*.toml")]
+        inputs = [*hostbuild.sources(), *(ROOT / "hv").glob("*.toml")]
     else:
         target = driver.TARGETS[f"{options.target}-guest" if options.action == "guest" else options.target]
         config = (

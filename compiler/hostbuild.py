@@ -153,13 +153,18 @@ SANITIZERS = {
 MANY_CPUS = 4096  # of the variant `many`
 
 
+def sources() -> list[Path]:
+    """Files that the library may be made from."""
+    return [path for folder in ("hv", "loader") for path in (ROOT / folder).rglob("*.py")]
+
+
 def build_library(variant: str = "plain") -> Path:
     """All of hv that runs on a host: what hv/sim/roots.py imports, hv.sim.arch as hv.arch. Raises CompileError."""
     many = variant == "many"
     directory = ROOT / "build" / ("host-many-cpus" if many else "host")
     made = directory / ("libhv.so" if variant == "plain" else f"libhv-{variant}.so")
     with _locked(directory):
-        inputs = [*(ROOT / "hv").rglob("*.py"), ROOT / "hv" / "listed.toml", *(ROOT / "kconfig").glob("*")]
+        inputs = [*sources(), ROOT / "hv" / "listed.toml", *(ROOT / "kconfig").glob("*")]
         digest = _digest([p for p in inputs if p.is_file()], variant)
         stamp = directory / f"{variant}.library-digest"
         if made.exists() and stamp.exists() and stamp.read_text() == digest:

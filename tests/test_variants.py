@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 
 
 def test_nothing_in_common_reaches_outside_its_memory() -> None:
-    """The tests of hv/common pass when AddressSanitizer watches every access of the library."""
+    """The tests of hv/common and the loader pass when AddressSanitizer watches every access of the library."""
     runtime = subprocess.run(
         ["clang-19", f"-print-file-name={RUNTIME}"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -26,7 +26,7 @@ def test_nothing_in_common_reaches_outside_its_memory() -> None:
         "LD_PRELOAD": runtime,
         "ASAN_OPTIONS": "detect_leaks=0",
     }
-    folders = [f"tests/common/{part}" for part in ("lib", "kernel", "mm")]
+    folders = [*(f"tests/common/{part}" for part in ("lib", "kernel", "mm")), "tests/loader"]
     command = [sys.executable, "-m", "pytest", *folders, "-q", "-m", "not long"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

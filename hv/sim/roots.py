@@ -65,3 +65,4 @@ from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc
 from hv.x86 import interrupts as x86_interrupts
 from hv.x86.hvm import alu, decode, lapic, memory_map_op, pv_layout
 from hv.x86.svm import features, permissions
+from loader.unpack import unpack
