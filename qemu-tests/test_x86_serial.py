@@ -80,15 +80,44 @@ def test_mistakes_are_told_and_the_boot_goes_on(hypervisor) -> None:
     answers_keys(machine)
 
 
-@pytest.mark.long
+def spcr(place: Path, base: int, space: int = 1, kind: int = 0, irq: int = 3, pci=(0xFFFF, 0xFFFF, 0, 0, 0)):
+    """QEMU's options for a table of the serial console, with 115200 bits a second."""
+    body = struct.pack("<B3x4BQ", kind, space, 8, 0, 1, base) + struct.pack("<BBIBBBBBB", 1, irq, 0, 7, 0, 1, 0, 3, 0)
+    place.write_bytes(body + struct.pack("<HHBBBIBI", *pci, 0, 0, 0))
+    return ("-acpitable", f"sig=SPCR,rev=2,data={place}")
+
+
 def test_where_acpi_says(hypervisor, tmp_path: Path) -> None:
-    """SPCR names the second port; the first one, which was tried before, has the lines up to then."""
-    body = struct.pack("<B3x4BQ", 0, 1, 8, 0, 1, 0x2F8) + struct.pack("<BBIBBBBBB", 1, 3, 0, 0, 0, 1, 0, 3, 0)
-    body += struct.pack("<HHBBBIBI", 0xFFFF, 0xFFFF, 0, 0, 0, 0, 0, 0)
-    table = tmp_path / "spcr"
-    table.write_bytes(body)
-    machine = hypervisor(serial="com2", extra=("-acpitable", f"sig=SPCR,rev=2,data={table}"))
+    """SPCR names the second port, which has the log from its first line; keys come by the interrupt that it names."""
+    machine = hypervisor(serial="com2", extra=spcr(tmp_path / "spcr", 0x2F8))
     machine.expect(FIRST_LINE, SECONDS)
+    machine.expect("(hv) com1: I/O port 0x2f8, as ACPI's SPCR says", SECONDS)
+    answers_keys(machine)
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"base": 0x2F8, "kind": 3}, "ACPI's SPCR names a console of interface type 0x3, which there is no driver for"),
+        ({"base": 0x100_0000, "space": 0}, "a console at 0x1000000 (MEMORY), which cannot be used: EINVAL"),
+        ({"base": 1 << 60, "space": 0}, "a console at 0x1000000000000000 (MEMORY), which cannot be used: EINVAL"),
+    ],
+)
+def test_a_console_that_acpi_cannot_mean(hypervisor, tmp_path: Path, named, said) -> None:
+    """A type without a driver; in the middle of RAM; beyond what the CPU can address: the first port keeps it."""
+    machine = hypervisor(extra=spcr(tmp_path / "spcr", **named))
+    machine.expect(said, SECONDS)
+    answers_keys(machine)
+
+
+@pytest.mark.long
+def test_a_pci_card_that_acpi_names(hypervisor, tmp_path: Path) -> None:
+    """At the first of the ports that the firmware gives away for it."""
+    table = spcr(tmp_path / "spcr", 0xC060, irq=10, pci=(0x0002, 0x1B36, 0, 0x1E, 0))
+    card = ("-chardev", "stdio,id=terminal", "-device", "pci-serial,addr=1e.0,chardev=terminal")
+    machine = hypervisor(serial="none", extra=(*card, *table))
+    machine.expect(FIRST_LINE, SECONDS)
+    machine.expect("com1: I/O port 0xc060, as ACPI's SPCR says", SECONDS)
     answers_keys(machine)
 
 

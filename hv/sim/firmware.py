@@ -7,7 +7,7 @@ from hv.common.drivers.acpi_sleep import sleep_type
 from hv.common.drivers.acpi_tables import Mcfg, Srat, read_hpet, read_spcr
 from hv.common.lib.span import Bytes
 from hv.common.lib.text import TextBuffer
-from hv.lang import Embedded, Errno, Final, raises, u8
+from hv.lang import Embedded, Errno, Final, raises, u8, u64
 from hv.sim.physical import physical
 
 
@@ -31,6 +31,12 @@ def start_acpi() -> None:
 @raises
 def start_acpi_from(rsdp: Bytes) -> None:
     firmware.acpi.init(physical, rsdp)
+
+
+@raises
+def find_table(signature: str) -> u64:
+    """Its length."""
+    return firmware.acpi.find(signature).length
 
 
 def tables_text(signature: str) -> str:
@@ -106,7 +112,8 @@ def spcr_text(table: Bytes) -> str:
     found = read_spcr(table)
     text.write(f"kind {found.kind} {found.is_16550} {found.is_pl011} gsi {found.has_gsi} {found.gsi}\n")
     text.write(f"irq {found.has_irq} {found.irq} speed {found.speed} clock {found.clock}\n")
-    text.write(f"pci {found.is_pci} {found.bus} {found.device} {found.function}\n")
+    place = found.place
+    text.write(f"pci {found.is_pci} {place.segment} {place.bus} {place.device} {place.function}\n")
     _register("base", found.base)
     return text.text
 

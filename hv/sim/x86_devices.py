@@ -12,6 +12,7 @@ from hv.sim import machine
 from hv.sim.controller import identity_windows
 from hv.sim.physical import physical
 from hv.x86 import timer
+from hv.x86.console import look_for_console, prepare_serial_ports, start_serial_ports
 from hv.x86.hpet import hpet
 from hv.x86.ioapic import io_apics
 from hv.x86.pit import pit
@@ -127,6 +128,21 @@ def use_clock(clock: ReferenceClock) -> None:
 @raises
 def add_io_apic(address: u64, first: u32) -> None:
     io_apics.add(Paddr(address), first, identity_windows)
+
+
+def prepare_console() -> None:
+    """As a boot does before it reads the command line."""
+    prepare_serial_ports(identity_windows)
+
+
+def find_console(rsdp: Bytes) -> None:
+    """As a boot does behind the command line, by the tables in the simulated physical memory."""
+    start_serial_ports()
+    try:
+        acpi.init(physical, rsdp)
+    except Errno:
+        acpi.entry = 0
+    look_for_console()
 
 
 @raises

@@ -6,6 +6,8 @@ A leaf that the CPU does not have reads as zeros: asking needs no look at the hi
 from hv.lang import Final, asm, u32
 
 EXTENDED: Final[u32] = 0x8000_0000
+LEAST_ADDRESS_BITS: Final[u32] = 36  # of a CPU that does not say (Intel SDM 3A, 4.1.4)
+MOST_ADDRESS_BITS: Final[u32] = 52
 
 
 @asm("cpuid", leaf="rax", subleaf="rcx", results="rax rbx rcx rdx")
@@ -32,6 +34,7 @@ class Leaf:
 class Features:
     """Of the boot CPU; the others are expected to be the same."""
 
+    address_bits: u32  # of physical addresses
     pages_1g: bool
     smep: bool
     smap: bool
@@ -60,3 +63,5 @@ def find_features() -> None:
     features.umip = leaf.ecx & 1 << 2 != 0
     leaf.read(EXTENDED + 1)
     features.pages_1g = leaf.edx & 1 << 26 != 0
+    leaf.read(EXTENDED + 8)
+    features.address_bits = min(leaf.eax & 0xFF, MOST_ADDRESS_BITS) if leaf.eax != 0 else LEAST_ADDRESS_BITS

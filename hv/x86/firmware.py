@@ -35,8 +35,6 @@ def read_acpi(information: BootInformation) -> None:
     if found.fadt:
         learn_reset()
         learn_power_off()
-    if acpi.damaged != 0:
-        warning(f"{acpi.damaged} ACPI tables are damaged")
 
 
 def read_madt() -> bool:

@@ -111,7 +111,7 @@ def initialise() -> None:
     if CONFIG_PCI:
         configuration.has_ports = True
     if CONFIG_NS16550:
-        prepare_serial_ports()
+        prepare_serial_ports(mmu.windows)
     loader = "Multiboot2" if machine.by == BY_MULTIBOOT2 else "PVH"
     info(f"Constrictor {VERSION} on x86-64, image at {loaded.paddr:#x}, {loader} information at {machine.info:#x}")
     try:
@@ -133,7 +133,7 @@ def initialise() -> None:
         read_date()
     look_at_cpu()
     if CONFIG_NS16550:
-        start_input()
+        start_input(found.madt)
     if CONFIG_HVM:
         start_guests()
     start_this_cpu()

@@ -7,12 +7,14 @@ only. Device registers are mapped as the drivers find them, at addresses that ar
 
 from hv.common.kernel.panic import panic
 from hv.common.lib.span import Bytes
+from hv.common.mm.early import early
 from hv.common.mm.flush import TableSource
 from hv.common.mm.format import Access, Attributes, Memory, Walker
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.physical import PhysicalMemory, RegisterWindows
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Mfn, Paddr, mfn_of, paddr_of
 from hv.lang import Errno, Final, address_of, aligned, array, bounded, ptr, raises, symbol, u8, u16, u32, u64, unbounded
+from hv.x86.cpuid import features
 from hv.x86.descriptors import idt
 from hv.x86.layout import (
     DEVICES,
@@ -208,19 +210,24 @@ firmware: Final = FirmwareMemory()
 
 @raises
 def map_device(registers: Paddr, length: u64) -> u64:
-    """Gives a device's registers an address, which is returned. ENOMEM."""
+    """Gives a device's registers an address, which is returned. EINVAL: there is memory, or nothing can be. ENOMEM."""
     return map_window(registers, length, REGISTERS)
 
 
 @raises
 def map_framebuffer(start: Paddr, length: u64) -> u64:
-    """Gives a screen's memory an address, where stores are gathered. ENOMEM."""
+    """Gives a screen's memory an address, where stores are gathered. EINVAL: there is memory, or nothing can be.
+    ENOMEM."""
     return map_window(start, length, PICTURE)
 
 
 @raises
 def map_window(wanted: Paddr, length: u64, attributes: Attributes) -> u64:
-    """Maps the pages of `length` bytes from `wanted` at free addresses, and returns that of `wanted`. ENOMEM."""
+    """Maps the pages of `length` bytes from `wanted` at free addresses, and returns that of `wanted`. EINVAL: they
+    would not end within what the CPU can address, or some are RAM. ENOMEM."""
+    limit = u64(1) << features.address_bits
+    if wanted >= limit or length > limit - wanted or early.ram.overlaps(wanted, Paddr(wanted + length)):
+        raise Errno.EINVAL
     start = Paddr(wanted & ~PAGE_MASK)
     size = (wanted - start + length + PAGE_MASK) & ~PAGE_MASK
     address = windows.next + start % BLOCK_2M  # as far from a block's start as the page is, so that blocks fit

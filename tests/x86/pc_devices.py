@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from tests.common.drivers import pci_model
 from tests.common.host import Host, host
 
 FEMTO = 10**15  # time is counted in fs
@@ -39,7 +40,7 @@ class Pc:
         self.stall_every, self.stall = 0, 0  # as by firmware that takes the CPU away
         self.findings: list[str] = []
         self.memory: list[tuple[int, int, Device]] = []
-        self.ports: dict[int, tuple[Device, int]] = {}
+        self.ports: dict[int, tuple[Device | pci_model.Ports, int]] = {}
         self.apic = LocalApic(self, apic)
         self.put(APIC, 0x1000, self.apic)
         self.host.call("hv.x86.lapic.choose_xapic", APIC)
@@ -48,7 +49,7 @@ class Pc:
             ffi.callback("unsigned int(unsigned long)", lambda a: guarded(self._read_memory, a)),
             ffi.callback("void(unsigned long, unsigned int)", lambda a, v: guarded(self._write_memory, a, v)),
             ffi.callback("unsigned int(unsigned short, unsigned char)", lambda p, w: guarded(self._read_port, p, w)),
-            ffi.callback("void(unsigned short, unsigned char, unsigned int)", lambda p, _, v: guarded(self._out, p, v)),
+            ffi.callback("void(unsigned short, unsigned char, unsigned int)", lambda *a: guarded(self._write_port, *a)),
             ffi.callback("unsigned long()", lambda: guarded(self._timestamp)),
             ffi.callback("void(unsigned int, unsigned long)", lambda r, v: guarded(self.apic.write_msr, r, v)),
         ]
@@ -67,7 +68,7 @@ class Pc:
     def put(self, start: int, length: int, device: Device) -> None:
         self.memory.append((start, length, device))
 
-    def put_port(self, start: int, count: int, device: Device) -> None:
+    def put_port(self, start: int, count: int, device: Device | pci_model.Ports) -> None:
         self.ports |= {start + i: (device, i) for i in range(count)}
 
     def answer(self, *leaves: tuple[int, int, int, int, int]) -> None:
@@ -99,9 +100,9 @@ class Pc:
         return self.ticks(self.tsc) & 2**64 - 1
 
     def _device(self, address: int) -> tuple[Device, int] | None:
-        assert address % 4 == 0
         for start, length, device in self.memory:
             if start <= address < start + length:
+                assert address % 4 == 0 or isinstance(device, Uart)
                 return device, address - start
         return None
 
@@ -116,12 +117,59 @@ class Pc:
 
     def _read_port(self, port: int, width: int) -> int:
         found = self.ports.get(port)
-        return (1 << 8 * width) - 1 if found is None else found[0].read(found[1])
+        if found is None:
+            return (1 << 8 * width) - 1
+        device, at = found
+        return device.read(at, width) if isinstance(device, pci_model.Ports) else device.read(at)
 
-    def _out(self, port: int, value: int) -> None:
+    def _write_port(self, port: int, width: int, value: int) -> None:
         found = self.ports.get(port)
         if found is not None:
-            found[0].write(found[1], value)
+            device, at = found
+            if isinstance(device, pci_model.Ports):
+                device.write(at, width, value)
+            else:
+                device.write(at, value)
+
+
+class Uart:
+    """A 16550 that is always ready (TI PC16550D data sheet, 8.0), registers `apart` bytes from each other."""
+
+    def __init__(self, apart: int = 1) -> None:
+        self.apart = apart
+        self.registers = {1: 0x0F, 2: 0, 3: 0x83, 4: 0}
+        self.divisor = {0: 12, 1: 0}
+        self.sent = bytearray()
+        self.typed = bytearray()
+        self.answers: Callable[[], bool] = lambda: True
+
+    def read(self, offset: int) -> int:
+        if not self.answers():
+            return 0xFF
+        register, rest = divmod(offset, self.apart)
+        assert rest == 0
+        if register == 0:
+            return self.typed.pop(0)
+        return 0x60 | bool(self.typed) if register == 5 else self.registers.get(register, 0)
+
+    def write(self, offset: int, value: int) -> None:
+        register, rest = divmod(offset, self.apart)
+        assert rest == 0 and value <= 0xFF
+        if register in (0, 1) and self.registers[3] & 0x80:
+            self.divisor[register] = value
+        elif register == 0:
+            self.sent.append(value)
+        else:
+            self.registers[register] = value
+
+    @property
+    def speed(self) -> int:
+        return 115200 // (self.divisor[0] | self.divisor[1] << 8)
+
+    def said(self) -> list[str]:
+        text = self.sent.decode()
+        self.sent.clear()
+        return [line.removeprefix("(hv) ") for line in text.splitlines()]
 
 
 class LocalApic:

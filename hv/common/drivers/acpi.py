@@ -43,7 +43,8 @@ class RootTable:
 
 
 class Acpi:
-    """The tables of a machine. Those with wrong sums or lengths are passed over, and counted in `damaged`."""
+    """The tables of a machine. Those with wrong sums or lengths are passed over, and counted in `damaged` whenever
+    they are looked for."""
 
     memory: PhysicalMemory
     root: Bytes
@@ -83,9 +84,12 @@ class Acpi:
 
     @raises
     def find(self, signature: str) -> Bytes:
-        """The first sound one. ENOENT: none."""
+        """The first sound one. EINVAL: there are only damaged ones. ENOENT: none."""
+        before = self.damaged
         for table in self.tables(signature):
             return table
+        if self.damaged != before:
+            raise Errno.EINVAL
         raise Errno.ENOENT
 
     @raises
@@ -97,11 +101,11 @@ class Acpi:
         return table
 
     def _table(self, index: u32, signature: str) -> Bytes:
-        """No bytes: the entry points to another table, or to a damaged one."""
+        """No bytes: the entry points to another table, to nothing, or to a damaged table."""
         start = self.address(index)
+        if not has_signature(_shown(self.memory, start, HEADER), signature):
+            return Bytes(0, 0)
         try:
-            if not has_signature(self.memory.view(start, HEADER), signature):
-                return Bytes(0, 0)
             return checked_table(self.memory, start)
         except Errno:
             self.damaged += 1
@@ -116,7 +120,7 @@ def find_rsdp(memory: PhysicalMemory) -> Bytes:
     """The root pointer that a BIOS left. ENOENT: there is none. EINVAL: memory below 1 MiB cannot be read."""
     segment = memory.view(EBDA_SEGMENT, 2).le16(0)
     if segment != 0:
-        found = _search(_below(memory, Paddr(u64(segment) << 4), EBDA_BYTES))
+        found = _search(_shown(memory, Paddr(u64(segment) << 4), EBDA_BYTES))
         if found.length != 0:
             return found
     found = _search(memory.view(BIOS_START, BIOS_BYTES))
@@ -125,7 +129,7 @@ def find_rsdp(memory: PhysicalMemory) -> Bytes:
     return found
 
 
-def _below(memory: PhysicalMemory, start: Paddr, length: u64) -> Bytes:
+def _shown(memory: PhysicalMemory, start: Paddr, length: u64) -> Bytes:
     """A view that there may not be: no bytes then."""
     try:
         return memory.view(start, length)

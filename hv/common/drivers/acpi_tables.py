@@ -7,6 +7,7 @@ Console Redirection Table, revision 4; ACPI Specification 6.5, 5.2.16 (SRAT).
 from hv.common.drivers.acpi import revision
 from hv.common.drivers.acpi_entries import Entries, Entry
 from hv.common.drivers.acpi_fadt import Register, generic_address
+from hv.common.drivers.sbdf import Sbdf
 from hv.common.lib.span import Bytes
 from hv.common.mm.types import Paddr
 from hv.lang import Errno, Final, Iterator, bounded, raises, u8, u16, u32, u64, value
@@ -72,7 +73,8 @@ AT_SPCR_GSI: Final[u64] = 54
 AT_BAUD: Final[u64] = 58
 AT_PCI_DEVICE: Final[u64] = 64
 AT_PCI_VENDOR: Final[u64] = 66
-AT_PCI_BUS: Final[u64] = 68
+AT_PCI_BUS: Final[u64] = 68  # and device and function
+AT_PCI_SEGMENT: Final[u64] = 75
 AT_UART_CLOCK: Final[u64] = 76
 UART_CLOCK_SINCE: Final[u8] = 3
 AT_PRECISE_BAUD: Final[u64] = 80
@@ -89,6 +91,8 @@ DUAL_8259: Final[u8] = 1 << 0  # interrupt kinds
 IO_APIC: Final[u8] = 1 << 1
 ARM_GIC: Final[u8] = 1 << 3
 NO_PCI: Final[u16] = 0xFFFF
+LAST_DEVICE: Final[u8] = 31
+LAST_FUNCTION: Final[u8] = 7
 
 
 @value
@@ -102,9 +106,9 @@ class SerialConsole:
     speed: u32  # bits a second; 0: as the firmware has set it
     clock: u32  # Hz of the UART's input; 0: not said
     is_pci: bool
-    bus: u8
-    device: u8
-    function: u8
+    vendor: u16
+    device: u16
+    place: Sbdf
 
     @property
     def is_16550(self) -> bool:
@@ -132,12 +136,13 @@ class SerialConsole:
 
 @raises
 def read_spcr(table: Bytes) -> SerialConsole:
-    """EINVAL: too short. ENODEV: redirection is off."""
+    """EINVAL: too short, or no PCI function has the name that it gives. ENODEV: redirection is off."""
     if not table.holds(0, SPCR_BYTES):
         raise Errno.EINVAL
     base = generic_address(table, AT_SPCR_ADDRESS)
     if not base.exists:
         raise Errno.ENODEV
+    is_pci = table.le16(AT_PCI_DEVICE) != NO_PCI and table.le16(AT_PCI_VENDOR) != NO_PCI
     kinds = table.byte(AT_INTERRUPT_KINDS)
     return SerialConsole(
         kind=table.byte(AT_SPCR_TYPE),
@@ -148,10 +153,25 @@ def read_spcr(table: Bytes) -> SerialConsole:
         irq=table.byte(AT_PC_IRQ),
         speed=_speed(table),
         clock=table.le32(AT_UART_CLOCK) if revision(table) >= UART_CLOCK_SINCE else 0,
-        is_pci=table.le16(AT_PCI_DEVICE) != NO_PCI and table.le16(AT_PCI_VENDOR) != NO_PCI,
-        bus=table.byte(AT_PCI_BUS),
-        device=table.byte(AT_PCI_BUS + 1),
-        function=table.byte(AT_PCI_BUS + 2),
+        is_pci=is_pci,
+        vendor=table.le16(AT_PCI_VENDOR),
+        device=table.le16(AT_PCI_DEVICE),
+        place=_function(table) if is_pci else Sbdf(0),
+    )
+
+
+@raises
+def _function(table: Bytes) -> Sbdf:
+    """EINVAL: there can be none of that name."""
+    device = table.byte(AT_PCI_BUS + 1)
+    function = table.byte(AT_PCI_BUS + 2)
+    if device > LAST_DEVICE or function > LAST_FUNCTION:
+        raise Errno.EINVAL
+    return Sbdf(
+        segment=u32(table.byte(AT_PCI_SEGMENT)),
+        bus=u32(table.byte(AT_PCI_BUS)),
+        device=u32(device),
+        function=u32(function),
     )
 
 

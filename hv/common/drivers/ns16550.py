@@ -66,6 +66,17 @@ class Ns16550(Uart, SerialPort):
         self.shift = shift
         self.wide = wide
 
+    def is_at(self, other: "Ns16550") -> bool:
+        """Whether both are the same UART. Windows to its registers differ."""
+        return self.address == 0 and other.address == 0 and self.port == other.port
+
+    def move_to(self, other: "Ns16550") -> None:
+        """To where another one is."""
+        self.port = other.port
+        self.address = other.address
+        self.shift = other.shift
+        self.wide = other.wide
+
     @property
     def answers(self) -> bool:
         """Whether there is a UART."""

@@ -60,6 +60,32 @@ class Function:
         self.put(register, "<I", new)
 
 
+class Ports:
+    """The two registers at 0xCF8 and 0xCFC, from the first of which `at` counts."""
+
+    def __init__(self, functions: dict[int, Function]) -> None:
+        self.functions = functions
+        self.selected = 0
+        self.asked: list[int] = []
+
+    def read(self, at: int, width: int) -> int:
+        assert 4 <= at and at + width <= 8 and self.selected >> 31
+        where = self.selected >> 8 & 0xFFFF
+        self.asked.append(where)
+        function = self.functions.get(where)
+        return (1 << 8 * width) - 1 if function is None else function.get((self.selected & 0xFC) + at - 4, width)
+
+    def write(self, at: int, width: int, value: int) -> None:
+        if at == 0:
+            assert width == 4 and value & 0x7F00_0003 == 0
+            self.selected = value
+            return
+        assert 4 <= at and at + width <= 8
+        function = self.functions.get(self.selected >> 8 & 0xFFFF)
+        if function is not None:
+            function.write((self.selected & 0xFC) + at - 4, width, value)
+
+
 class Machine:
     """The functions by their names. `bases`: (segment, first bus, last bus) to where bus 0's would lie in memory."""
 
@@ -67,15 +93,17 @@ class Machine:
         self.functions = functions
         self.in_memory = functions
         self.bases: dict[tuple[int, int, int], int] = {}
-        self.selected = 0
-        self.asked: list[int] = []
+        self.ports = Ports(functions)
+        self.asked = self.ports.asked
         self.machine = host().cleared("hv.sim.machine.machine")
         configuration = host().cleared("hv.common.drivers.pci.configuration")
         configuration.has_ports = ports
         ffi = host().ffi
         self.kept = [
-            ffi.callback("unsigned int(unsigned short, unsigned char)", self._read_port),
-            ffi.callback("void(unsigned short, unsigned char, unsigned int)", self._write_port),
+            ffi.callback("unsigned int(unsigned short, unsigned char)", lambda p, w: self.ports.read(p - 0xCF8, w)),
+            ffi.callback(
+                "void(unsigned short, unsigned char, unsigned int)", lambda p, w, v: self.ports.write(p - 0xCF8, w, v)
+            ),
             ffi.callback("unsigned int(unsigned long)", self._read_memory),
             ffi.callback("void(unsigned long, unsigned int)", self._write_memory),
         ]
@@ -88,25 +116,6 @@ class Machine:
         self.bases[segment, first, last] = base
         return host().errno("hv.sim.pci.add_space", base, segment, first, last)
 
-    def _read(self, functions: dict[int, Function], where: int, at: int, width: int) -> int:
-        self.asked.append(where)
-        function = functions.get(where)
-        return (1 << 8 * width) - 1 if function is None else function.get(at, width)
-
-    def _read_port(self, port: int, width: int) -> int:
-        assert 0xCFC <= port and port + width <= 0xD00 and self.selected >> 31
-        return self._read(self.functions, self.selected >> 8 & 0xFFFF, (self.selected & 0xFC) + port - 0xCFC, width)
-
-    def _write_port(self, port: int, width: int, value: int) -> None:
-        if port == 0xCF8:
-            assert width == 4 and value & 0x7F00_0003 == 0
-            self.selected = value
-            return
-        assert 0xCFC <= port and port + width <= 0xD00
-        function = self.functions.get(self.selected >> 8 & 0xFFFF)
-        if function is not None:
-            function.write((self.selected & 0xFC) + port - 0xCFC, width, value)
-
     def _place(self, address: int) -> tuple[int, int]:
         for (segment, first, last), base in self.bases.items():
             if base + (first << 20) <= address < base + (last + 1 << 20):
@@ -116,7 +125,9 @@ class Machine:
     def _read_memory(self, address: int) -> int:
         """The simulated machine does not tell the width: what is asked for lies in the lowest bits."""
         where, at = self._place(address)
-        return self._read(self.in_memory, where, at, 4 - at % 4)
+        self.asked.append(where)
+        function = self.in_memory.get(where)
+        return (1 << 8 * (4 - at % 4)) - 1 if function is None else function.get(at, 4 - at % 4)
 
     def _write_memory(self, address: int, value: int) -> None:
         """The command register is written alone, any other with all that follows of its 32 bits."""

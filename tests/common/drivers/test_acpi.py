@@ -149,7 +149,27 @@ def test_damaged_tables_are_passed_over_and_counted():
 
     assert start(layout) == 0
     assert found("SSDT") == [(40, ord("d")), (40, ord("d"))]
-    assert damaged() == 7
+    assert damaged() == 3
+
+
+@pytest.mark.parametrize(
+    ("pieces", "answer"),
+    [((b"good",), 40), ((b"bad!", b"good"), 40), ((b"bad!", b"bad!"), EINVAL), ((), ENOENT)],
+)
+def test_a_damaged_table_is_told_from_none(pieces, answer):
+    def layout(memory):
+        tables = [w.table(b"SPCR", piece) for piece in pieces]
+        tables = [t[:-1] + b"?" if t.endswith(b"!") else t for t in tables]
+        memory.bios({w.RSDP_AT: w.rsdp(w.RSDT_AT, w.XSDT_AT, 2)})
+        memory.put(w.XSDT_AT, w.xsdt([0xDEAD_0000, *(0x10_0000 * (i + 1) for i in range(len(tables) + 1))]))
+        for i, table in enumerate([*tables, w.table(b"SSDT", b"else")]):
+            memory.put(0x10_0000 * (i + 1), table)
+
+    assert start(layout) == 0
+    if answer == 40:
+        assert host().call(f"{FIRMWARE}find_table", "SPCR") == 40
+    else:
+        assert host().errno(f"{FIRMWARE}find_table", "SPCR") == answer
 
 
 def test_more_entries_than_tables_are_read():
@@ -352,33 +372,36 @@ def test_mcfg():
     assert text("mcfg_text", b"MCFG") == []
 
 
-def spcr(kind=0, base=w.gas(1, 8, 0, 0x3F8), interrupts=3, pci=(0xFFFF, 0xFFFF, 0, 0, 0), baud=7, revision=2, clock=0):
+def spcr(kind=0, base=w.gas(1, 8, 0, 0x3F8), interrupts=3, pci=(0xFFFF, 0xFFFF, 0, 0, 0), baud=7, revision=2, clock=0,
+         segment=0):  # fmt: skip
     body = struct.pack("<B3x12sBBIBBBBBB", kind, base, interrupts, 4, 20, baud, 0, 1, 0, 3, 0)
-    return w.table(b"SPCR", body + struct.pack("<HHBBBIBI", *pci, 0, 0, clock), revision)
+    return w.table(b"SPCR", body + struct.pack("<HHBBBIBI", *pci, 0, segment, clock), revision)
 
 
 def test_spcr():
     assert text("spcr_text", spcr()) == [
         "kind 0 True False gsi True 20",
         "irq True 4 speed 115200 clock 0",
-        "pci False 0 0 0",
+        "pci False 0 0 0 0",
         "base PORT 8 0 0x3f8",
     ]
     arm = spcr(3, w.gas(0, 32, 3, 0x900_0000), 8, baud=0, revision=4, clock=24_000_000)
     assert text("spcr_text", arm) == [
         "kind 3 False True gsi True 20",
         "irq False 4 speed 0 clock 24000000",
-        "pci False 0 0 0",
+        "pci False 0 0 0 0",
         "base MEMORY 32 3 0x9000000",
     ]
-    assert text("spcr_text", spcr(0x12, interrupts=0, pci=(0x1234, 0x8086, 2, 31, 7)))[0:3] == [
+    assert text("spcr_text", spcr(0x12, interrupts=0, pci=(0x1234, 0x8086, 2, 31, 7), segment=5))[0:3] == [
         "kind 18 True False gsi False 20",
         "irq False 4 speed 115200 clock 0",
-        "pci True 2 31 7",
+        "pci True 5 2 31 7",
     ]
     assert text("spcr_text", spcr(0x0E))[0].startswith("kind 14 False True")
     assert text("spcr_text", spcr(base=w.gas(0, 0, 0, 0))) == ENODEV
     assert text("spcr_text", spcr()[:79]) == EINVAL
+    for wrong in ((0x1234, 0x8086, 2, 32, 7), (0x1234, 0x8086, 2, 31, 8), (1, 2, 255, 255, 255)):
+        assert text("spcr_text", spcr(pci=wrong)) == EINVAL
 
 
 def test_srat():
