@@ -100,14 +100,14 @@ def _flat(items: Iterable[object]) -> Iterator[Node]:
 
 def _rewrite_call(call: CallExpr, parameters: frozenset[str]) -> None:
     callee = call.callee
+    if isinstance(callee, IndexExpr) and _is_named(callee.base, "Compat"):
+        call.callee = callee = callee.index  # mypy knows one form of a class
     if isinstance(callee, NameExpr) and callee.name in parameters and not call.args:
         application = IndexExpr(NameExpr("_zeroed"), callee)
         call.callee = MemberExpr(application, "made")
         for made in (application, application.base, call.callee):
             made.set_line(call)
         return
-    if isinstance(callee, IndexExpr) and _is_named(callee.base, "Compat"):
-        call.callee = callee = callee.index  # mypy knows one form of a class
     if isinstance(callee, IndexExpr) and isinstance(callee.base, NameExpr) and _names_class(callee.base.name):
         _name_numbers(callee)
     elif _is_named(callee, "size_of") and len(call.args) == 1:

@@ -10,7 +10,7 @@ The hypervisor runs with interrupts masked. They are taken only by `poll_interru
 
 from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.format import Attributes, Format
-from hv.common.mm.types import Gaddr, Mfn, Paddr
+from hv.common.mm.types import Gaddr, Gfn, Mfn, Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
@@ -20,6 +20,8 @@ GUEST_LOWER: Final = Gaddr(0x4000_0000)
 GUEST_LOWER_BYTES: Final[u64] = 0xC000_0000
 GUEST_UPPER: Final = Gaddr(0x2_0000_0000)
 GUEST_UPPER_BYTES: Final[u64] = 0xFE_0000_0000
+# The guest frame of its console's ring, which is none of its memory
+GUEST_CONSOLE: Final = Gfn(0xF_EFFF)
 # The page that a domain shares with the hypervisor (shared_info of public/xen.h): of how many vCPUs it begins with the
 # vcpu_info, and how large each is
 SHARED_VCPUS: Final[u32] = 32

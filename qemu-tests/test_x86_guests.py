@@ -54,3 +54,18 @@ def test_a_unikernel_lives_by_event_channels(booted, cpus: int) -> None:
     machine.expect("(d1 events) by the local APIC", SECONDS)
     machine.expect("(d1 events) DONE events ok", SECONDS)
     machine.expect("(hv) d1 events: powered off", SECONDS)
+
+
+def test_a_unikernel_shares_memory_tables_and_a_console(booted) -> None:
+    """Memory that is given back and comes again, frames of the grant table, calls from 32-bit code, and the console's
+    rings, out of which comes more than they hold and into which goes what is typed.
+    """
+    machine = booted("x86-shared")
+    for what in ("reservation", "grant table", "32-bit code"):
+        machine.expect(f"(d1 shared) {what}", SECONDS)
+    for _ in range(50):
+        machine.expect("0123456789" * 9 + "012345678", SECONDS)
+    machine.expect("(d1 shared) READY shared", SECONDS)
+    machine.send("A")
+    machine.expect("(d1 shared) typed 65", SECONDS)
+    machine.expect("(d1 shared) DONE shared ok", SECONDS)

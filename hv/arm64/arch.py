@@ -6,7 +6,7 @@ from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the con
 from hv.arm64.syndrome import EXIT_REASONS, exit_in_words  # noqa: F401 (EXIT_REASONS is part of the contract)
 from hv.arm64.sysreg import DAIF
 from hv.common.kernel.time import Ns, Ticks
-from hv.common.mm.types import Gaddr, Paddr
+from hv.common.mm.types import Gaddr, Gfn, Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64, unbounded
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
@@ -15,6 +15,7 @@ GUEST_LOWER: Final = Gaddr(0x4000_0000)
 GUEST_LOWER_BYTES: Final[u64] = 0xC000_0000
 GUEST_UPPER: Final = Gaddr(0x2_0000_0000)
 GUEST_UPPER_BYTES: Final[u64] = 0xFE_0000_0000
+GUEST_CONSOLE: Final = Gfn(0x3_9000)
 SHARED_VCPUS: Final[u32] = 1
 VCPU_INFO_BYTES: Final[u64] = 48
 

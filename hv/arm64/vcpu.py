@@ -108,6 +108,10 @@ class Arm64Vcpus(VcpuMachine):
             raise Errno.EFAULT
         return Gaddr(result & FRAME | address % PAGE_SIZE)
 
+    def is_narrow(self, vcpu: Vcpu) -> bool:
+        """A guest's kernel here has 64 bits."""
+        return False
+
     def enter(self, vcpu: Vcpu) -> Never:
         virq.refresh(vcpu)
         context = way_in()

@@ -7,7 +7,7 @@ Turning the machine off, restarting it and halting a CPU end the process, with a
 
 from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
 from hv.common.kernel.time import Ns, Ticks
-from hv.common.mm.types import PAGE_SHIFT, Gaddr, Mfn, Paddr, mfn_of
+from hv.common.mm.types import PAGE_SHIFT, Gaddr, Gfn, Mfn, Paddr, mfn_of
 from hv.lang import Callable, Final, Never, ptr, truncate, u8, u16, u32, u64
 from hv.sim import changes, machine, memory, turns
 from hv.sim.tlb import tlbs
@@ -19,6 +19,7 @@ GUEST_LOWER: Final = Gaddr(0x4000_0000)
 GUEST_LOWER_BYTES: Final[u64] = 0xC000_0000
 GUEST_UPPER: Final = Gaddr(0x2_0000_0000)
 GUEST_UPPER_BYTES: Final[u64] = 0xFE_0000_0000
+GUEST_CONSOLE: Final = Gfn(0x3_9000)
 SHARED_VCPUS: Final[u32] = 32
 VCPU_INFO_BYTES: Final[u64] = 64
 EXIT_REASONS: Final = 3

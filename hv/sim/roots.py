@@ -4,7 +4,17 @@
 
 from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, interrupt_dump, predictor
 from hv.common.builder import debug_keys, dom0less, lifecycle
-from hv.common.control import event_op, hvm_params, memory_op, sched_op, vcpu_op, vm_assist, xen_version
+from hv.common.control import (
+    event_op,
+    grant_table_op,
+    hvm_params,
+    memory_op,
+    pv_console,
+    sched_op,
+    vcpu_op,
+    vm_assist,
+    xen_version,
+)
 from hv.common.drivers import (
     console_choice,
     framebuffer,

@@ -24,6 +24,7 @@ class SimulatedVcpu(Extension[Vcpu]):
     argument: u64
     loads: u32
     upcalls: Atomic[u32]
+    narrow: bool  # a test says so
 
 
 class Registers(PerCpu):
@@ -61,6 +62,9 @@ class SimulatedVcpus(VcpuMachine):
     def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:
         """Guests here have no tables of their own."""
         return Gaddr(address)
+
+    def is_narrow(self, vcpu: Vcpu) -> bool:
+        return SimulatedVcpu.of(vcpu).narrow
 
     def enter(self, vcpu: Vcpu) -> Never:
         machine.end(ENTERED)

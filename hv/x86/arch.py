@@ -1,7 +1,7 @@
 """`hv.arch` on x86-64: the contract is hv/arch.py, what its functions mean stands there."""
 
 from hv.common.kernel.time import Ns, Ticks
-from hv.common.mm.types import Gaddr, Paddr
+from hv.common.mm.types import Gaddr, Gfn, Paddr
 from hv.lang import Callable, Final, Never, u8, u16, u32, u64, unbounded
 from hv.x86 import cpu, ipi, layout, power, recovery, stubs, timer, tlb
 from hv.x86.npt import Npt as GuestFormat  # noqa: F401 (part of the contract)
@@ -14,6 +14,7 @@ GUEST_LOWER: Final = Gaddr(0)
 GUEST_LOWER_BYTES: Final[u64] = 0xF000_0000
 GUEST_UPPER: Final = Gaddr(0x1_0000_0000)
 GUEST_UPPER_BYTES: Final[u64] = 0xFF_0000_0000
+GUEST_CONSOLE: Final = Gfn(0xF_EFFF)
 SHARED_VCPUS: Final[u32] = 32
 VCPU_INFO_BYTES: Final[u64] = 64
 EXIT_REASONS: Final = REASONS

@@ -4,8 +4,10 @@ from hv.common.comm.upcall import delivery
 from hv.common.control import (  # noqa: F401 (registries)
     console_io,
     event_op,
+    grant_table_op,
     hvm_params,
     memory_op,
+    pv_console,
     sched_op,
     vcpu_op,
     vm_assist,

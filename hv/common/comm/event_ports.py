@@ -71,6 +71,11 @@ class EventChannels(Extension[Domain]):
         bucket = self.buckets[port // PER_BUCKET].load_acquire()
         return None if bucket is None else bucket.channels[port % PER_BUCKET]
 
+    def listen(self, port: Port, listener: Listener) -> None:
+        """In place of the other end of a port that waits for it."""
+        self.listener = listener
+        self.listened = port
+
     @raises
     def channel(self, port: Port) -> Channel:
         """EINVAL: there is no such port."""

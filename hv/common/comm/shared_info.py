@@ -83,8 +83,7 @@ class SharedInfo(Extension[Domain]):
         with self.lock:
             if self.mapped:
                 self.mapped = False
-                if map_of(owner).lookup(self.gfn).mfn == self.mfn:
-                    clear_way(owner, self.gfn)
+                unmap_own(owner, self.mfn, self.gfn)
             map_own(owner, self.mfn, gfn)
             self.gfn = gfn
             self.mapped = True
@@ -96,17 +95,25 @@ def map_own(owner: Domain, mfn: Mfn, gfn: Gfn) -> None:
     clear_way(owner, gfn)
     get_frame(mfn, owner.id)
     try:
-        map_of(owner).add(gfn, mfn, 0, GuestKind.RAM).flush()
+        map_of(owner).add(gfn, mfn, 0, GuestKind.SHARED).flush()
     except Errno:
         put_frame(mfn)
         raise
 
 
 @raises
+def unmap_own(owner: Domain, mfn: Mfn, gfn: Gfn) -> None:
+    """Unless something else is there by now. ENOMEM."""
+    found = map_of(owner).lookup(gfn)
+    if found.kind == GuestKind.SHARED and found.mfn == mfn:
+        DomainMemory.of(owner).remove(gfn, 1)
+
+
+@raises
 def clear_way(owner: Domain, gfn: Gfn) -> None:
     """Takes one frame out of the map, if there is one. ENOMEM."""
     if map_of(owner).lookup(gfn).kind != GuestKind.NOTHING:
-        map_of(owner).remove(gfn, 1).flush()
+        DomainMemory.of(owner).remove(gfn, 1)
 
 
 def map_of(domain: Domain) -> P2m:

@@ -123,7 +123,7 @@ def hold_writable(vcpu: Vcpu, gfn: Gfn) -> Mfn:
     """A reference on a frame of the vCPU's domain. EINVAL: it has no memory of its own there that it may write."""
     p2m = map_of(vcpu.domain)
     found = p2m.lookup(gfn)
-    if found.kind != GuestKind.RAM or Access.W not in found.access:
+    if found.kind not in (GuestKind.RAM, GuestKind.SHARED) or Access.W not in found.access:
         raise Errno.EINVAL
     try:
         get_frame(found.mfn, p2m.domain)

@@ -12,17 +12,40 @@ from hv.common.kernel.spinlock import SpinLock
 from hv.common.lib.ring import Ring
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Embedded, Errno, Extension, Final, address_of, array, bounded, i64, raises, truncate, u8, u32, u64
+from hv.lang import (
+    Embedded,
+    Errno,
+    Extension,
+    Final,
+    Protocol,
+    address_of,
+    array,
+    bounded,
+    i64,
+    ptr,
+    raises,
+    truncate,
+    u8,
+    u32,
+    u64,
+)
 
 PART: Final = 128  # bytes that one way through the hypervisor takes
 LARGEST: Final[u64] = 0x7FFF_FFFF
 TYPED: Final = 256
 
 
+class TypedReader(Protocol):
+    def typed(self) -> None:
+        """Something was typed. With the console's routing held."""
+        ...
+
+
 class DomainConsole(Extension[Domain], ConsoleClient):
     lock: SpinLock[Rank.VUART]
     typed: Ring[u8, TYPED]
     console: Embedded[GuestConsole]
+    reader: TypedReader | None  # who takes what is typed beside console_io
 
     def init(self, owner: Domain) -> None:
         if not owner.config.uart:
@@ -36,11 +59,22 @@ class DomainConsole(Extension[Domain], ConsoleClient):
         """A byte was typed. What nobody reads is lost."""
         with self.lock:
             self.typed.put(byte)
+        reader = self.reader
+        if reader is not None:
+            reader.typed()
 
     def take(self) -> u8:
         """0: nothing was typed, or it was that."""
         with self.lock:
             return self.typed.get() if len(self.typed) != 0 else 0
+
+    def take_many(self, to: u64, most: u32) -> u32:
+        """Puts what was typed to mapped memory, up to so many bytes. Returns how many."""
+        with self.lock:
+            count = min(most, u32(len(self.typed)))
+            for i in bounded(count, TYPED):
+                ptr[u8](to)[i] = self.typed.get()
+            return count
 
 
 class Text:

@@ -21,6 +21,9 @@ CONSOLE_EVTCHN: Final[u32] = 18
 class HvmParams(Extension[Domain]):
     values: array[Atomic[u64], PARAMS]
 
+    def set(self, index: u32, value: u64) -> None:
+        self.values[index].store(value)
+
 
 @value
 class ParamChange:

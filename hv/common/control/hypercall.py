@@ -2,26 +2,32 @@
 of them.
 
 Most hypercalls have sub-operations with one structure each, which lies in the guest's memory where the handle says. It
-is read once, whole, before the operation runs; `answering` ones write it back behind it. One of these that has to stop
-half way raises ERESTART with its progress in the structure. `bare` ones have no structure. The others (`plain`) take
-the words of the call as they are; one that has to stop half way answers AGAIN with its progress in the words. Either
-way the guest makes the call again, with interrupts taken and others' turns in between.
+is read once, whole, before the operation runs; `answering` ones write it back behind it. Both are in the form that a
+caller of its size has. One of these that has to stop half way raises ERESTART with its progress in the structure, and a
+`listed` one with its progress in `Progress`, which the guest keeps above the operation's number. `bare` ones have no
+structure. The others (`plain`) take the words of the call as they are; one that has to stop half way answers AGAIN with
+its progress in the words. In each case the guest makes the call again, with interrupts taken and others' turns in
+between.
 
 What nobody declares answers ENOSYS. Numbers and structures: public/xen.h and the headers that it names.
 """
 
-from hv.common.control.handle import read_guest, write_guest
+from hv.arch import elapsed, ticks
+from hv.common.control.handle import read_request, write_request
+from hv.common.kernel.softirq import softirqs_pending
+from hv.common.kernel.time import MICROSECOND, Ticks
 from hv.common.model.vcpu import Vcpu
 from hv.lang import (
     Adapted,
     Callable,
     Errno,
+    Extension,
     Final,
+    PerCpu,
     Registry,
     TypeVar,
-    address_of,
     i64,
-    size_of,
+    preemption_policy,
     truncate,
     u32,
     u64,
@@ -36,10 +42,30 @@ CONSOLE_IO: Final[u32] = 18
 VM_ASSIST: Final[u32] = 21
 VCPU_OP: Final[u32] = 24
 SCHED_OP: Final[u32] = 29
+GRANT_TABLE_OP: Final[u32] = 20
 EVENT_CHANNEL_OP: Final[u32] = 32
 HVM_OP: Final[u32] = 34
 
+LIST_SHIFT: Final = 6  # public/memory.h: MEMOP_EXTENT_SHIFT of Xen's
+LIST_OPERATION: Final[u32] = 63
+STRETCH: Final = 30 * MICROSECOND  # that an operation on a list takes at most before it leaves, and one element more
+
 AGAIN: Final[i64] = -85  # -ERESTART: the guest's instruction is performed once more
+
+
+class Stretch(PerCpu):
+    """When the operation on a list began that this CPU performs."""
+
+    since: Ticks
+
+
+def begin() -> None:
+    Stretch.this().since = ticks()
+
+
+@preemption_policy
+def is_long_enough() -> bool:
+    return softirqs_pending() or elapsed(Ticks(ticks() - Stretch.this().since)) >= STRETCH
 
 
 class Words:
@@ -52,11 +78,28 @@ class Words:
     fifth: u64
 
 
+class Progress(Extension[Vcpu]):
+    """How many elements of a list are done, of the hypercall that the vCPU makes. Of operations on lists the guest
+    keeps it above the sub-operation's number between one time that it makes the call and the next.
+    """
+
+    next: u64
+
+
 @value
 class Hypercall:
     number: u32
     sub: u32
     perform: Callable[[Vcpu, u64], i64]
+
+
+@value
+class ListedHypercall:
+    """Of MEMORY_OP alone."""
+
+    number: u32
+    sub: u32
+    perform: Callable[[Vcpu, Words], i64]
 
 
 @value
@@ -75,7 +118,7 @@ class PlainHypercall:
 def perform(operation: Callable[[Vcpu, A], u64], caller: Vcpu, handle: u64) -> i64:
     request = A()
     try:
-        read_guest(caller, handle, address_of(request), size_of(A))
+        read_request(caller, handle, request)
         return i64(operation(caller, request))
     except Errno as e:
         return -i64(e.code)
@@ -85,7 +128,7 @@ def perform_and_answer(operation: Callable[[Vcpu, A], u64], caller: Vcpu, handle
     request = A()
     answer: i64 = AGAIN
     try:
-        read_guest(caller, handle, address_of(request), size_of(A))
+        read_request(caller, handle, request)
     except Errno as e:
         return -i64(e.code)
     try:
@@ -94,14 +137,30 @@ def perform_and_answer(operation: Callable[[Vcpu, A], u64], caller: Vcpu, handle
         if e is not Errno.ERESTART:
             return -i64(e.code)
     try:
-        write_guest(caller, handle, address_of(request), size_of(A))
+        write_request(caller, handle, request)
     except Errno as e:
         return -i64(e.code)
     return answer
 
 
+def perform_part(operation: Callable[[Vcpu, A], u64], caller: Vcpu, words: Words) -> i64:
+    request = A()
+    progress = Progress.of(caller)
+    progress.next = words.first >> LIST_SHIFT
+    begin()
+    try:
+        read_request(caller, words.second, request)
+        return i64(operation(caller, request))
+    except Errno as e:
+        if e is not Errno.ERESTART:
+            return -i64(e.code)
+    words.first = words.first & u64(LIST_OPERATION) | progress.next << LIST_SHIFT
+    return AGAIN
+
+
 hypercall: Final = Adapted[Hypercall](perform)
 answering: Final = Adapted[Hypercall](perform_and_answer)
+listed: Final = Adapted[ListedHypercall](perform_part)
 bare: Final = Registry[BareHypercall]()
 plain: Final = Registry[PlainHypercall]()
 
@@ -111,6 +170,11 @@ def call(caller: Vcpu, number: u32, words: Words) -> i64:
         if entry.number == number:
             return entry.perform(caller, words)
     sub = truncate(u32, words.first)
+    if number == MEMORY_OP:
+        sub &= LIST_OPERATION
+        for part in listed:
+            if part.sub == sub:
+                return part.perform(caller, words)
     for operation in hypercall:
         if operation.number == number and operation.sub == sub:
             return operation.perform(caller, words.second)

@@ -9,7 +9,7 @@ from hv.common.comm.guest_area import GuestArea
 from hv.common.comm.runstate import RunstateArea, RunstateInfo, bytes_of, describe
 from hv.common.comm.vcpu_info import VcpuInfo
 from hv.common.comm.vcpu_timer import VcpuTimers
-from hv.common.control.handle import read_guest, write_guest
+from hv.common.control.handle import read_request, write_request
 from hv.common.control.hypercall import VCPU_OP, Words, failed, plain
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Gfn
@@ -23,10 +23,8 @@ from hv.lang import (
     Final,
     TypeVar,
     abi,
-    address_of,
     i64,
     raises,
-    size_of,
     truncate,
     u32,
     u64,
@@ -47,7 +45,7 @@ class VcpuOperation:
 def perform(operation: Callable[[Vcpu, Vcpu, A], u64], caller: Vcpu, target: Vcpu, handle: u64) -> i64:
     request = A()
     try:
-        read_guest(caller, handle, address_of(request), size_of(A))
+        read_request(caller, handle, request)
         return i64(operation(caller, target, request))
     except Errno as e:
         return -i64(e.code)
@@ -97,7 +95,7 @@ def get_runstate(caller: Vcpu, target: Vcpu, address: u64) -> i64:
     with locked(target):
         describe(target, now(), info)
     try:
-        write_guest(caller, address, address_of(info), size_of(RunstateInfo))
+        write_request(caller, address, info)
         return 0
     except Errno as e:
         return -i64(e.code)

@@ -49,7 +49,7 @@ def _hold(p2m: P2m, address: Gaddr, writing: bool) -> Mfn:
     """Takes a reference on the frame behind the address. EFAULT: it is not the domain's own, or only to be read."""
     found = p2m.lookup(gfn_of(address))
     needed = Access.W if writing else Access.R
-    if found.kind not in (GuestKind.RAM, GuestKind.READ_ONLY) or needed not in found.access:
+    if found.kind not in (GuestKind.RAM, GuestKind.READ_ONLY, GuestKind.SHARED) or needed not in found.access:
         raise Errno.EFAULT
     try:
         get_frame(found.mfn, p2m.domain)

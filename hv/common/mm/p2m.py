@@ -33,6 +33,7 @@ class GuestKind(U8Enum):
     RAM = 1  # the domain's own memory
     READ_ONLY = 2  # the same, which the domain may not write
     DEVICE = 3  # registers of a device; no reference is held
+    SHARED = 4  # a frame of the domain's that the hypervisor gave it to talk to it: none of its memory
 
 
 @value
@@ -74,6 +75,7 @@ class P2m:
     torn_to: Gfn  # the mappings below are gone already
     dropping: Mfn  # frames that are mapped no more, and whose references a teardown has still to drop
     drop_count: u64
+    highest: Gfn  # that was ever mapped
 
     @raises
     def init(self, domain: DomId, vmid: u16, table_limit: u32) -> None:
@@ -103,7 +105,8 @@ class P2m:
             raise Errno.EINVAL
         with self.lock:
             owed = self.map.map(gfn, mfn, u64(1) << order, attributes_of(kind))
-            return GuestFlush(self, owed, mfn, 0)
+            self.highest = Gfn(max(self.highest, gfn + ((u64(1) << order) - 1)))
+            return GuestFlush(self, owed, mfn, 0, kind)
 
     @raises
     def remove(self, gfn: Gfn, frames: u64) -> "GuestFlush":
@@ -116,7 +119,7 @@ class P2m:
             count = min(frames, leaf_rest(gfn, found.order))
             owed = self.map.unmap(gfn, count)
             referenced = owed.done if found.kind != GuestKind.DEVICE else 0
-            return GuestFlush(self, owed, found.mfn, referenced)
+            return GuestFlush(self, owed, found.mfn, referenced, found.kind)
 
     @raises
     def protect(self, gfn: Gfn, frames: u64, access: Access) -> "GuestFlush":
@@ -124,7 +127,7 @@ class P2m:
         frames, or beyond the map's limit. ENOMEM: no memory for the tables of a split."""
         with self.lock:
             owed = self.map.protect(gfn, frames, access)
-            return GuestFlush(self, owed, Mfn(0), 0)
+            return GuestFlush(self, owed, Mfn(0), 0, GuestKind.NOTHING)
 
     @raises
     def populate(self, gfn: Gfn, frames: u64) -> u64:
@@ -202,6 +205,7 @@ class GuestFlush:
     owed: Flush[GuestWalker]
     mfn: Mfn
     referenced: u64
+    kind: GuestKind  # of what was added or removed
 
     @property
     def done(self) -> u64:

@@ -1,9 +1,10 @@
 """A domain's physical map, as part of the domain: `DomainMemory.of(domain).p2m`."""
 
 from hv.arch import flush_guest
-from hv.common.mm.p2m import P2m
+from hv.common.mm.p2m import GuestKind, P2m
+from hv.common.mm.types import Gfn
 from hv.common.model.domain import Domain
-from hv.lang import Embedded, Extension, Final, raises, u32, u64
+from hv.lang import Atomic, Embedded, Errno, Extension, Final, raises, u32, u64, unbounded
 
 FRAMES_PER_TABLE: Final = 512
 SPARE_TABLES: Final = 16  # the root, and tables of the upper levels
@@ -11,6 +12,7 @@ SPARE_TABLES: Final = 16  # the root, and tables of the upper levels
 
 class DomainMemory(Extension[Domain]):
     p2m: Embedded[P2m]
+    held: Atomic[u64]  # frames of memory that count as the domain's, up to `config.frames`
     emptied: bool
 
     @raises
@@ -18,6 +20,7 @@ class DomainMemory(Extension[Domain]):
         """ENOMEM."""
         self.p2m.init(owner.id, owner.vmid, table_limit(owner.config.frames))
         flush_guest(self.p2m.root, owner.vmid)  # of whoever had the number before
+        self.held.store(owner.config.frames)
 
     def teardown(self, owner: Domain) -> None:
         """A map that holds memory has been emptied in steps before."""
@@ -25,6 +28,47 @@ class DomainMemory(Extension[Domain]):
             if self.empty_step():
                 break
         assert self.emptied, "a domain goes that still has memory"
+
+    @property
+    def frames(self) -> u64:
+        return self.held.load_relaxed()
+
+    @unbounded("a compare and exchange fails only when another CPU's succeeds")
+    def claim(self, owner: Domain, frames: u64) -> bool:
+        """For frames that it is about to get. False: it would have more than it may."""
+        while True:
+            held = self.held.load_relaxed()
+            if held > owner.config.frames or frames > owner.config.frames - held:
+                return False
+            if self.held.compare_exchange(held, held + frames):
+                return True
+
+    @raises
+    def remove(self, gfn: Gfn, frames: u64) -> u64:
+        """Takes frames out of the map, up to the end of the leaf that maps the first. Returns how many. ENOENT: nothing
+        is mapped there. EINVAL: no frames. ENOMEM: no memory for the tables of a split.
+        """
+        flush = self.p2m.remove(gfn, frames)
+        flush.flush()
+        if flush.kind == GuestKind.RAM:
+            self.held.sub(flush.done)
+        return flush.done
+
+    @raises
+    @unbounded("each step adds frames")
+    def populate(self, owner: Domain, gfn: Gfn, frames: u64) -> None:
+        """Gives the domain cleared memory at a place where nothing is. ENOSPC: it has as much as it may. EEXIST:
+        something is mapped there. EINVAL: beyond the map. ENOMEM.
+        """
+        if not self.claim(owner, frames):
+            raise Errno.ENOSPC
+        done: u64 = 0
+        try:
+            while done < frames:
+                done += self.p2m.populate(Gfn(gfn + done), frames - done)
+        except Errno:
+            self.held.sub(frames - done)
+            raise
 
     def empty_step(self) -> bool:
         """Takes down some of the map of a domain that runs no more. True: nothing is left."""

@@ -185,6 +185,10 @@ class VcpuMachine(Protocol):
         """
         ...
 
+    def is_narrow(self, vcpu: Vcpu) -> bool:
+        """Whether the code that it runs is of 32 bits: then so are the longs of what it passes."""
+        ...
+
     def enter(self, vcpu: Vcpu) -> Never:
         """Goes on as the guest. Whatever is on this CPU's stack is given up."""
         ...

@@ -10,7 +10,7 @@ from hv.common.model.domain import ShutdownReason
 from hv.common.model.vcpu import Vcpu
 from hv.common.sched.core import all_down, block, vcpu_down
 from hv.lang import Errno, Final, truncate, u32, u64
-from hv.x86.context import R8, R10, RAX, RCX, RDI, RDX, RSI, VcpuContext
+from hv.x86.context import R8, R10, RAX, RBX, RCX, RDI, RDX, RSI, VcpuContext
 from hv.x86.hvm import cpuid_answers, msr
 from hv.x86.hvm.complain import complain
 from hv.x86.hvm.fetch import in_long_mode
@@ -27,7 +27,7 @@ HLT_BYTES: Final[u64] = 1
 LOW: Final[u64] = 0xFFFF_FFFF
 INTERRUPTS_ON: Final[u64] = 1 << 9  # RFLAGS.IF
 NOT_PERMITTED: Final[u64] = ~u64(0)  # -EPERM
-NOT_KNOWN: Final[u64] = ~u64(37)  # -ENOSYS
+USER_PRIVILEGE: Final = 3
 
 
 def skip(vcpu: Vcpu, length: u64) -> None:
@@ -77,32 +77,45 @@ def enable_components(vcpu: Vcpu, context: VcpuContext) -> None:
 
 
 def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
-    """Number in EAX, arguments in RDI, RSI, RDX, R10 and R8, from the guest's kernel in 64-bit mode (public/arch-x86/
-    xen-x86_64.h).
+    """From the guest's kernel: number in EAX; arguments in RDI, RSI, RDX, R10 and R8 in 64-bit mode (public/arch-x86/
+    xen-x86_64.h), in EBX, ECX, EDX, ESI and EDI else (xen-x86_32.h).
     """
-    if virtualisation().privilege(vcpu) != 0:
+    if virtualisation().privilege(vcpu) == USER_PRIVILEGE:
         context.registers[RAX] = NOT_PERMITTED
         skip(vcpu, VMMCALL_BYTES)
         return
-    if not in_long_mode(vcpu):
-        context.registers[RAX] = NOT_KNOWN & LOW
-        skip(vcpu, VMMCALL_BYTES)
-        return
     words = Words()
-    words.first = context.registers[RDI]
-    words.second = context.registers[RSI]
-    words.third = context.registers[RDX]
-    words.fourth = context.registers[R10]
-    words.fifth = context.registers[R8]
-    answer = call(vcpu, truncate(u32, context.registers[RAX]), words)
-    if answer == AGAIN:
-        context.registers[RDI] = words.first
-        context.registers[RSI] = words.second
-        context.registers[RDX] = words.third
-        context.registers[R10] = words.fourth
-        context.registers[R8] = words.fifth
-        return
-    context.registers[RAX] = truncate(u64, answer)
+    number = truncate(u32, context.registers[RAX])
+    if in_long_mode(vcpu):
+        words.first = context.registers[RDI]
+        words.second = context.registers[RSI]
+        words.third = context.registers[RDX]
+        words.fourth = context.registers[R10]
+        words.fifth = context.registers[R8]
+        answer = call(vcpu, number, words)
+        if answer == AGAIN:
+            context.registers[RDI] = words.first
+            context.registers[RSI] = words.second
+            context.registers[RDX] = words.third
+            context.registers[R10] = words.fourth
+            context.registers[R8] = words.fifth
+            return
+        context.registers[RAX] = truncate(u64, answer)
+    else:
+        words.first = context.registers[RBX] & LOW
+        words.second = context.registers[RCX] & LOW
+        words.third = context.registers[RDX] & LOW
+        words.fourth = context.registers[RSI] & LOW
+        words.fifth = context.registers[RDI] & LOW
+        answer = call(vcpu, number, words)
+        if answer == AGAIN:
+            context.registers[RBX] = words.first & LOW
+            context.registers[RCX] = words.second & LOW
+            context.registers[RDX] = words.third & LOW
+            context.registers[RSI] = words.fourth & LOW
+            context.registers[RDI] = words.fifth & LOW
+            return
+        context.registers[RAX] = truncate(u64, answer) & LOW
     skip(vcpu, VMMCALL_BYTES)
 
 

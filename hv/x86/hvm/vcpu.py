@@ -16,6 +16,7 @@ from hv.x86.cpu import write_msr
 from hv.x86.cpustart import cpu_starts
 from hv.x86.hvm import guest_memory
 from hv.x86.hvm.event import NOTHING, EventKind
+from hv.x86.hvm.fetch import in_long_mode
 from hv.x86.hvm.inject import deliver, waiting_vector
 from hv.x86.hvm.lapic import NO_VECTOR
 from hv.x86.hvm.lapic_device import VcpuApic
@@ -140,6 +141,9 @@ class HvmVcpus(VcpuMachine):
     @raises
     def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:
         return guest_memory.translate(vcpu, address, write)
+
+    def is_narrow(self, vcpu: Vcpu) -> bool:
+        return not in_long_mode(vcpu)
 
     def enter(self, vcpu: Vcpu) -> Never:
         prepare(vcpu)

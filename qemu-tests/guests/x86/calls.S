@@ -19,3 +19,24 @@ call_page:
     movq    %rcx, %rdx
     call    *%rax
     ret
+
+/* u64 hypercall_narrow(u64 number, u64 a, u64 b, u64 c): from 32-bit code, as public/arch-x86/xen-x86_32.h has it. */
+    .section .text.hypercall_narrow, "ax"
+    .global hypercall_narrow
+hypercall_narrow:
+    pushq   %rbx
+    movl    %edi, %eax
+    movl    %esi, %ebx
+    movl    %ecx, %esi
+    movl    %edx, %ecx
+    movl    %esi, %edx
+    pushq   $24
+    pushq   $1f
+    lretq
+    .code32
+1:  vmmcall
+    ljmpl   $8, $2f
+    .code64
+2:  movl    %eax, %eax
+    popq    %rbx
+    ret

@@ -85,6 +85,7 @@ gdt:
     .quad   0
     .quad   0x00AF9B000000FFFF
     .quad   0x00CF93000000FFFF
+    .quad   0x00CF9B000000FFFF
 gdt_pointer:
     .short  gdt_pointer - gdt - 1
     .long   gdt

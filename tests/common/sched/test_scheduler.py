@@ -332,7 +332,7 @@ def test_keys_show_who_runs_and_waits():
         "(hv) CPU 1: idle",
     ]
     assert [re.sub("ran 20.. us", "ran 20xx us", line) for line in machine.press("q")] == [
-        "(hv) d1 test: BUILDING, 0 MiB and 2 frames of tables, 1 refs",
+        "(hv) d1 test: BUILDING, 0 MiB and 4 frames of tables, 1 refs",
         "(hv)   vCPU 0: RUNNING on CPU 0 of 0, ran 20xx us, 0 pauses",
         "(hv)   vCPU 1: RUNNABLE on CPU 0 of 0, ran 0 us, 0 pauses",
         "(hv)   vCPU 2: down on CPU 0 of 0, ran 0 us, 0 pauses",

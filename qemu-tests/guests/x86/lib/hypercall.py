@@ -4,6 +4,7 @@ from hv.lang import Final, Never, address_of, extern, u16, u32, u64, unbounded
 
 MEMORY_OP: Final[u64] = 12
 XEN_VERSION: Final[u64] = 17
+GRANT_TABLE_OP: Final[u64] = 20
 CONSOLE_IO: Final[u64] = 18
 VM_ASSIST: Final[u64] = 21
 VCPU_OP: Final[u64] = 24
@@ -53,6 +54,12 @@ ETIME: Final[u64] = ~u64(61)
 
 @extern
 def hypercall(number: u64, a: u64, b: u64, c: u64) -> u64: ...
+
+
+@extern
+def hypercall_narrow(number: u64, a: u64, b: u64, c: u64) -> u64:
+    """From 32-bit code: the answer is one of 32 bits."""
+    ...
 
 
 @extern
