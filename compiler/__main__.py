@@ -6,16 +6,25 @@ import argparse
 import gc
 import sys
 from pathlib import Path
+from typing import Any
 
 from compiler import driver, hostbuild, link
 from compiler.config import ROOT, configuration, host_configuration
 from compiler.errors import CompileError
 from compiler.program import Program
 
-DEFCONFIGS = {"arm64": "arm64_virt", "arm64-guest": "arm64_virt", "x86": "x86_pc", "x86-guest": "x86_pc"}
+DEFCONFIGS = {
+    "arm64": "arm64_virt",
+    "arm64-guest": "arm64_virt",
+    "x86": "x86_pc",
+    "x86-guest": "x86_pc",
+    "x86-loader": "x86_pc",
+}
 GUESTS = ROOT / "qemu-tests" / "guests"
 GUEST_FOLDERS = {"arm64": GUESTS, "x86": GUESTS / "x86"}
 GUEST_PACKAGES = {"arm64": "guests", "x86": "guests.x86"}
+LOADERS = {"x86": ROOT / "loader" / "x86"}
+"""What unpacks kernels in guests: its assembly and link script. With CONFIG_BZIMAGE it is part of the image."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -74,21 +83,43 @@ def act(options: argparse.Namespace) -> None:
         output = driver.emit(compiler, options.out, options.jobs)
         inputs = [*output.inputs, ROOT / "hv" / "listed.toml"]
         if options.action in ("image", "guest"):
-            flags = driver.flags(program)
-            objects = driver.compile_objects(output, flags, target.name, options.jobs)
-            link.assembly_offsets(output, flags)
+            objects = driver.compile_objects(output, driver.flags(program), target.name, options.jobs)
+            link.assembly_offsets(output, driver.flags(program))
             if options.action == "image":
-                made = link.hypervisor(target, output, objects, driver.link_flags(program))
+                loader = None
+                if config.get("CONFIG_BZIMAGE"):
+                    loader, more = build_loader(options.target, config, options.out / "loader", options.jobs)
+                    inputs += more
+                made = link.hypervisor(target, output, objects, driver.link_flags(program), loader)
                 inputs += [*link.boot_folder(target).iterdir()]
             else:
                 folder = GUEST_FOLDERS[options.target]
                 made = link.guest(target, output, objects, folder, options.name)
-                inputs += [p for p in folder.iterdir() if p.suffix in (".S", ".lds", ".h")]
+                inputs += assembly_of(folder)
     if made is not None and options.product is not None and options.product.resolve() != made.resolve():
         options.product.write_bytes(made.read_bytes())
     if options.depfile is not None and made is not None:
         inputs += [*(ROOT / "compiler").glob("*.py"), *(ROOT / "kconfig").iterdir()]
         options.depfile.write_text(f"{options.product or made}: {' '.join(str(p) for p in sorted(set(inputs)))}\n")
+
+
+def build_loader(
+    architecture: str, config: dict[str, Any], directory: Path, jobs: int | None = None
+) -> tuple[Path, list[Path]]:
+    """The loader's image, and what it was made from."""
+    target = driver.TARGETS[f"{architecture}-loader"]
+    program = Program(ROOT, target, config)
+    program.load(driver.ROOTS[target.name])
+    output = driver.emit(driver.front_end(program), directory, jobs)
+    objects = driver.compile_objects(output, driver.flags(program), target.name, jobs)
+    link.assembly_offsets(output, driver.flags(program))
+    folder = LOADERS[architecture]
+    return link.guest(target, output, objects, folder, "loader"), [*output.inputs, *assembly_of(folder)]
+
+
+def assembly_of(folder: Path) -> list[Path]:
+    """What a unikernel is made from besides modules."""
+    return [p for p in folder.iterdir() if p.suffix in (".S", ".lds", ".h")]
 
 
 def main() -> int:

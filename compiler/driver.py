@@ -88,6 +88,15 @@ TARGETS = {
         assembler=("--target=x86_64-none-elf", "-g", "-Wall", "-Werror"),
         image=("--strip-all",),
     ),
+    "x86-loader": Target(
+        "x86-loader",
+        {},
+        hosted=False,
+        clang=(*X86, *SANITIZE, "-flto"),
+        architecture="x86",
+        assembler=("--target=x86_64-none-elf", "-g", "-Wall", "-Werror"),
+        image=("--strip-all",),
+    ),
     "host": Target(
         "host",
         {"hv.arch": "hv.sim.arch"},
@@ -101,6 +110,7 @@ ROOTS = {
     "host": "hv.sim.roots",
     "arm64-guest": "guests.hello",
     "x86-guest": "guests.x86.hello",
+    "x86-loader": "loader.x86.main",
 }
 
 

@@ -1,4 +1,4 @@
-"""`python -m compiler.layers`: proves that imports under hv/ go down the table of docs and never in a circle.
+"""`python -m compiler.layers`: proves that imports in hv/ and loader/ go down the table of docs, never in a circle.
 
 A layer may import itself and what stands below it. `hv.arch`, `hv.lang` and `hv.config` may be imported from
 everywhere: the first is a contract without code, which the build replaces by the architecture's module.
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("hv", "loader")
 EVERYWHERE = ("hv.lang", "hv.config", "hv.arch")
 BELOW: dict[str, tuple[str, ...]] = {
     "hv.common.lib": (),
@@ -25,8 +26,12 @@ BELOW: dict[str, tuple[str, ...]] = {
     "hv.common.control": ("hv.common.sched", "hv.common.comm", "hv.common.iommu", "hv.common.drivers"),
     "hv.common.builder": ("hv.common.control",),
     "hv.arm64": ("hv.common.builder", "hv.common.selftest"),
-    "hv.x86": ("hv.common.builder", "hv.common.selftest"),
-    "hv.sim": ("hv.common.builder", "hv.arm64", "hv.x86"),
+    "hv.x86.start_info": (),
+    "hv.x86.pvh_entry": ("hv.common.lib",),
+    "hv.x86": ("hv.common.builder", "hv.common.selftest", "hv.x86.start_info", "hv.x86.pvh_entry"),
+    "loader.unpack": ("hv.common.lib",),
+    "loader.x86": ("loader.unpack", "hv.x86.start_info", "hv.x86.pvh_entry"),
+    "hv.sim": ("hv.common.builder", "hv.arm64", "hv.x86", "loader.x86"),
 }
 
 
@@ -42,10 +47,10 @@ def allowed(layer: str) -> set[str]:
 
 
 def imports(path: Path) -> list[tuple[int, str]]:
-    """The lines and modules that a file imports from hv."""
+    """The lines and modules that a file imports from hv and the loader."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "hv":
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in FOLDERS:
             if node.module.startswith(EVERYWHERE):
                 continue
             for alias in node.names:
@@ -84,7 +89,7 @@ def circle(graph: dict[str, list[str]]) -> list[str] | None:
 def problems(hv: Path) -> list[str]:
     said = []
     graph: dict[str, list[str]] = {}
-    for path in sorted(hv.rglob("*.py")):
+    for path in sorted(path for folder in FOLDERS for path in (hv.parent / folder).rglob("*.py")):
         module = ".".join(path.relative_to(hv.parent).with_suffix("").parts)
         layer = layer_of(module)
         if layer is None or path.name == "__init__.py":

@@ -82,13 +82,19 @@ def code_places(elf: Path) -> dict[str, int]:
         return found
 
 
-def hypervisor(target: Target, output: driver.Output, objects: list[Path], flags: tuple[str, ...] = ()) -> Path:
-    """Links the hypervisor: hv.elf with debugging information, hv.image to boot. The image's path comes back."""
+def hypervisor(
+    target: Target, output: driver.Output, objects: list[Path], flags: tuple[str, ...] = (), loader: Path | None = None
+) -> Path:
+    """Links the hypervisor: hv.elf with debugging information, hv.image to boot. The image's path comes back. `loader`
+    is the program that it gives to guests whose kernels are packed.
+    """
     from compiler import lines
 
     directory = output.directory
     boot = boot_folder(target)
     stubs = assemble(sorted(boot.glob("*.S")), target, output, [boot])
+    if loader is not None:
+        stubs.append(included(target, ".loader", loader, directory))
     script = boot / "hv.lds"
     first, elf, image = directory / "hv-pass1.elf", directory / "hv.elf", directory / "hv.image"
     strict = ("--orphan-handling=error", *target.link, *flags)
@@ -97,10 +103,7 @@ def hypervisor(target: Target, output: driver.Output, objects: list[Path], flags
     link([*stubs, *objects], script, first, (*strict, f"--lto-obj-path={code}"))
     table = directory / "lines.bin"
     table.write_bytes(lines.encode_elf(first))
-    source = directory / "lines.s"
-    source.write_text(f'.section .lines, "a"\n.incbin "{table}"\n')
-    run(driver.CLANG, *target.assembler, "-c", source, "-o", directory / "lines.o")
-    link([*stubs, code, directory / "lines.o"], script, elf, strict)
+    link([*stubs, code, included(target, ".lines", table, directory)], script, elf, strict)
     if code_places(first) != code_places(elf):
         raise LinkError("the second link pass moved code: the line table would lie")
     proven = proofs.hypervisor(elf, boot, output.symbols, directory / OFFSETS)
@@ -109,16 +112,25 @@ def hypervisor(target: Target, output: driver.Output, objects: list[Path], flags
     return image
 
 
+def included(target: Target, section: str, file: Path, directory: Path) -> Path:
+    """An object with a file's bytes in a section."""
+    source = directory / f"{section[1:]}.s"
+    source.write_text(f'.section {section}, "a"\n.incbin "{file}"\n')
+    run(driver.CLANG, *target.assembler, "-c", source, "-o", source.with_suffix(".o"))
+    return source.with_suffix(".o")
+
+
 def boot_folder(target: Target) -> Path:
     """Where the hypervisor's assembly and its link script lie."""
     return ROOT / "boot" / target.name
 
 
 def guest(target: Target, output: driver.Output, objects: list[Path], guests: Path, name: str) -> Path:
-    """Links a unikernel: NAME.elf and NAME.image in the output's directory."""
+    """Links a unikernel, by the link script in the folder: NAME.elf and NAME.image in the output's directory."""
+    (script,) = guests.glob("*.lds")
     stubs = assemble(sorted(guests.glob("*.S")), target, output, [guests])
     elf, image = output.directory / f"{name}.elf", output.directory / f"{name}.image"
-    link([*stubs, *objects], guests / "guest.lds", elf)
+    link([*stubs, *objects], script, elf)
     proofs.structure(elf)
     run(OBJCOPY, *target.image, elf, image)
     return image

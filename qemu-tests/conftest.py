@@ -13,7 +13,7 @@ import pytest
 
 from devtools import boot, build, qemu, scenario
 from devtools.machine import Machine
-from devtools.paths import BUILD
+from devtools.paths import BUILD, SCENARIOS
 
 HERE = Path(__file__).parent
 
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Boot(Protocol):
-    def __call__(self, name: str, options: boot.Options = ...) -> Machine: ...
+    def __call__(self, name: str, options: boot.Options = ..., folder: Path = ...) -> Machine: ...
 
 
 def serial_of(request: pytest.FixtureRequest) -> Path:
@@ -40,11 +40,11 @@ def serial_of(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def booted(request: pytest.FixtureRequest) -> Iterator[Boot]:
-    """Boots a scenario by name and returns the running machine."""
+    """Boots a scenario by name, in the folder of all or another, and returns the running machine."""
     with ExitStack() as running:
 
-        def start(name: str, options: boot.Options = boot.Options()) -> Machine:
-            machine = Machine(boot.command(scenario.load(name), options), serial_of(request))
+        def start(name: str, options: boot.Options = boot.Options(), folder: Path = SCENARIOS) -> Machine:
+            machine = Machine(boot.command(scenario.load(name, folder), options), serial_of(request))
             return running.enter_context(machine)
 
         yield start

@@ -41,7 +41,7 @@ from hv.common.kernel import (
     wallclock,
     watchdog,
 )
-from hv.common.lib import bitmap, elf, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
+from hv.common.lib import bitmap, bzimage, elf, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
 from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, trace_control, walkers
 from hv.common.sched import core
 from hv.common.selftest import suite
@@ -77,3 +77,4 @@ from hv.x86 import interrupts as x86_interrupts
 from hv.x86.hvm import alu, decode, lapic, memory_map_op, pv_layout
 from hv.x86.svm import features, permissions
 from loader.unpack import unpack
+from loader.x86 import memory, segments, start

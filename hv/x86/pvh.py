@@ -9,35 +9,30 @@ Source: public/arch-x86/hvm/start_info.h.
 from hv.common.lib.span import Bytes
 from hv.common.mm.physical import PhysicalMemory
 from hv.common.mm.types import PAGE_SIZE, Paddr
-from hv.lang import Errno, Final, bounded, raises, u32, u64
+from hv.lang import Errno, Final, bounded, raises, u64
 from hv.x86.boot_information import MAX_MODULES, BootInformation
 from hv.x86.memory_map import MAX_ENTRIES, kind_of
-
-MAGIC: Final[u32] = 0x336E_C578
-
-# struct hvm_start_info
-AT_MAGIC: Final[u64] = 0
-AT_VERSION: Final[u64] = 4
-AT_MODULES: Final[u64] = 12
-AT_MODULE_LIST: Final[u64] = 16
-AT_COMMAND_LINE: Final[u64] = 24
-AT_RSDP: Final[u64] = 32
-AT_MAP: Final[u64] = 40
-AT_MAP_ENTRIES: Final[u64] = 48
-VERSION_0_BYTES: Final[u64] = 40
-VERSION_1_BYTES: Final[u64] = 56
-
-# struct hvm_modlist_entry
-AT_MODULE_START: Final[u64] = 0
-AT_MODULE_BYTES: Final[u64] = 8
-AT_MODULE_COMMAND_LINE: Final[u64] = 16
-MODULE_BYTES: Final[u64] = 32
-
-# struct hvm_memmap_table_entry
-AT_ENTRY_START: Final[u64] = 0
-AT_ENTRY_BYTES: Final[u64] = 8
-AT_ENTRY_TYPE: Final[u64] = 16
-ENTRY_BYTES: Final[u64] = 24
+from hv.x86.start_info import (
+    AT_COMMAND_LINE,
+    AT_ENTRY_BYTES,
+    AT_ENTRY_START,
+    AT_ENTRY_TYPE,
+    AT_MAGIC,
+    AT_MAP,
+    AT_MAP_ENTRIES,
+    AT_MODULE_BYTES,
+    AT_MODULE_COMMAND_LINE,
+    AT_MODULE_LIST,
+    AT_MODULE_START,
+    AT_MODULES,
+    AT_RSDP,
+    AT_VERSION,
+    ENTRY_BYTES,
+    MAGIC,
+    MODULE_BYTES,
+    VERSION_0_BYTES,
+    VERSION_1_BYTES,
+)
 
 MAX_LINE: Final[u64] = 4096  # bytes of a command line
 OLD_RSDP: Final[u64] = 20

@@ -1,17 +1,23 @@
-"""ELF kernels with a PVH entry, as a `Loader`: segments go to their physical addresses, and behind them lie the
-ramdisk, and the start information of version 1 with what it names: list of modules, memory map, command line.
+"""Kernels with a PVH entry, as a `Loader`: ELF files, and bzImages, which are unpacked in the guest.
 
-Sources: Xen, docs/misc/pvh.pandoc; public/arch-x86/hvm/start_info.h; public/elfnote.h (XEN_ELFNOTE_PHYS32_ENTRY).
+An ELF file's segments go to their physical addresses, and behind them lie the ramdisk, and the start information of
+version 1 with what it names: list of modules, memory map, command line. For a packed kernel the segments are those of
+the program that unpacks it; the kernel's file, the ramdisk and the start information lie at the end of the memory, out
+of the way of the kernel, and the file is the first module.
+
+Sources: Xen, docs/misc/pvh.pandoc; public/arch-x86/hvm/start_info.h.
 """
 
 from hv.common.builder.description import MAX_SEGMENTS, Description, Segment
 from hv.common.builder.loader import Loader, Placement
 from hv.common.builder.memory_map import lower_bank, upper_bank
+from hv.common.lib.bzimage import is_bzimage
 from hv.common.lib.elf import LOAD, MAX_HEADERS, Elf, read_elf
 from hv.common.lib.span import Bytes
 from hv.common.mm.types import PAGE_SIZE, Gaddr
-from hv.lang import Errno, Final, bounded, raises, u16, u32, u64
-from hv.x86.pvh import (
+from hv.lang import Errno, Final, bounded, raises, u32, u64
+from hv.x86.pvh_entry import pvh_entry
+from hv.x86.start_info import (
     AT_COMMAND_LINE,
     AT_ENTRY_BYTES,
     AT_ENTRY_START,
@@ -27,52 +33,53 @@ from hv.x86.pvh import (
     ENTRY_BYTES,
     MAGIC,
     MODULE_BYTES,
+    RAM,
 )
+from hv.x86.unpacker import unpacker
 
-MACHINE_386: Final[u16] = 3
-MACHINE_X86_64: Final[u16] = 62
-NOTE_NAME: Final = "Xen"
-PHYS32_ENTRY: Final[u32] = 18
-RAM: Final[u32] = 1
 FOUR_GIB: Final[u64] = 0x1_0000_0000
+MOST_MODULES: Final[u64] = 2
+EARLY_END: Final[u64] = 0x3800_0000  # what a 32-bit Linux, and a 64-bit one at its beginning, have mapped ends here
 
 # Where the parts of the start information stand in it
 MODULE_LIST: Final[u64] = 64
-MEMORY_MAP: Final[u64] = MODULE_LIST + MODULE_BYTES
+MEMORY_MAP: Final[u64] = MODULE_LIST + MOST_MODULES * MODULE_BYTES
 COMMAND_LINE: Final[u64] = MEMORY_MAP + 2 * ENTRY_BYTES
 
 
 class PvhLoader(Loader):
     def wanted(self) -> str:
-        return "ELF kernel with a PVH entry (a note of Xen's); one that is compressed has to be unpacked"
+        if unpacker.program.length == 0:
+            return "ELF kernel with a PVH entry (a note of Xen's); one that is packed has to be unpacked"
+        return "bzImage, and no ELF kernel with a PVH entry (a note of Xen's)"
 
     @raises
     def read(self, description: Description) -> None:
-        elf = read_elf(description.kernel.contents)
-        if elf.machine not in (MACHINE_386, MACHINE_X86_64):
-            raise Errno.EINVAL
-        description.entry = entry_of(elf)
+        file = description.kernel.contents
+        description.packed = unpacker.program.length != 0 and is_bzimage(file)
+        elf = read_elf(unpacker.program if description.packed else file)
+        description.entry = pvh_entry(elf)
         description.segment_count = 0
         description.kernel_end = 0
         for i in bounded(elf.count, MAX_HEADERS):
             self._add(elf, i, description)
         if description.segment_count == 0 or description.entry >= description.kernel_end:
             raise Errno.EINVAL
+        if description.packed:
+            add_segment(description, Segment(file, 0))
 
     @raises
     def _add(self, elf: Elf, index: u32, description: Description) -> None:
         header = elf.header(index)
         if header.kind != LOAD or header.memory_bytes == 0:
             return
-        if description.segment_count == MAX_SEGMENTS or header.file_bytes > header.memory_bytes:
+        if header.file_bytes > header.memory_bytes:
             raise Errno.EINVAL
         if not elf.file.holds(header.offset, header.file_bytes):
             raise Errno.EINVAL
         if header.address >= FOUR_GIB or header.memory_bytes > FOUR_GIB - header.address:
             raise Errno.EINVAL
-        segment = Segment(header.offset, header.file_bytes, header.address)
-        description.segments[description.segment_count] = segment
-        description.segment_count += 1
+        add_segment(description, Segment(elf.file.part(header.offset, header.file_bytes), header.address))
         description.kernel_end = max(description.kernel_end, header.address + header.memory_bytes)
 
     def room(self, description: Description) -> u64:
@@ -80,6 +87,8 @@ class PvhLoader(Loader):
 
     @raises
     def place(self, description: Description) -> Placement:
+        if description.packed:
+            return self._place_packed(description)
         ramdisk = page_up(description.kernel_end)
         tree = ramdisk + page_up(description.ramdisk.bytes)
         if tree < ramdisk or tree + self.room(description) > lower_bank(description.frames).bytes:
@@ -87,15 +96,32 @@ class PvhLoader(Loader):
         return Placement(Gaddr(description.entry), Gaddr(tree), Gaddr(ramdisk))
 
     @raises
+    def _place_packed(self, description: Description) -> Placement:
+        """From the end of the memory downwards: the kernel's file, the ramdisk, the start information."""
+        end = min(lower_bank(description.frames).bytes, EARLY_END)
+        file = page_below(end, description.kernel.bytes)
+        ramdisk = page_below(file, description.ramdisk.bytes)
+        information = page_below(ramdisk, self.room(description))
+        if information < page_up(description.kernel_end):
+            raise Errno.ENOSPC
+        description.segments[description.segment_count - 1] = Segment(description.kernel.contents, file)
+        return Placement(Gaddr(description.entry), Gaddr(information), Gaddr(ramdisk))
+
+    @raises
     def write(self, into: Bytes, description: Description, placement: Placement) -> u64:
         length = self.room(description)
         if not into.holds(0, length):
             raise Errno.ENOSPC
         at = u64(placement.tree)
-        modules: u32 = 1 if description.ramdisk.bytes != 0 else 0
         upper = upper_bank(description.frames)
         entries: u32 = 1 if upper.bytes == 0 else 2
         into.part(0, COMMAND_LINE).fill(0)
+        modules: u32 = 0
+        if description.packed:
+            file = description.segments[description.segment_count - 1]
+            modules = put_module(into, modules, file.to, file.contents.length)
+        if description.ramdisk.bytes != 0:
+            modules = put_module(into, modules, placement.ramdisk, description.ramdisk.bytes)
         into.put_le32(AT_MAGIC, MAGIC)
         into.put_le32(AT_VERSION, 1)
         into.put_le32(AT_MODULES, modules)
@@ -103,9 +129,6 @@ class PvhLoader(Loader):
         into.put_le64(AT_COMMAND_LINE, at + COMMAND_LINE)
         into.put_le64(AT_MAP, at + MEMORY_MAP)
         into.put_le32(AT_MAP_ENTRIES, entries)
-        if modules != 0:
-            into.put_le64(MODULE_LIST + AT_MODULE_START, placement.ramdisk)
-            into.put_le64(MODULE_LIST + AT_MODULE_BYTES, description.ramdisk.bytes)
         lower = lower_bank(description.frames)
         put_entry(into.rest(MEMORY_MAP), lower.start, lower.bytes)
         if entries == 2:
@@ -115,28 +138,36 @@ class PvhLoader(Loader):
         return length
 
 
+def put_module(into: Bytes, index: u32, start: u64, bytes: u64) -> u32:
+    """The index of the next."""
+    at = MODULE_LIST + u64(index) * MODULE_BYTES
+    into.put_le64(at + AT_MODULE_START, start)
+    into.put_le64(at + AT_MODULE_BYTES, bytes)
+    return index + 1
+
+
 def put_entry(into: Bytes, start: u64, bytes: u64) -> None:
     into.put_le64(AT_ENTRY_START, start)
     into.put_le64(AT_ENTRY_BYTES, bytes)
     into.put_le32(AT_ENTRY_TYPE, RAM)
 
 
-@raises
-def entry_of(elf: Elf) -> u64:
-    """EINVAL: the file has no PVH entry."""
-    try:
-        note = elf.note(NOTE_NAME, PHYS32_ENTRY)
-    except Errno:
-        raise Errno.EINVAL from None
-    if note.length == 8:
-        return note.le64(0)
-    if note.length != 4:
-        raise Errno.EINVAL
-    return u64(note.le32(0))
-
-
 def page_up(address: u64) -> u64:
     return (address + (PAGE_SIZE - 1)) & ~u64(PAGE_SIZE - 1)
+
+
+def page_below(end: u64, bytes: u64) -> u64:
+    """The last page boundary below which so many bytes end at `end`; 0: there are not so many."""
+    return (end - bytes) & ~u64(PAGE_SIZE - 1) if bytes <= end else 0
+
+
+@raises
+def add_segment(description: Description, segment: Segment) -> None:
+    """EINVAL: there are too many."""
+    if description.segment_count == MAX_SEGMENTS:
+        raise Errno.EINVAL
+    description.segments[description.segment_count] = segment
+    description.segment_count += 1
 
 
 pvh_loader: Final = PvhLoader()

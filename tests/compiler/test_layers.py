@@ -50,6 +50,20 @@ def test_the_architecture_is_not_common(tmp_path: Path) -> None:
     assert "hv.common.mm may not import hv.arm64.b" in said
 
 
+def test_the_hypervisor_has_nothing_of_the_loader(tmp_path: Path) -> None:
+    hv = tree(tmp_path, {"x86/a.py": "from loader.unpack.b import y\n"})
+    (said,) = layers.problems(hv)
+    assert "hv.x86 may not import loader.unpack.b" in said
+
+
+def test_the_loader_has_what_is_pure(tmp_path: Path) -> None:
+    hv = tree(tmp_path, {"x86/start_info.py": "", "../loader/x86/a.py": "from hv.x86.start_info import y\n"})
+    assert layers.problems(hv) == []
+    tree(tmp_path, {"../loader/x86/a.py": "from hv.x86.npt import y\n"})
+    (said,) = layers.problems(hv)
+    assert said.startswith("loader/x86/a.py:1: loader.x86 may not import hv.x86.npt")
+
+
 def test_a_circle_is_named(tmp_path: Path) -> None:
     hv = tree(
         tmp_path,

@@ -263,6 +263,6 @@ def test_layout_of_the_public_header():
     )  # fmt: skip
     found = {name: int(value) for name, value in re.findall(r"->(\w+) \$?(\d+)", made.stdout)}
     assert found.keys() == {*wanted, *sizes, "MAGIC"}
-    text = open("hv/x86/pvh.py").read()
+    text = open("hv/x86/start_info.py").read()
     ours = {name: int(value, 0) for name, value in re.findall(r"^(\w+): Final\[u\d+\] = (\w+)$", text, re.M)}
     assert {name: ours[name] for name in found} == found

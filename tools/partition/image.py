@@ -1,8 +1,10 @@
-"""The headers of kernels, as far as a loader has to know them: of arm64 Images, and of ELF files with a PVH entry.
+"""The headers of kernels, as far as a loader has to know them: of arm64 Images, and of bzImages and ELF files with a
+PVH entry.
 
 Source: Linux Documentation/arm64/booting.rst, section 4: text_offset (u64 at 0x08), image_size (u64 at 0x10), magic
 "ARM\\x64" at 0x38, all little-endian; image_size 0 is that of kernels before 3.17, whose text_offset is 0x80000.
-Of the PVH entry: Xen, public/elfnote.h.
+Of the PVH entry: Xen, public/elfnote.h. Of bzImages: Linux, arch/x86/boot.rst; what they hold only shows when they are
+unpacked.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from elftools.elf.segments import NoteSegment
 from tools.partition.mistakes import Wrong
 
 HEADER_SIZE = 64
+BZIMAGE_HEADER = 0x264
 
 
 @dataclass(frozen=True)
@@ -42,18 +45,30 @@ PHYS32_ENTRY: object = 18
 
 
 def read_pvh(path: Path, named: str) -> Image:
-    """Wrong: no ELF file with a PVH entry. OSError: unreadable."""
+    """Wrong: neither a bzImage nor an ELF file with a PVH entry. OSError: unreadable."""
     with path.open("rb") as file:
+        header = file.read(BZIMAGE_HEADER)
+        if len(header) == BZIMAGE_HEADER and header[0x1FE:0x200] == b"\x55\xaa" and header[0x202:0x206] == b"HdrS":
+            return _read_bzimage(header, file.seek(0, 2), named)
         try:
             elf = ELFFile(file)
             segments = list(elf.iter_segments())
             notes = [note for segment in segments if isinstance(segment, NoteSegment) for note in segment.iter_notes()]
         except ELFError:
-            raise Wrong(f'"{named}" is no ELF file', "name an uncompressed kernel (vmlinux)") from None
+            raise Wrong(f'"{named}" is neither a bzImage nor an ELF file', "name a kernel (vmlinuz)") from None
         if not any(note["n_name"] == "Xen" and note["n_type"] == PHYS32_ENTRY for note in notes):
             raise Wrong(f'"{named}" has no PVH entry', "name a kernel that was built with CONFIG_PVH")
         loads = [segment for segment in segments if segment["p_type"] == "PT_LOAD"]
         return Image(max(segment["p_paddr"] + segment["p_memsz"] for segment in loads) if loads else 0)
+
+
+def _read_bzimage(header: bytes, size: int, named: str) -> Image:
+    """Its file stays beside the kernel until that is unpacked."""
+    version, flags = struct.unpack_from("<H", header, 0x206)[0], header[0x211]
+    if version < 0x20A or not flags & 1:
+        raise Wrong(f'"{named}" is a kernel before Linux 2.6.31', "name a newer one")
+    address, memory = struct.unpack_from("<QI", header, 0x258)
+    return Image(address + memory + size)
 
 
 def _explain(header: bytes, named: str) -> tuple[str, str]:

@@ -109,7 +109,7 @@ class Construction:
                 self._copy_segment()
             case Phase.RAMDISK:
                 ramdisk = self.description.ramdisk
-                if self._copy(ramdisk, 0, ramdisk.bytes, self.placement.ramdisk):
+                if self._copy(ramdisk.contents, self.placement.ramdisk):
                     self._next(Phase.TREE)
             case Phase.TREE:
                 self._put_tree()
@@ -183,7 +183,7 @@ class Construction:
         end = Gaddr(at + (count << PAGE_SHIFT))
         for i in bounded(self.description.segment_count, MAX_SEGMENTS):
             segment = self.description.segments[i]
-            if covers(Gaddr(BANK0_START + segment.to), segment.bytes, at, end):
+            if covers(Gaddr(BANK0_START + segment.to), segment.contents.length, at, end):
                 return
         if covers(self.placement.ramdisk, self.description.ramdisk.bytes, at, end):
             return
@@ -208,22 +208,22 @@ class Construction:
             self._next(Phase.RAMDISK)
             return
         segment = self.description.segments[self.segment]
-        if self._copy(self.description.kernel, segment.offset, segment.bytes, Gaddr(BANK0_START + segment.to)):
+        if self._copy(segment.contents, Gaddr(BANK0_START + segment.to)):
             self.segment += 1
             self.done = 0
 
     @raises
-    def _copy(self, module: Module, offset: u64, bytes: u64, to: Gaddr) -> bool:
-        """Copies the next of the bytes from `offset` in a module. True: all have been copied."""
-        if self.done == bytes:
+    def _copy(self, contents: Bytes, to: Gaddr) -> bool:
+        """Copies the next of the bytes. True: all have been copied."""
+        if self.done == contents.length:
             return True
         at = Gaddr(to + self.done)
         found = self._p2m().lookup(gfn_of(at))
-        assert found.kind == GuestKind.RAM, "a module has a place outside the domain's memory"
+        assert found.kind == GuestKind.RAM, "a file has a place outside the domain's memory"
         mapped = (leaf_rest(gfn_of(at), found.order) << PAGE_SHIFT) - at % PAGE_SIZE
-        count = min(bytes - self.done, min(mapped, COPIED_PER_STEP))
+        count = min(contents.length - self.done, min(mapped, COPIED_PER_STEP))
         target = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
-        copy_bytes(target, module.contents.address + offset + self.done, count)
+        copy_bytes(target, contents.address + self.done, count)
         clean_to_memory(target, count)
         if self.done == 0:
             # What is cleaned to memory is beyond any fetch's cache: what is left is that the caches of instructions

@@ -25,15 +25,14 @@ class Module:
 
     @property
     def contents(self) -> Bytes:
-        return Bytes(direct_address(self.start), self.bytes)
+        return Bytes(direct_address(self.start), self.bytes) if self.bytes != 0 else Bytes(0, 0)
 
 
 @value
 class Segment:
-    """A part of the kernel's file that goes to a place of its own, counted from the start of the domain's memory."""
+    """A part of a file that goes to a place of its own, counted from the start of the domain's memory."""
 
-    offset: u64
-    bytes: u64
+    contents: Bytes
     to: u64
 
 
@@ -54,10 +53,11 @@ class Description:
     bootargs: str
     kernel: Module
     image: Image  # what an Image's header says
-    segments: array[Segment, MAX_SEGMENTS]  # of the kernel
+    segments: array[Segment, MAX_SEGMENTS]  # of the kernel, or of what unpacks it
     segment_count: u32
     entry: u64  # where an ELF file's kernel begins
     kernel_end: u64  # and where it ends, counted in the same way
+    packed: bool  # the kernel is unpacked in the domain: its file is the last segment
     ramdisk: Module
     affinity: array[Bitmap[CPU_WORDS], MAX_VCPUS]  # empty: any CPU
 

@@ -18,7 +18,7 @@ class ImageLoader(Loader):
     def read(self, description: Description) -> None:
         image = read_image(description.kernel.contents)
         description.image = image
-        description.segments[0] = Segment(0, description.kernel.bytes, image.text_offset)
+        description.segments[0] = Segment(description.kernel.contents, image.text_offset)
         description.segment_count = 1
 
     def room(self, description: Description) -> u64:

@@ -141,6 +141,8 @@ def shutdown_domain(domain: Domain, reason: ShutdownReason) -> None:
         info(f"d{domain.id} {domain.name}: powered off")
     elif reason == ShutdownReason.REBOOT:
         info(f"d{domain.id} {domain.name}: reset")
+    elif reason == ShutdownReason.CRASH:
+        error(f"d{domain.id} {domain.name}: crashed, as it says itself")
     _end(domain, reason == ShutdownReason.REBOOT)
 
 
