@@ -22,6 +22,7 @@ NO_EXECUTE: Final[u64] = 1 << 11
 FAST_FXSAVE: Final[u64] = 1 << 14
 KNOWN: Final[u64] = SYSCALL | LONG_MODE | LONG_ACTIVE | NO_EXECUTE | FAST_FXSAVE
 PAGING: Final[u64] = 1 << 31  # CR0
+EXTENDED_ACCESS: Final[u64] = 1 << 46  # NB_CFG
 LFENCE_SERIALISES: Final[u64] = 1 << 1  # DE_CFG
 
 
@@ -44,6 +45,8 @@ def read(vcpu: Vcpu, register: u32) -> u64:
         case 0xC000_0103:
             if HvmDomain.of(vcpu.domain).cpuid.has_rdtscp:
                 return HvmVcpu.of(vcpu).tsc_aux
+        case 0xC001_001F:  # NB_CFG: AMD's kernels turn access to extended configuration space on, where it is not
+            return EXTENDED_ACCESS
         case 0xC001_1029:  # DE_CFG
             return LFENCE_SERIALISES
         case _:
@@ -56,7 +59,7 @@ def read(vcpu: Vcpu, register: u32) -> u64:
 def write(vcpu: Vcpu, register: u32, value: u64) -> None:
     """EPERM: there is no such register, or it does not take this value."""
     match register:
-        case 0x8B | 0xC001_1029:
+        case 0x8B | 0xC001_001F | 0xC001_1029:
             return
         case 0x1B:
             lapic_device.write_base(vcpu, value)

@@ -153,7 +153,7 @@ def test_q_shows_where_vcpus_may_run_and_what_they_are(machine):
     machine.settle_all()
     machine.advance(5_000)
     head, *rows = machine.press("q")
-    assert head == "(hv) d7 test: BUILDING, 0 MiB and 2 frames of tables, 1 refs"
+    assert head == "(hv) d7 test: BUILDING, 0 MiB and 4 frames of tables, 1 refs"
     assert [re.sub(r"ran \d+", "ran N", row) for row in rows] == [
         f"(hv)   vCPU 0: RUNNING on CPU {vcpus[0].at} of 0, ran N us, 0 pauses",
         f"(hv)   vCPU 1: RUNNING on CPU {vcpus[1].at} of 0-1,3, ran N us, 0 pauses",
