@@ -56,7 +56,6 @@ from hv.sim import (
     interrupts,
     machine,
     samples,
-    spaces,
     storms,
     svm,
     team,

@@ -29,6 +29,7 @@ PREFIXES = [0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67]
 def decode(code, mode):
     place = host().variable("hv.sim.svm.decoding").code
     place.length = min(len(code), 15)
+    place.overrun = False
     for i in range(15):
         place.bytes[i] = code[i] if i < len(code) else 0
     try:
@@ -99,6 +100,19 @@ def test_any_bytes_are_decoded_as_capstone_does_or_refused(mode, code):
     found = next(engine.disasm(code, 0x1000, 1), None)
     if found is not None and not found.mnemonic.startswith(("rep", "lock", "xacquire", "xrelease", "data16")):
         assert found.size == ours.length, f"{code.hex()} {found.mnemonic} {found.op_str}"
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_an_instruction_that_is_not_all_there_is_told_from_one_that_is_unknown(data):
+    """Whatever is missing of it: the guest gets a page fault for the page that is not there, and no #UD."""
+    mode, code = encoding(data.draw)
+    whole = decode(code[:15], mode)
+    if whole is None:
+        return
+    length = data.draw(st.integers(0, whole.length - 1))
+    assert decode(code[:length], mode) is None
+    assert host().variable("hv.sim.svm.decoding").code.overrun, code[:length].hex()
 
 
 NAMES = ["RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", *(f"R{n}" for n in range(8, 16))]

@@ -33,14 +33,18 @@ class Action(U8Enum):
 
 
 class Code:
-    """The bytes of an instruction, as far as they could be read."""
+    """The bytes of an instruction, as far as they could be read. `overrun`: more of them were asked for."""
 
     bytes: array[u8, LONGEST]
     length: u32
+    overrun: bool
 
     def byte(self, index: u32) -> u8:
         """0 behind the end."""
-        return self.bytes[index] if index < self.length else 0
+        if index < self.length:
+            return self.bytes[index]
+        self.overrun = True
+        return 0
 
     def number(self, index: u32, size: u32) -> u64:
         """Of 1, 2 or 4 bytes, with its sign, in 64 bits."""
@@ -86,6 +90,7 @@ class Decoder:
         opcode = self._next()
         decoded = self._two_bytes(self._next()) if opcode == 0x0F else self._one_byte(opcode)
         if decoded.length > code.length or decoded.length > LONGEST:
+            code.overrun = True
             raise Errno.EINVAL
         return decoded
 

@@ -13,9 +13,9 @@ from hv.lang import Errno, Final, truncate, u32, u64
 from hv.x86.context import R8, R10, RAX, RBX, RCX, RDI, RDX, RSI, VcpuContext
 from hv.x86.hvm import cpuid_answers, msr
 from hv.x86.hvm.complain import complain
-from hv.x86.hvm.fetch import in_long_mode
 from hv.x86.hvm.fpu import is_valid
 from hv.x86.hvm.inject import raise_protection, raise_undefined
+from hv.x86.hvm.mode import in_long_mode
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
 

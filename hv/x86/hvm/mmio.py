@@ -12,10 +12,11 @@ from hv.x86.hvm.alu import AND, CHANGED, COMPARE, compute
 from hv.x86.hvm.complain import complain
 from hv.x86.hvm.decode import Action, Code, Decoded, Decoder, extended, mask_of
 from hv.x86.hvm.exits import skip
-from hv.x86.hvm.fetch import fetch, mode_of
+from hv.x86.hvm.fetch import fetch, raise_unread
 from hv.x86.hvm.inject import raise_undefined
 from hv.x86.hvm.lapic import CURRENT_COUNT, DEFAULT_BASE, EOI, SELF_IPI
 from hv.x86.hvm.lapic_device import VcpuApic
+from hv.x86.hvm.mode import mode_of
 from hv.x86.hvm.virtualisation import Register, virtualisation
 
 PAGE: Final[u64] = 0x1000
@@ -33,15 +34,15 @@ def perform(vcpu: Vcpu, context: VcpuContext, address: u64) -> None:
     """Executes the instruction at which the guest is, whose operand lies there."""
     code = Code()
     decoder = Decoder()
-    try:
-        fetch(vcpu, code)
-    except Errno:
-        return  # another vCPU has changed the tables: the guest takes the fault
+    fetched = fetch(vcpu, code)
     try:
         decoded = decoder.decode(code, mode_of(vcpu))
         execute(vcpu, context, decoded, address)
         skip(vcpu, u64(decoded.length))
     except Errno:
+        if code.overrun and not fetched.whole:
+            raise_unread(vcpu, fetched)
+            return
         complain(vcpu, "an instruction that is not played, at address", address, "#UD injected", Level.WARNING)
         raise_undefined(vcpu)
 

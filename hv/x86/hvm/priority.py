@@ -5,11 +5,11 @@ MOV CRn).
 """
 
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Errno, Final, u8, u32, u64
+from hv.lang import Final, u8, u32, u64
 from hv.x86.context import VcpuContext
 from hv.x86.hvm.decode import Code
 from hv.x86.hvm.exits import skip
-from hv.x86.hvm.fetch import fetch
+from hv.x86.hvm.fetch import fetch, raise_unread
 from hv.x86.hvm.inject import raise_protection, raise_undefined
 from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.virtualisation import virtualisation
@@ -21,15 +21,15 @@ REX_BASE: Final[u8] = 1 << 0
 
 def set_priority(vcpu: Vcpu, context: VcpuContext) -> None:
     instruction = Code()
-    try:
-        fetch(vcpu, instruction)
-    except Errno:
-        return
+    fetched = fetch(vcpu, instruction)
     at = opcode_at(instruction)
+    register = u32(instruction.byte(at + 2) & 7)
+    if instruction.overrun and not fetched.whole:
+        raise_unread(vcpu, fetched)
+        return
     if instruction.byte(at) != 0x0F or instruction.byte(at + 1) != 0x22:
         raise_undefined(vcpu)  # another vCPU has changed it
         return
-    register = u32(instruction.byte(at + 2) & 7)
     if at != 0 and instruction.byte(at - 1) & 0xF0 == 0x40 and instruction.byte(at - 1) & REX_BASE != 0:
         register += 8
     value = context.registers[register]

@@ -16,9 +16,9 @@ from hv.common.model.domain import Domain
 from hv.common.model.vcpu import Vcpu, Vcpus
 from hv.common.sched.core import wake
 from hv.lang import Errno, Extension, Final, raises, truncate, u8, u32, u64
-from hv.x86.hvm.fetch import in_long_mode
 from hv.x86.hvm.lapic import FIRST_VECTOR
 from hv.x86.hvm.lapic_device import send
+from hv.x86.hvm.mode import in_long_mode
 from hv.x86.hvm.pv_layout import UpcallVector
 
 BY_VECTOR: Final[u64] = 2  # HVM_PARAM_CALLBACK_TYPE_VECTOR

@@ -16,10 +16,10 @@ from hv.x86.cpu import write_msr
 from hv.x86.cpustart import cpu_starts
 from hv.x86.hvm import guest_memory
 from hv.x86.hvm.event import NOTHING, EventKind
-from hv.x86.hvm.fetch import in_long_mode
 from hv.x86.hvm.inject import deliver, waiting_vector
 from hv.x86.hvm.lapic import NO_VECTOR
 from hv.x86.hvm.lapic_device import VcpuApic
+from hv.x86.hvm.mode import in_long_mode
 from hv.x86.hvm.pv_clock import tell_time
 from hv.x86.hvm.segment import Segment, SegmentName
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
