@@ -3,7 +3,10 @@
  *   "g COUNT"  before the instruction `opcode` at virtual address `entry` executes
  *   "w COUNT"  before an instruction that waits for an interrupt executes: WFI (Arm ARM, C6.2.353) or HLT
  *   "o COUNT"  before OUT writes a byte to a port (Intel SDM 2B), which is how x86 reaches its UART
- * Arguments, decimal and in this order: uart=PHYSICAL,entry=VIRTUAL,opcode=WORD. 0 for what is not watched.
+ *   "s COUNT", "g COUNT"  before code executes that begins with given bytes, wherever it lies
+ * Arguments, in this order: uart=PHYSICAL,entry=VIRTUAL,opcode=WORD,start=HEX,guest=HEX. The first three are decimal and
+ * 0 for what is not watched; the other two are 16 bytes of code, nothing for none. Code
+ * that jumps away before it has 16 bytes is compared so far.
  *
  * The counts are exact on one CPU: an instruction counts when it executes, and the store to the UART counts itself.
  * A load or store that QEMU has to translate anew because it reaches a device counts once.
@@ -34,7 +37,10 @@ uint64_t qemu_plugin_hwaddr_phys_addr(const Hwaddr *);
 void qemu_plugin_outs(const char *line);
 
 EXPORT int qemu_plugin_version = 1;
+enum { SIGNATURE = 16 };
 static uint64_t count, uart, entry, opcode;
+static uint8_t start[SIGNATURE], guest[SIGNATURE];
+static bool has_start, has_guest;
 
 static void stamp(char event) {
     char line[24], *start = line + sizeof line;
@@ -48,6 +54,7 @@ static void stamp(char event) {
 }
 
 static void entered(unsigned cpu, void *unused) { stamp('g'); }
+static void started(unsigned cpu, void *unused) { stamp('s'); }
 static void waits(unsigned cpu, void *unused) { stamp('w'); }
 static void writes_port(unsigned cpu, void *unused) { stamp('o'); }
 
@@ -65,7 +72,26 @@ static bool is_port_write(const uint8_t *bytes, size_t size) {
     return (size == 1 && bytes[0] == 0xee) || (size == 2 && bytes[0] == 0xe6);
 }
 
+/* Whether a block of code begins as the signature does, which is compared as far as both go. */
+static bool begins_with(const Block *block, const uint8_t *signature) {
+    size_t at = 0;
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
+        const Insn *insn = qemu_plugin_tb_get_insn(block, i);
+        const uint8_t *bytes = qemu_plugin_insn_data(insn);
+        for (size_t j = 0; j < qemu_plugin_insn_size(insn); j++, at++) {
+            if (at == SIGNATURE) return true;
+            if (bytes[j] != signature[at]) return false;
+        }
+    }
+    return true;
+}
+
 static void translated(uint64_t id, Block *block) {
+    Insn *first = qemu_plugin_tb_get_insn(block, 0);
+    if (has_start && begins_with(block, start))
+        qemu_plugin_register_vcpu_insn_exec_cb(first, started, NO_REGISTERS, NULL);
+    if (has_guest && begins_with(block, guest))
+        qemu_plugin_register_vcpu_insn_exec_cb(first, entered, NO_REGISTERS, NULL);
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         Insn *insn = qemu_plugin_tb_get_insn(block, i);
         const uint8_t *bytes = qemu_plugin_insn_data(insn);
@@ -79,6 +105,18 @@ static void translated(uint64_t id, Block *block) {
     }
 }
 
+static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
+
+/* Reads 16 bytes of hexadecimal digits; false: there are none. */
+static bool signature(const char *argument, uint8_t *bytes) {
+    while (*argument++ != '=');
+    for (size_t i = 0; i < SIGNATURE; i++, argument += 2) {
+        if (!argument[0] || !argument[1]) return false;
+        bytes[i] = (uint8_t)(digit(argument[0]) << 4 | digit(argument[1]));
+    }
+    return true;
+}
+
 static uint64_t value(const char *argument) {
     uint64_t number = 0;
     while (*argument++ != '=');
@@ -87,10 +125,12 @@ static uint64_t value(const char *argument) {
 }
 
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv) {
-    if (argc != 3) return -1;
+    if (argc != 5) return -1;
     uart = value(argv[0]);
     entry = value(argv[1]);
     opcode = value(argv[2]);
+    has_start = signature(argv[3], start);
+    has_guest = signature(argv[4], guest);
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     return 0;
 }

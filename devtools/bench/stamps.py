@@ -3,6 +3,7 @@
 Counts start at 0 with the first instruction after reset, and each belongs to one event of one run.
 """
 
+import bisect
 import re
 import subprocess
 from dataclasses import dataclass
@@ -22,13 +23,19 @@ class Watch:
 
     `uart` is the physical address of the data register, or `port` says that the UART is a PC's first, behind I/O ports.
     `entry` is the virtual address of the guest's first instruction and `opcode` its word. A hypervisor must not execute
-    that word at that address itself.
+    that word at that address itself. Where addresses are not known, `start` and `guest` are the first SIGNATURE bytes
+    of the hypervisor's code and of the guest's.
     """
 
     uart: int = 0
     entry: int = 0
     opcode: int = 0
     port: bool = False
+    start: bytes = b""
+    guest: bytes = b""
+
+
+SIGNATURE = 16
 
 
 class Port:
@@ -54,13 +61,14 @@ class Port:
 class Stamps:
     """The plugin for one run: its options for the emulator, and what it has written so far.
 
-    `uart[n]` is the count after byte n of the serial output was written, `guest` that before the guest's first
-    instruction, `wait` that before the first WFI or HLT behind the first byte: firmware waits before it. Both files lie
-    in `folder`, which has to outlive the run.
+    `uart[n]` is the count after byte n of the serial output was written, `start` that before the hypervisor's first
+    instruction, `guest` that before the guest's, `wait` that before the first WFI or HLT behind the first byte:
+    firmware waits before it. Both files lie in `folder`, which has to outlive the run.
     """
 
     def __init__(self, watch: Watch, folder: Path) -> None:
         self.uart: list[int] = []
+        self.start: int | None = None
         self.guest: int | None = None
         self.wait: int | None = None
         self._port = Port()
@@ -74,6 +82,7 @@ class Stamps:
         if done.returncode:
             raise Problem(f"{COMPILER} could not compile {SOURCE}:\n{done.stderr}")
         arguments = f"{library},uart={watch.uart},entry={watch.entry},opcode={watch.opcode}"
+        arguments += f",start={watch.start.hex()},guest={watch.guest.hex()}"
         self.options = ["-plugin", arguments, "-d", "plugin", "-D", str(self._log)]
         if watch.port:
             self.options += ["-trace", "serial_write"]
@@ -94,24 +103,29 @@ class Stamps:
                 self.uart.append(self._out + 1)
             return
         event, _, count = line.partition(" ")
-        if event not in ("u", "g", "w", "o") or not count.isdigit():
+        if event not in ("u", "s", "g", "w", "o") or not count.isdigit():
             raise Problem(f"the emulator's counting plugin wrote {line!r}, not an event and its count")
         if event == "u":
             self.uart.append(int(count))
         elif event == "o":
             self._out = int(count)
+        elif event == "s" and self.start is None:
+            self.start = int(count)
         elif event == "g" and self.guest is None:
             self.guest = int(count)
         elif event == "w" and self.wait is None and self.uart:
             self.wait = int(count)
 
-    def first_line(self, output: bytes) -> int:
-        """The count when the first line that shows anything was complete. Problem: there is no such line."""
-        start = len(output) - len(output.lstrip())
+    def first_line(self, output: bytes, after: int = 0) -> int:
+        """The count when the first line that shows anything was complete, of what was printed when more instructions
+        than `after` had executed. Problem: there is no such line.
+        """
+        begin = bisect.bisect_right(self.uart, after)
+        start = len(output) - len(output[begin:].lstrip())
         end = output.find(b"\n", start)
         if end < 0:
             raise Problem(f"the hypervisor completed no line on its console: {output!r}", 1)
-        if EMULATOR_SAYS in output[:end]:
+        if EMULATOR_SAYS in output[begin:end]:
             raise Problem(
                 f"the emulator itself printed before the hypervisor: {output[:end].decode(errors='replace')}", 1
             )

@@ -9,9 +9,10 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from devtools import guests, qemu, scenario
-from devtools.bench import arm64, boot, command, peer, protocol, rows, xen_memory
+from devtools.bench import arm64, boot, command, peer, protocol, rows, x86, xen_memory
 from devtools.bench.rows import Figure, Row
 from devtools.bench.stamps import Stamps, Watch
+from devtools.machine import Machine
 from devtools.report import Problem
 
 ON_XEN = (
@@ -87,6 +88,29 @@ def test_counts_are_exact(printer):
         arm64.GUEST_START: BEFORE_LOOP + 4 * len(text) + 2,
         arm64.IMAGE_SIZE: image.stat().st_size,
     }
+
+
+@pytest.mark.emulator
+@pytest.mark.arm64
+def test_code_is_known_by_its_bytes_wherever_it_lies(printer, tmp_path):
+    """Also where it jumps away before the bytes that are compared end."""
+    jump, main = struct.pack("<4I", *PRINTER[:4]), struct.pack("<4I", *PRINTER[16:20])
+    stamps = Stamps(Watch(uart=arm64.UART, start=jump, guest=main), tmp_path)
+    with Machine([*arm64._command("traps", printer(b"line\n")), *stamps.options]) as machine:
+        machine.expect("line", 20)
+        stamps.update()
+    assert (stamps.start, stamps.guest) == (BEFORE_LOOP - 3, BEFORE_LOOP - 2)
+
+
+def test_the_first_bytes_of_a_program(tmp_path):
+    place = tmp_path / "elf"
+    place.write_bytes(xen_memory.domain_0())
+    assert x86.entry_code(place) == b"\xeb\xfe"
+    broken = bytearray(xen_memory.domain_0())
+    struct.pack_into("<Q", broken, 24, 0x1234)
+    place.write_bytes(broken)
+    with pytest.raises(Problem, match="no segment with its entry 0x1234"):
+        x86.entry_code(place)
 
 
 @pytest.mark.emulator
@@ -267,6 +291,12 @@ def test_the_first_line_that_shows_anything(tmp_path, output, stores, answer):
     else:
         with pytest.raises(Problem, match=answer):
             stamps.first_line(output)
+
+
+def test_the_first_line_behind_a_moment(tmp_path):
+    stamps = Stamps(Watch(1, 2, 3), tmp_path)
+    stamps.uart = list(range(100, 112))
+    assert stamps.first_line(b"loader\nhv 1\n", after=106) == 111
 
 
 def test_the_first_instruction_of_an_image(tmp_path):
