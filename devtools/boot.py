@@ -75,7 +75,8 @@ def on_x86(scenario: Scenario, options: Options) -> qemu.Payload:
         resolve = resolver(scenario, [domain.kernel for domain in partition.domains])
         with mistakes():
             compiled = partition.compile_modules(resolve)
-        modules = (kept_tree(scenario, compiled.dtb), *compiled.files)
+        dtb = compiled.dtb if options.seed is None else tree.seeded(compiled.dtb, options.seed)
+        modules = (kept_tree(scenario, dtb), *compiled.files)
     contents = image.Contents(hypervisor, (image.Entry(scenario.name, line, modules),), timeout=0)
     return qemu.Payload(medium=image.cached(machine.boot, contents))
 

@@ -8,6 +8,9 @@ SWITCH = b"\x01\x01\x01"  # Ctrl-A three times
 INPUT_TO = re.compile(r"\(hv\) input to (hypervisor|d\d+ \S+)")
 MOST_TARGETS = 16
 ANSWER_SECONDS = 30
+LONGEST_EXIT = 100_000  # instructions; one takes a nanosecond of the machine's time
+EXITS = re.compile(r"\(hv\)   ([^:]+): (\d+), mean \d+, longest (\d+) on CPU 0\r")
+PANIC = re.compile(r"\(hv\) .*\b[Pp](anic|ANIC)\b")
 
 
 def focus(machine: Machine, name: str) -> None:
@@ -32,3 +35,20 @@ def ask_hello(machine: Machine) -> None:
     """Has the unikernel in front greet: it answers a line with "hello, LINE"."""
     machine.send("world\r")
     machine.expect("hello, world", ANSWER_SECONDS)
+
+
+def assert_well(machine: Machine) -> None:
+    """The hypervisor is there and has not panicked."""
+    assert machine.running, machine.tail()
+    assert not PANIC.search(machine.output), machine.tail()
+
+
+def assert_no_long_exit(machine: Machine) -> dict[str, int]:
+    """The hypervisor, which has the keyboard, tells how long exits took. Returns how many there were, by reason."""
+    machine.send("p")
+    machine.expect("(hv) exits:", ANSWER_SECONDS)
+    machine.expect(re.compile(r"\(hv\)   step of long work: .*\n"), ANSWER_SECONDS)
+    rows = EXITS.findall(machine.output)
+    assert rows
+    assert all(0 < int(nanoseconds) <= LONGEST_EXIT for _, _, nanoseconds in rows), rows
+    return {reason: int(count) for reason, count, _ in rows}

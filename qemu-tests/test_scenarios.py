@@ -3,26 +3,16 @@
 import re
 
 import pytest
-from console import ANSWER_SECONDS, ask_hello, ask_shell, focus
+from console import ANSWER_SECONDS, ask_hello, ask_shell, assert_no_long_exit, assert_well, focus
 
 from devtools import build
 from devtools.boot import Options
-from devtools.machine import Machine
 
 pytestmark = pytest.mark.arm64
 
 BOOT_SECONDS = 180
 HOSTILE_SECONDS = 300
 LINUX_OFF = "reboot: Power down"
-LONGEST_EXIT = 100_000  # instructions; one takes a nanosecond of the machine's time
-EXITS = re.compile(r"\(hv\)   ([^:]+): (\d+), mean \d+, longest (\d+) on CPU 0\r")
-PANIC = re.compile(r"\(hv\) .*\b[Pp](anic|ANIC)\b")
-
-
-def assert_well(machine: Machine) -> None:
-    """The hypervisor is there and has not panicked."""
-    assert machine.running, machine.tail()
-    assert not PANIC.search(machine.output), machine.tail()
 
 
 @pytest.mark.parametrize(
@@ -95,12 +85,6 @@ def test_no_exit_takes_long_whatever_a_guest_does(booted, seed: int) -> None:
     machine = booted("arm64-hostile", Options(seed=seed, icount=True, hypervisor=timed))
     machine.expect_all(["DONE hostile ok", "(hv) d2 hostile: powered off"], 2 * HOSTILE_SECONDS)
     focus(machine, "hypervisor")
-    machine.send("p")
-    machine.expect("(hv) exits:", ANSWER_SECONDS)
-    machine.expect(re.compile(r"\(hv\)   step of long work: .*\n"), ANSWER_SECONDS)
-    rows = EXITS.findall(machine.output)
-    longest = {reason: int(nanoseconds) for reason, _, nanoseconds in rows}
-    counts = {reason: int(count) for reason, count, _ in rows}
+    counts = assert_no_long_exit(machine)
     assert counts["data abort"] > 1000 and counts["HVC"] > 100 and counts["interrupt"] > 100, counts
-    assert all(0 < nanoseconds <= LONGEST_EXIT for nanoseconds in longest.values()), longest
     assert_well(machine)

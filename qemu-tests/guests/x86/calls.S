@@ -9,6 +9,29 @@ hypercall:
     vmmcall
     ret
 
+/* u64 no_hypercall(u64 number, u64 a, u64 b, u64 c): as hypercall, without the call. */
+    .section .text.no_hypercall, "ax"
+    .global no_hypercall
+no_hypercall:
+    movl    %edi, %eax
+    movq    %rsi, %rdi
+    movq    %rdx, %rsi
+    movq    %rcx, %rdx
+    ret
+
+/* u64 hypercall5(u64 number, u64 a, u64 b, u64 c, u64 d, u64 e): with five arguments. */
+    .section .text.hypercall5, "ax"
+    .global hypercall5
+hypercall5:
+    movl    %edi, %eax
+    movq    %rsi, %rdi
+    movq    %rdx, %rsi
+    movq    %rcx, %rdx
+    movq    %r8, %r10
+    movq    %r9, %r8
+    vmmcall
+    ret
+
 /* u64 call_page(u64 entry, u64 a, u64 b, u64 c): through an entry of the hypercall page. */
     .section .text.call_page, "ax"
     .global call_page

@@ -96,6 +96,7 @@ root:
     .skip   PAGE_SIZE
 directories:
     .skip   PAGE_SIZE
+    .global blocks
 blocks:
     .skip   GIBIBYTES * PAGE_SIZE
 

@@ -31,6 +31,20 @@ def timestamp() -> u64: ...
 def load_idt(pointer: u64) -> None: ...
 
 
+@asm("lgdt ({pointer})")
+def load_gdt(pointer: u64) -> None: ...
+
+
+@asm("ltr {selector:h}")
+def load_task(selector: u16) -> None: ...
+
+
+@asm("movq %cr3, %rax\n\tmovq %rax, %cr3", changes="rax")
+def flush() -> None:
+    """Forgets what the CPU has cached of the page tables."""
+    ...
+
+
 @asm("sti\n\thlt\n\tcli")
 def wait_for_interrupt() -> None: ...
 
@@ -43,6 +57,14 @@ def halt() -> None:
 
 @asm("pause")
 def pause() -> None: ...
+
+
+@asm("sti")
+def interrupts_on() -> None: ...
+
+
+@asm("cli")
+def interrupts_off() -> None: ...
 
 
 @asm("sti\n\tnop\n\tcli")

@@ -63,6 +63,14 @@ def hypercall_narrow(number: u64, a: u64, b: u64, c: u64) -> u64:
 
 
 @extern
+def no_hypercall(number: u64, a: u64, b: u64, c: u64) -> u64: ...
+
+
+@extern
+def hypercall5(number: u64, a: u64, b: u64, c: u64, d: u64, e: u64) -> u64: ...
+
+
+@extern
 def call_page(entry: u64, a: u64, b: u64, c: u64) -> u64: ...
 
 

@@ -3,7 +3,7 @@
 from guests.x86.lib.cpu import load_idt, read_msr, write32, write_msr
 from guests.x86.lib.hypercall import POWER_OFF, end
 from guests.x86.lib.text import line
-from hv.lang import Final, address_of, aligned, array, export, ptr, symbol, truncate, u8, u16, u32, u64
+from hv.lang import Callable, Final, address_of, aligned, array, export, ptr, symbol, truncate, u8, u16, u32, u64
 
 APIC_BASE: Final[u32] = 0x1B
 APIC_PAGE: Final[u64] = 0xFEE0_0000
@@ -37,6 +37,8 @@ class Taken:
     """How often each vector came."""
 
     count: array[u64, VECTORS]
+    survives: bool  # exceptions have a function of their own: vector, address of the frame
+    exception: Callable[[u64, u64], None]
 
 
 class Upcall:
@@ -56,6 +58,9 @@ upcall: Final = Upcall()
 @export
 def guest_trap(vector: u64, error: u64, frame: u64) -> None:
     if vector < FIRST_INTERRUPT:
+        if taken.survives:
+            taken.exception(vector, frame)
+            return
         line(f"exception {vector} error {error:#x} rip {ptr[u64](frame)[0]:#x}")
         line("DONE guest fail")
         end(POWER_OFF)
@@ -82,10 +87,15 @@ def fill_table() -> None:
         table.words[vector * 2] = stub & 0xFFFF | GATE | (stub >> 16 & 0xFFFF) << 48
         table.words[vector * 2 + 1] = stub >> 32
     pointer = Pointer()
-    pointer.parts[0] = VECTORS * 16 - 1
-    for i in range(4):
-        pointer.parts[i + 1] = truncate(u16, address_of(table) >> i * 16)
+    set_pointer(pointer, address_of(table), VECTORS * 16 - 1)
     load_idt(address_of(pointer))
+
+
+def set_pointer(pointer: Pointer, place: u64, limit: u16) -> None:
+    """What LIDT and LGDT take."""
+    pointer.parts[0] = limit
+    for i in range(4):
+        pointer.parts[i + 1] = truncate(u16, place >> i * 16)
 
 
 def take_interrupts() -> None:
