@@ -11,9 +11,10 @@ from hv.common.kernel.log import error
 from hv.config import CONFIG_BZIMAGE
 from hv.lang import Errno, Final, raises, u32
 from hv.x86.boot_information import BootInformation
-from hv.x86.layout import loader_program
 from hv.x86.pvh_loader import pvh_loader
-from hv.x86.unpacker import unpacker
+
+if CONFIG_BZIMAGE:
+    from hv.x86.packed_kernel import unpacker
 
 MAGIC: Final[u32] = 0xD00D_FEED
 
@@ -22,7 +23,7 @@ def read_descriptions(information: BootInformation, cpus: u32) -> None:
     """When ACPI has told how many CPUs the machine has."""
     loading.loader = pvh_loader
     if CONFIG_BZIMAGE:
-        unpacker.program = loader_program()
+        unpacker.find_program()
     try:
         if find_tree(information):
             read_domains(cpus)

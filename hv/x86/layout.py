@@ -14,7 +14,6 @@ mapped there once the machine has booted.
 | 262 … 271 | 0xFFFF_8300_0000_0000 | all RAM, by its physical address (5 TiB) | read, write |
 """
 
-from hv.common.lib.span import Bytes
 from hv.common.mm.types import Paddr
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Final, U8Enum, symbol, u8, u32, u64
@@ -52,11 +51,6 @@ loaded: Final = LoadedImage()
 def image_bytes() -> u64:
     """The size in memory, zeroed data included."""
     return symbol("__end") - IMAGE
-
-
-def loader_program() -> Bytes:
-    """The ELF file of what unpacks kernels in guests; no bytes where the configuration leaves it out."""
-    return Bytes(symbol("__loader_start"), symbol("__loader_end") - symbol("__loader_start"))
 
 
 def in_text(address: u64) -> bool:

@@ -11,10 +11,10 @@ Sources: Xen, docs/misc/pvh.pandoc; public/arch-x86/hvm/start_info.h.
 from hv.common.builder.description import MAX_SEGMENTS, Description, Segment
 from hv.common.builder.loader import Loader, Placement
 from hv.common.builder.memory_map import lower_bank, upper_bank
-from hv.common.lib.bzimage import is_bzimage
 from hv.common.lib.elf import LOAD, MAX_HEADERS, Elf, read_elf
 from hv.common.lib.span import Bytes
 from hv.common.mm.types import PAGE_SIZE, Gaddr
+from hv.config import CONFIG_BZIMAGE
 from hv.lang import Errno, Final, bounded, raises, u32, u64
 from hv.x86.pvh_entry import pvh_entry
 from hv.x86.start_info import (
@@ -35,11 +35,12 @@ from hv.x86.start_info import (
     MODULE_BYTES,
     RAM,
 )
-from hv.x86.unpacker import unpacker
+
+if CONFIG_BZIMAGE:
+    from hv.x86.packed_kernel import is_packed, place_packed, unpacker
 
 FOUR_GIB: Final[u64] = 0x1_0000_0000
 MOST_MODULES: Final[u64] = 2
-EARLY_END: Final[u64] = 0x3800_0000  # what a 32-bit Linux, and a 64-bit one at its beginning, have mapped ends here
 
 # Where the parts of the start information stand in it
 MODULE_LIST: Final[u64] = 64
@@ -49,15 +50,19 @@ COMMAND_LINE: Final[u64] = MEMORY_MAP + 2 * ENTRY_BYTES
 
 class PvhLoader(Loader):
     def wanted(self) -> str:
-        if unpacker.program.length == 0:
-            return "ELF kernel with a PVH entry (a note of Xen's); one that is packed has to be unpacked"
-        return "bzImage, and no ELF kernel with a PVH entry (a note of Xen's)"
+        if CONFIG_BZIMAGE:
+            return "bzImage, and no ELF kernel with a PVH entry (a note of Xen's)"
+        return "ELF kernel with a PVH entry (a note of Xen's); one that is packed has to be unpacked"
 
     @raises
     def read(self, description: Description) -> None:
         file = description.kernel.contents
-        description.packed = unpacker.program.length != 0 and is_bzimage(file)
-        elf = read_elf(unpacker.program if description.packed else file)
+        description.packed = False
+        program = file
+        if CONFIG_BZIMAGE:
+            description.packed = is_packed(file)
+            program = unpacker.program if description.packed else file
+        elf = read_elf(program)
         description.entry = pvh_entry(elf)
         description.segment_count = 0
         description.kernel_end = 0
@@ -87,25 +92,14 @@ class PvhLoader(Loader):
 
     @raises
     def place(self, description: Description) -> Placement:
-        if description.packed:
-            return self._place_packed(description)
+        if CONFIG_BZIMAGE:
+            if description.packed:
+                return place_packed(description, self.room(description))
         ramdisk = page_up(description.kernel_end)
         tree = ramdisk + page_up(description.ramdisk.bytes)
         if tree < ramdisk or tree + self.room(description) > lower_bank(description.frames).bytes:
             raise Errno.ENOSPC
         return Placement(Gaddr(description.entry), Gaddr(tree), Gaddr(ramdisk))
-
-    @raises
-    def _place_packed(self, description: Description) -> Placement:
-        """From the end of the memory downwards: the kernel's file, the ramdisk, the start information."""
-        end = min(lower_bank(description.frames).bytes, EARLY_END)
-        file = page_below(end, description.kernel.bytes)
-        ramdisk = page_below(file, description.ramdisk.bytes)
-        information = page_below(ramdisk, self.room(description))
-        if information < page_up(description.kernel_end):
-            raise Errno.ENOSPC
-        description.segments[description.segment_count - 1] = Segment(description.kernel.contents, file)
-        return Placement(Gaddr(description.entry), Gaddr(information), Gaddr(ramdisk))
 
     @raises
     def write(self, into: Bytes, description: Description, placement: Placement) -> u64:
@@ -154,11 +148,6 @@ def put_entry(into: Bytes, start: u64, bytes: u64) -> None:
 
 def page_up(address: u64) -> u64:
     return (address + (PAGE_SIZE - 1)) & ~u64(PAGE_SIZE - 1)
-
-
-def page_below(end: u64, bytes: u64) -> u64:
-    """The last page boundary below which so many bytes end at `end`; 0: there are not so many."""
-    return (end - bytes) & ~u64(PAGE_SIZE - 1) if bytes <= end else 0
 
 
 @raises

@@ -44,7 +44,10 @@ def check_places(elf: Elf, memory: Memory) -> None:
     for i in bounded(elf.count, MAX_HEADERS):
         segment = elf.header(i)
         if is_loaded(segment):
-            expect(memory.is_free(segment.address, segment.memory_bytes), "free memory where a segment goes")
+            expect(
+                memory.is_free(segment.address, segment.memory_bytes),
+                "free memory where a segment goes: the domain may need more",
+            )
 
 
 def move_segments(elf: Elf, base: u64) -> None:

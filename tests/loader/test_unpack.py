@@ -164,17 +164,30 @@ def test_what_is_cut_off_is_refused(name: str, data: bytes, part: float) -> None
     assert name.startswith("lz4") and data.startswith(written) and len(written) % 50 == 0
 
 
+CHANGES = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4)
+ROOMS = st.sampled_from([0, 1000])
+
+
 @pytest.mark.parametrize("name", WAYS)
-@given(
-    data=texts(),
-    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4),
-    room=st.sampled_from([0, 1000]),
-)
+@given(texts(), CHANGES, ROOMS)
 @settings(max_examples=100)
 def test_what_is_changed_is_refused_or_the_same(
     name: str, data: bytes, changes: list[tuple[float, int]], room: int
 ) -> None:
     """Where there is a check. Where there is none, something comes out, and no byte lies where it must not."""
+    unpack_changed(name, data, changes, room)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", WAYS)
+@given(texts(), CHANGES, ROOMS)
+@settings(max_examples=5000)
+def test_what_is_changed_in_many_ways(name: str, data: bytes, changes: list[tuple[float, int]], room: int) -> None:
+    """The same, for longer."""
+    unpack_changed(name, data, changes, room)
+
+
+def unpack_changed(name: str, data: bytes, changes: list[tuple[float, int]], room: int) -> None:
     packed = bytearray(WAYS[name].pack(data))
     for place, change in changes:
         packed[int(place * len(packed))] ^= change

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.common.host import EINVAL, ENOSPC, Raised, host
-from tests.common.mm.simulated import RAM_BASE, Machine
+from tests.common.mm.simulated import RAM_BASE
 
 LOADER = "hv.x86.pvh_loader.PvhLoader."
 PAGE, MIB = 4096, 1 << 20
@@ -37,9 +37,8 @@ def bzimage() -> bytes:
 
 class Guest:
     def __init__(self, frames: int, kernel: int, ramdisk: int, bootargs: str, file: bytes | None = None) -> None:
-        self.machine = Machine()
         self.program = host().bytes(unpacker())
-        host().variable("hv.x86.unpacker.unpacker").program = self.program[0]
+        host().variable("hv.x86.packed_kernel.unpacker").program = self.program[0]
         self.loader = host().variable("hv.x86.pvh_loader.pvh_loader")
         self.description = host().library.new("hv.common.builder.description.Description")
         file = bzimage() if file is None else file
@@ -109,6 +108,6 @@ def test_what_is_neither_is_refused(file: bytes) -> None:
 
 def test_without_what_unpacks_it_a_bzimage_is_refused() -> None:
     guest = Guest(4096, 0x250, 0, "")
-    host().variable("hv.x86.unpacker.unpacker").program.length = 0
+    host().variable("hv.x86.packed_kernel.unpacker").program.length = 0
     with pytest.raises(Raised):
         guest.call("read", guest.description)
