@@ -32,6 +32,7 @@ class Channel:
     peer_port: Port  # of INTERDOMAIN
     peer: Domain | None
     queued_on: Atomic[u32]  # the vCPU, times 16, and priority of the queue that it was put on last
+    missed: Atomic[bool]  # it became pending where the guest has no word for it yet
 
     @property
     def told(self) -> u32:

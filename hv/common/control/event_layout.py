@@ -2,7 +2,7 @@
 
 from hv.common.comm.channel import Port
 from hv.common.mm.types import DomId
-from hv.lang import abi, embedded, u32, union
+from hv.lang import abi, array, embedded, u8, u32, u64, union
 
 
 @abi("xen/event_channel.h", "evtchn_bind_interdomain_t")
@@ -80,3 +80,23 @@ class Unmask:
 @abi("xen/event_channel.h", "evtchn_reset_t")
 class Reset:
     dom: DomId
+
+
+@abi("xen/event_channel.h", "evtchn_init_control_t")
+class InitControl:
+    control_gfn: u64
+    offset: u32
+    vcpu: u32
+    link_bits: u8
+    _pad: array[u8, 7]
+
+
+@abi("xen/event_channel.h", "evtchn_expand_array_t")
+class ExpandArray:
+    array_gfn: u64
+
+
+@abi("xen/event_channel.h", "evtchn_set_priority_t")
+class SetPriority:
+    port: Port
+    priority: u32

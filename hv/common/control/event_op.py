@@ -1,6 +1,6 @@
 """What a guest asks of its event channels: event_channel_op (public/event_channel.h)."""
 
-from hv.common.comm import evtchn
+from hv.common.comm import evtchn, fifo_setup
 from hv.common.comm.channel import State
 from hv.common.comm.event_form import form_of
 from hv.common.comm.event_ports import EventChannels
@@ -12,20 +12,25 @@ from hv.common.control.event_layout import (
     BindVcpu,
     BindVirq,
     Close,
+    ExpandArray,
+    InitControl,
     Reset,
     Send,
+    SetPriority,
     Status,
     Unmask,
 )
 from hv.common.control.hypercall import EVENT_CHANNEL_OP, answering, hypercall
-from hv.common.model.vcpu import Vcpu
-from hv.lang import Final, raises, u32, u64
+from hv.common.mm.types import Gfn
+from hv.common.model.vcpu import Vcpu, Vcpus
+from hv.lang import Errno, Final, raises, u8, u32, u64
 
 STATUS_CLOSED: Final[u32] = 0
 STATUS_UNBOUND: Final[u32] = 1
 STATUS_INTERDOMAIN: Final[u32] = 2
 STATUS_VIRQ: Final[u32] = 4
 STATUS_IPI: Final[u32] = 5
+LINK_BITS: Final[u8] = 17
 
 
 @answering(EVENT_CHANNEL_OP, sub=0)
@@ -132,10 +137,43 @@ def unmask(caller: Vcpu, request: Unmask) -> u64:
 @hypercall(EVENT_CHANNEL_OP, sub=10)
 @raises
 def reset(caller: Vcpu, request: Reset) -> u64:
-    """Closes all ports but the one by which the hypervisor plays the console's backend. ESRCH: no such domain. EPERM:
-    another's, without control over it.
+    """Closes all ports but the one by which the hypervisor plays the console's backend; events are bits. ESRCH: no such
+    domain. EPERM: another's, without control over it.
     """
     with named(caller, request.dom) as domain:
         must_manage(caller, domain)
         evtchn.reset(domain)
+        fifo_setup.forget_form(domain)
+    return 0
+
+
+@answering(EVENT_CHANNEL_OP, sub=11)
+@raises
+def init_control(caller: Vcpu, request: InitControl) -> u64:
+    """Gives a vCPU's control block; with the first the domain's events are queues. ENOENT: no such vCPU. EINVAL: the
+    block would not lie in the page, or not aligned; the vCPU has one; there is no memory of the domain's. ENOMEM.
+    """
+    vcpu = Vcpus.of(caller.domain).find(request.vcpu)
+    if vcpu is None:
+        raise Errno.ENOENT
+    fifo_setup.init_control(vcpu, Gfn(request.control_gfn), u64(request.offset))
+    request.link_bits = LINK_BITS
+    return 0
+
+
+@hypercall(EVENT_CHANNEL_OP, sub=12)
+@raises
+def expand_array(caller: Vcpu, request: ExpandArray) -> u64:
+    """Gives the next page of the event array. ENOSYS: the domain's events are bits. ENOSPC: there are pages for all
+    ports. EINVAL: there is no memory of the domain's.
+    """
+    fifo_setup.expand_array(caller, Gfn(request.array_gfn))
+    return 0
+
+
+@hypercall(EVENT_CHANNEL_OP, sub=13)
+@raises
+def set_priority(caller: Vcpu, request: SetPriority) -> u64:
+    """Of a port's events. ENOSYS: the domain's events are bits. EINVAL: no such port or priority."""
+    fifo_setup.set_priority(caller.domain, request.port, request.priority)
     return 0
