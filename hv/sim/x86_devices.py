@@ -119,6 +119,10 @@ def start_pit() -> ReferenceClock:
     return pit
 
 
+def leave_clock(clock: ReferenceClock) -> None:
+    clock.leave(identity_windows)
+
+
 def use_clock(clock: ReferenceClock) -> None:
     """As the machine's, with a TSC that does not count; the local APIC's timer has 1 GHz."""
     timer.start_clock(timer.SECOND, timer.SECOND, False)

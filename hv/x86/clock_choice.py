@@ -35,16 +35,23 @@ class ClockChoice:
     def _hpet_runs(self, windows: RegisterWindows) -> bool:
         try:
             hpet.init(read_hpet(acpi.find("HPET")), windows)
-            self._measure(hpet)
         except Errno:
             return False
-        return True
+        return self._runs(hpet, windows)
 
     def _pm_timer_runs(self, windows: RegisterWindows) -> bool:
         try:
             pm_timer.init(fadt, windows)
-            self._measure(pm_timer)
         except Errno:
+            return False
+        return self._runs(pm_timer, windows)
+
+    def _runs(self, clock: ReferenceClock, windows: RegisterWindows) -> bool:
+        """One that does not is left."""
+        try:
+            self._measure(clock)
+        except Errno:
+            clock.leave(windows)
             return False
         return True
 

@@ -73,6 +73,7 @@ class Com(TimerOwner):
                 warning(f"{self.name}: there is no such serial port: {e.name}")
             return
         if not self.uart.answers:
+            self._leave(self.uart)
             if self.options.given:
                 warning(f"{self.name}: no UART answers there")
             return
@@ -112,6 +113,12 @@ class Com(TimerOwner):
         self.uart.take_over()
         self.running = True
 
+    def _leave(self, uart: Ns16550) -> None:
+        """There is none: registers in memory need no address."""
+        if uart.address != 0:
+            self.windows.unmap(uart.address)
+            uart.at_ports(PORTS[self.index])
+
     @raises
     def move_to(self, named: SerialConsole) -> None:
         """To the UART of the SPCR, and says so. ENODEV: none can be reached there. ENXIO: none answers. EINVAL: there
@@ -119,6 +126,7 @@ class Com(TimerOwner):
         there = Ns16550()
         self._reach(named, there)
         if not there.answers:
+            self._leave(there)
             raise Errno.ENXIO
         self._name_interrupt(named)
         space = "I/O port" if there.address == 0 else "memory"

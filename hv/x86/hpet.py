@@ -32,6 +32,7 @@ class Hpet(ReferenceClock):
         capabilities = read_device64(self.address + CAPABILITIES)
         period = capabilities >> 32
         if period < SHORTEST_PERIOD or period > LONGEST_PERIOD:
+            windows.unmap(self.address)
             raise Errno.ENODEV
         self.hertz = FEMTOSECONDS // period
         settings = read_device32(self.address + CONFIGURATION)
@@ -49,6 +50,9 @@ class Hpet(ReferenceClock):
 
     def read(self) -> u64:
         return u64(read_device32(self.address + COUNTER))
+
+    def leave(self, windows: RegisterWindows) -> None:
+        windows.unmap(self.address)
 
 
 hpet: Final = Hpet()

@@ -3,6 +3,7 @@
 It counts down from 65536 and begins anew: a round takes 55 ms.
 """
 
+from hv.common.mm.physical import RegisterWindows
 from hv.lang import Final, u8, u16, u64
 from hv.x86.cpu import in8, out8
 from hv.x86.reference import ReferenceClock
@@ -40,6 +41,9 @@ class Pit(ReferenceClock):
         low = in8(CHANNEL_2)
         left = u64(low) | u64(in8(CHANNEL_2)) << 8
         return 0 - left & 0xFFFF
+
+    def leave(self, windows: RegisterWindows) -> None:
+        """It is at ports."""
 
 
 pit: Final = Pit()

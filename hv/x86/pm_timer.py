@@ -43,5 +43,9 @@ class PmTimer(ReferenceClock):
         count: u32 = in32(self.port) if self.address == 0 else read_device32(self.address)
         return u64(count) & self.mask()
 
+    def leave(self, windows: RegisterWindows) -> None:
+        if self.address != 0:
+            windows.unmap(self.address)
+
 
 pm_timer: Final = PmTimer()

@@ -1,5 +1,6 @@
 """Clocks of a known speed, which others are measured against."""
 
+from hv.common.mm.physical import RegisterWindows
 from hv.lang import Protocol, u64
 
 
@@ -15,3 +16,7 @@ class ReferenceClock(Protocol):
         ...
 
     def read(self) -> u64: ...
+
+    def leave(self, windows: RegisterWindows) -> None:
+        """It is read no more: its registers need no address. `windows` are those that it was made ready with."""
+        ...

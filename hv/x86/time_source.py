@@ -49,19 +49,22 @@ def start_clock(has_fadt: bool, windows: RegisterWindows) -> None:
     source = "CPUID"
     steady = calibration.tsc_is_invariant() or features.hypervisor
     other = chosen in ("hpet", "acpi") or (chosen == "" and not steady)
-    if speeds.tsc == 0 or other:
+    measured = speeds.tsc == 0
+    if measured or other:
         choice.choose(chosen != "acpi", has_fadt, windows)
-    if speeds.tsc == 0:
+    if measured:
         speeds = choice.speeds
         source = choice.clock.name()
     timer.start_clock(speeds.tsc, speeds.apic, features.tsc_deadline)
     info(f"TSC {speeds.tsc // 1000} kHz, local APIC timer {speeds.apic // 1000} kHz, by {source}")
-    if other:
-        if choice.clock is pit:
-            warning("the TSC may change its speed, and there is no better clock")
-        else:
-            timer.use_reference(choice.clock)
-            info(f"the clock is the {choice.clock.name()}")
+    if not other:
+        if measured:
+            choice.clock.leave(windows)
+    elif choice.clock is pit:
+        warning("the TSC may change its speed, and there is no better clock")
+    else:
+        timer.use_reference(choice.clock)
+        info(f"the clock is the {choice.clock.name()}")
 
 
 def carry_time_on() -> None:

@@ -18,6 +18,7 @@ SECOND = 10**9  # in ns
 APIC, IO_APIC, HPET, PM_TIMER = 0xFEE0_0000, 0xFEC0_0000, 0xFED0_0000, 0x608
 CPU = "hv.sim.x86_devices.cpu"
 MACHINE = "hv.sim.machine.machine"
+WINDOWS = "hv.sim.controller.identity_windows"
 TSC_DEADLINE = 0x6E0
 
 
@@ -32,7 +33,7 @@ class Pc:
 
     def __init__(self, tsc: int = 10**9, apic: int = 10**9, cost: int = MICRO) -> None:
         self.host: Host = host()
-        for name in (MACHINE, CPU, "hv.x86.timer.clock", "hv.x86.clock_choice.choice"):
+        for name in (MACHINE, CPU, WINDOWS, "hv.x86.timer.clock", "hv.x86.clock_choice.choice"):
             self.host.cleared(name)
         self.now = 0
         self.tsc, self.cost = tsc, cost
@@ -61,6 +62,11 @@ class Pc:
         result = self.host.call(f"hv.{name}", *arguments)
         self.check()
         return result
+
+    @property
+    def windows(self) -> int:
+        """That show registers in memory."""
+        return int(self.host.variable(WINDOWS).mapped)
 
     def check(self) -> None:
         assert not self.findings, self.findings

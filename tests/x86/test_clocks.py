@@ -96,7 +96,7 @@ def test_an_hpet_that_cannot_be_one_is_left_alone(base, period):
     hpet = Hpet(pc, period)
     with pytest.raises(Raised) as refused:
         start_hpet(pc, hpet_table(base))
-    assert refused.value.code == ENODEV and hpet.settings == 0
+    assert refused.value.code == ENODEV and hpet.settings == 0 and pc.windows == 0
     pc.check()
 
 
@@ -149,6 +149,15 @@ def test_a_pm_timer_at_a_port_is_read_there_though_another_was_in_memory():
     assert read("pm", pc) == 2**32 - 1
     start_pm_timer(pc, fadt_table())
     assert read("pm", pc) == 1000 + pc.ticks(PmTimer.HERTZ)
+
+
+def test_a_pm_timer_in_memory_that_is_left_is_mapped_no_more():
+    pc = Pc()
+    pc.put(PM_MEMORY, 4, PmTimer(pc, 32))
+    clock = start_pm_timer(pc, fadt_table(register=w.gas(0, 32, 3, PM_MEMORY)))
+    assert pc.windows == 1
+    pc.call(f"{DEVICES}leave_clock", clock)
+    assert pc.windows == 0
 
 
 @given(st.sampled_from([0x30, 0xFF, 0x02, 0x00]), st.integers(0, 3 * FEMTO))
@@ -341,6 +350,7 @@ def test_the_best_clock_that_works_is_chosen(hpet, pm, option):
         assert [line for line in lines if told in line], lines
     else:
         assert lines == [measured]
+    assert boot.pc.windows == (best == "HPET" and option == "hpet"), "what is not read any more is not mapped"
 
 
 @pytest.mark.parametrize(

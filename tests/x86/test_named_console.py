@@ -114,6 +114,13 @@ def test_registers_in_memory(bits, access, apart):
     assert machine.in_memory.said() and machine.in_memory.speed == 9600, "without a clock it keeps its speed"
 
 
+def test_a_console_in_memory_that_does_not_answer_is_mapped_no_more():
+    machine = Machine(spcr(w.gas(0, 8, 1, MEMORY + 0x1000)))
+    machine.start()
+    assert machine.pc.windows == 0 and any("ENXIO" in line for line in machine.first.said())
+    assert Machine(spcr(gas_of("memory"))).start().pc.windows == 1
+
+
 def test_the_port_that_it_has_already():
     machine = Machine(spcr(gas_of("first"), baud=3)).start()
     assert machine.first.said() == [FIRST_LINE, "com1: I/O port 0x3f8, as ACPI's SPCR says"]
