@@ -13,6 +13,7 @@ EEXIST, EIO = 17, 5
 PCI = "hv.common.drivers.pci.Configuration."
 SIM = "hv.sim.pci."
 BASE = 0xB000_0000
+WINDOWS = host().variable("hv.sim.controller.identity_windows")
 NAMES = st.builds(sbdf, st.integers(0, 255), st.integers(0, 31), st.integers(0, 7))
 
 
@@ -132,7 +133,9 @@ def test_more_windows_than_there_is_room_for():
 def test_a_window_that_shows_something_else_than_the_ports_is_refused():
     machine = Machine({sbdf(0, 31): Function()})
     machine.in_memory = {}
+    before = WINDOWS.mapped
     assert machine.window(BASE, 0, 0, 255) == EIO
+    assert WINDOWS.mapped == before, "it is not mapped any more"
     assert read(16, sbdf(0, 31), 0) == 0x1234, "the ports still do"
 
 
