@@ -198,8 +198,9 @@ def publish_table() -> None:
     ...
 
 
-def flush_hypervisor(address: u64) -> None:
-    """Forgets this hypervisor page's translation on all CPUs."""
+def flush_hypervisor(address: u64, leaves: u64, order: u32) -> None:
+    """Forgets on all CPUs what leaves in a row of the hypervisor's own tables said, from an address on, of which each
+    mapped 2**order frames; and the tables on the way there. The other CPUs are asked once, however many leaves."""
     ...
 
 

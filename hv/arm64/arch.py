@@ -175,8 +175,8 @@ def publish_table() -> None:
     maintenance.publish_table()
 
 
-def flush_hypervisor(address: u64) -> None:
-    maintenance.flush_hypervisor(address)
+def flush_hypervisor(address: u64, leaves: u64, order: u32) -> None:
+    maintenance.flush_hypervisor(address, leaves, order)
 
 
 def flush_guest(root: Paddr, tag: u16) -> None:

@@ -81,6 +81,12 @@ def forget_hypervisor_page(page: u64) -> None:
     ...
 
 
+@asm("tlbi alle2is")
+def forget_hypervisor() -> None:
+    """All of the hypervisor's own, on all CPUs."""
+    ...
+
+
 @asm("tlbi alle2")
 def forget_hypervisor_here() -> None: ...
 

@@ -1,11 +1,11 @@
 """The date at boot, from the clock that the device tree names."""
 
-from hv.arm64.mmu import map_device
 from hv.common.drivers.devicetree import tree
 from hv.common.drivers.pl031 import read_clock
 from hv.common.kernel.log import warning
 from hv.common.kernel.wallclock import set_date
 from hv.common.mm.types import PAGE_SIZE, Paddr
+from hv.common.mm.windows import windows
 from hv.lang import Errno
 
 
@@ -16,7 +16,9 @@ def read_date() -> None:
             continue
         try:
             registers = node.reg(0)
-            set_date(read_clock(map_device(Paddr(registers.start), max(registers.size, PAGE_SIZE))))
+            address = windows.map(Paddr(registers.start), max(registers.size, PAGE_SIZE))
+            set_date(read_clock(address))
+            windows.unmap(address)
         except Errno as e:
             warning(f"the real-time clock cannot be read: {e.name}")
         return

@@ -3,7 +3,7 @@
 | from | what | rights |
 | --- | --- | --- |
 | 0x80_0000_0000 | the image, at its link address | text: execute; constants: read; the rest: read, write |
-| 0xA0_0000_0000 | device registers | read, write; device memory |
+| 0xA0_0000_0000 | windows: device registers, and what is seen for a while | never execute |
 | 0xC0_0000_0000 | CPU stacks, each above an unmapped half slot (boot/arm64/layout.h) | read, write |
 | 0x100_0000_0000 | all RAM, by its physical address | read, write |
 """

@@ -26,6 +26,7 @@ from hv.common.kernel.panic import panic
 from hv.common.kernel.timer import alarm_rang
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
+from hv.common.mm.windows import windows
 from hv.common.sched.core import idle, start_scheduler
 from hv.config import (
     CONFIG_BRANCH_GUARD,
@@ -169,7 +170,7 @@ def start_console() -> None:
         for driver in uart_drivers:
             if node.is_compatible(driver.compatible):
                 uart = driver.uart()
-                uart.start(mmu.map_device(Paddr(registers.start), max(registers.size, PAGE_SIZE)))
+                uart.start(windows.map(Paddr(registers.start), max(registers.size, PAGE_SIZE)))
                 machine.uart = uart
                 return
     except Errno:
@@ -209,7 +210,7 @@ def take_controller() -> InterruptController:
         for driver in controllers:
             if node.is_compatible(driver.compatible) and node.enabled:
                 controller = driver.controller()
-                controller.init(node, mmu.windows)
+                controller.init(node, windows)
                 return controller
     raise Errno.ENODEV
 

@@ -14,6 +14,7 @@ from hv.arm64.cpu import (
     forget_guest,
     forget_guest_combined,
     forget_guest_page,
+    forget_hypervisor,
     forget_hypervisor_page,
     forget_instructions,
     instruction_barrier,
@@ -25,9 +26,10 @@ from hv.arm64.sysreg import CTR_EL0, DCZID_EL0, TCR_EL1, VTTBR_EL2, WALKS_CLOSED
 from hv.arm64.workarounds import workarounds
 from hv.common.mm.types import PAGE_SHIFT, Paddr
 from hv.config import CONFIG_ERRATUM_826319, CONFIG_ERRATUM_1319367
-from hv.lang import Final, u16, u64, unbounded, value
+from hv.lang import Final, bounded, u16, u32, u64, unbounded, value
 
 VMID_SHIFT: Final = 48
+FEW: Final[u64] = 64  # leaves of the hypervisor's that are forgotten one by one: each is told to all CPUs
 
 
 def data_line() -> u64:
@@ -86,9 +88,13 @@ def publish_table() -> None:
     instruction_barrier()
 
 
-def flush_hypervisor(address: u64) -> None:
+def flush_hypervisor(address: u64, leaves: u64, order: u32) -> None:
     order_table_stores()
-    forget_hypervisor_page(address >> PAGE_SHIFT)
+    if leaves > FEW:
+        forget_hypervisor()
+    else:
+        for i in bounded(leaves, FEW):
+            forget_hypervisor_page((address >> PAGE_SHIFT) + (i << order))
     complete_stores()
     instruction_barrier()
 

@@ -8,7 +8,7 @@ from hv.arch import now, relax
 from hv.arm64.controller import gic
 from hv.arm64.cpu_node import StartMethod, of_cpu, release_address, start_method
 from hv.arm64.layout import secondary_entry
-from hv.arm64.mmu import map_stack
+from hv.arm64.mmu import map_stack, unmap_stack
 from hv.arm64.psci import SUCCESS, cpu_on
 from hv.arm64.spintable import release
 from hv.arm64.sysreg import AFFINITY_MASK, MPIDR_EL1
@@ -91,6 +91,7 @@ def _start_by_firmware(cpu: u32) -> bool:
         return False
     result = cpu_on(CpuPlace.on(cpu).affinity, secondary_entry(), u64(cpu))
     if result != SUCCESS:
+        heap.free(unmap_stack(cpu), STACK_ORDER)
         warning(f"CPU {cpu}: the firmware refuses to start it, error {result}")
     return result == SUCCESS
 
@@ -106,6 +107,7 @@ def _start_from_spin_table(cpu: u32, node: Node) -> bool:
     try:
         release(cpu, CpuPlace.on(cpu).affinity, word)
     except Errno as e:
+        heap.free(unmap_stack(cpu), STACK_ORDER)
         warning(f"CPU {cpu}: its release word at {word:#x} cannot be reached ({e.name})")
         return False
     return True

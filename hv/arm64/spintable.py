@@ -8,8 +8,8 @@ it touches nothing else. Words that CPUs read with their MMU off have to be in m
 from hv.arch import clean_to_memory
 from hv.arm64.cpu import send_event, store_word
 from hv.arm64.layout import pen, pen_entry
-from hv.arm64.mmu import map_word
 from hv.common.mm.types import Paddr
+from hv.common.mm.windows import DATA, windows
 from hv.lang import Final, raises, u32, u64
 
 WORD: Final[u64] = 8
@@ -20,12 +20,14 @@ NOBODY: Final[u64] = 0xFFFF_FFFF_FFFF_FFFF
 
 @raises
 def release(cpu: u32, affinity: u64, word: Paddr) -> None:
-    """Lets one CPU come to `boot_secondary`, by its place in the machine. ENOMEM: the word cannot be mapped."""
-    address = map_word(word)
+    """Lets one CPU come to `boot_secondary`, by its place in the machine. The word may lie outside what the tree
+    describes as RAM. EINVAL, ENOMEM: it cannot be mapped."""
+    address = windows.space.map(word, WORD, DATA)
     publish(pen() + AT_AFFINITY, NOBODY)
     publish(pen() + AT_NUMBER, u64(cpu))
     publish(pen() + AT_AFFINITY, affinity)
     publish(address, pen_entry())
+    windows.unmap(address)
     send_event()
 
 

@@ -8,12 +8,14 @@ Turning the machine off, restarting it and halting a CPU end the process, with a
 from hv.arm64.stage2 import Stage2 as GuestFormat  # noqa: F401 (part of the contract)
 from hv.common.kernel.time import Ns, Ticks
 from hv.common.mm.types import PAGE_SHIFT, Gaddr, Gfn, Mfn, Paddr, mfn_of
-from hv.lang import Callable, Final, Never, ptr, truncate, u8, u16, u32, u64
+from hv.lang import Callable, Final, Never, bounded, ptr, truncate, u8, u16, u32, u64
 from hv.sim import changes, machine, memory, turns
 from hv.sim.tlb import tlbs
 from hv.x86 import tlb as x86_tlb
 
 NEVER: Final = Ns(0xFFFF_FFFF_FFFF_FFFF)
+
+FEW: Final[u64] = 32  # leaves that are forgotten one by one
 
 GUEST_LOWER: Final = Gaddr(0x4000_0000)
 GUEST_LOWER_BYTES: Final[u64] = 0xC000_0000
@@ -193,12 +195,15 @@ def publish_table() -> None:
     changes.publish()
 
 
-def flush_hypervisor(address: u64) -> None:
+def flush_hypervisor(address: u64, leaves: u64, order: u32) -> None:
     """Where one CPU cannot make all forget, the hypervisor's own way of asking each is taken."""
     if tlbs.asks_each:
-        x86_tlb.flush_hypervisor(address)
+        x86_tlb.flush_hypervisor(address, leaves, order)
+    elif leaves > FEW:
+        _forget(False, Mfn(0), 0, True, 0)
     else:
-        _forget(False, Mfn(0), 0, False, address >> PAGE_SHIFT)
+        for i in bounded(leaves, FEW):
+            _forget(False, Mfn(0), 0, False, (address >> PAGE_SHIFT) + (i << order))
 
 
 def flush_guest(root: Paddr, tag: u16) -> None:

@@ -85,9 +85,15 @@ class SimulatedController(InterruptController):
 class IdentityWindows(RegisterWindows):
     """Registers are at their physical addresses."""
 
+    mapped: u32
+
     @raises
     def map(self, registers: Paddr, length: u64) -> u64:
+        self.mapped += 1
         return registers
+
+    def unmap(self, address: u64) -> None:
+        self.mapped -= 1
 
 
 simulated_controller: Final = SimulatedController()

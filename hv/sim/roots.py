@@ -56,6 +56,7 @@ from hv.sim import (
     interrupts,
     machine,
     samples,
+    spaces,
     storms,
     svm,
     team,

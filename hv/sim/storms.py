@@ -220,7 +220,7 @@ def _take_some_locks() -> None:
 
 def _shoot_down() -> None:
     Storm.this().shot += 1
-    tlb.flush_hypervisor(u64(random(64)) << PAGE_SHIFT)
+    tlb.flush_hypervisor(u64(random(64)) << PAGE_SHIFT, u64(random(40)), 0)
 
 
 def lines(seed: u32, rounds: u32) -> None:

@@ -54,6 +54,12 @@ def interrupted(cpu: u32) -> None:
 
 
 @export
+def played_x86_cpu_forget_all() -> None:
+    """A change of CR4.PGE."""
+    changes.forget(u64(1) << machine.CpuNumber.this().number, False, Mfn(0), 0, True, 0)
+
+
+@export
 def played_x86_cpu_forget_page(address: u64) -> None:
     """INVLPG."""
     this_cpu = u64(1) << machine.CpuNumber.this().number

@@ -3,12 +3,14 @@
 from hv.common.mm.format import Walker
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.types import PAGE_SHIFT, Mfn
-from hv.common.mm.walkers import MANY, GuestWalker, HypervisorWalker
+from hv.common.mm.walkers import GuestWalker, HypervisorWalker
 from hv.lang import Final, bounded, raises, u16, u32, u64
 from hv.sim.fixtures import tables
 from hv.x86.cpu import forget_page
 from hv.x86.longmode import LongMode
 from hv.x86.npt import Npt
+
+MANY: Final[u64] = 1 << 36  # pages
 
 
 class LonelyWalker(Walker):

@@ -177,8 +177,8 @@ def publish_table() -> None:
     """Stores are seen in order (Intel SDM 3A, 8.2), by table walkers too."""
 
 
-def flush_hypervisor(address: u64) -> None:
-    tlb.flush_hypervisor(address)
+def flush_hypervisor(address: u64, leaves: u64, order: u32) -> None:
+    tlb.flush_hypervisor(address, leaves, order)
 
 
 def flush_guest(root: Paddr, tag: u16) -> None:

@@ -105,6 +105,16 @@ def forget_page(address: u64) -> None:
     ...
 
 
+@asm(
+    "movq %cr4, %rax\n\txorq $0x80, %rax\n\tmovq %rax, %cr4\n\txorq $0x80, %rax\n\tmovq %rax, %cr4",
+    changes="rax",
+)
+def forget_all() -> None:
+    """This CPU's translations, global ones too, and what it caches of tables: by turning CR4.PGE off and on again
+    (Intel SDM 3A, 4.10.4.1; AMD APM 2, 5.5.2)."""
+    ...
+
+
 @asm("wbinvd")
 def write_back_caches() -> None: ...
 

@@ -6,10 +6,10 @@ from hv.common.drivers.acpi_madt import madt
 from hv.common.drivers.acpi_sleep import sleep_type
 from hv.common.kernel.log import debug, warning
 from hv.common.mm.types import Paddr
+from hv.common.mm.windows import windows
 from hv.lang import Errno, Final, raises, u16, u64
 from hv.x86.boot_information import BootInformation
 from hv.x86.mmu import firmware as memory
-from hv.x86.mmu import map_device
 from hv.x86.power import ways
 
 
@@ -64,7 +64,7 @@ def learn_reset() -> None:
         ways.reset_port = u16(fadt.reset.address)
     elif fadt.reset.space == Space.MEMORY:
         try:
-            ways.reset_address = map_device(Paddr(fadt.reset.address), 1)
+            ways.reset_address = windows.map(Paddr(fadt.reset.address), 1)
         except Errno:
             debug("ACPI's reset register cannot be mapped")
 

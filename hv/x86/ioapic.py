@@ -67,6 +67,7 @@ class IoApics:
         apic.address = windows.map(registers, BYTES)
         version = apic.read(VERSION)
         if version == NOTHING:
+            windows.unmap(apic.address)
             raise Errno.ENODEV
         apic.first = first
         apic.count = min((version >> 16 & 0xFF) + 1, MOST_INPUTS)

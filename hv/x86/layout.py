@@ -7,7 +7,7 @@ mapped there once the machine has booted.
 | --- | --- | --- | --- |
 | 256 | 0xFFFF_8000_0000_0000 | kept free for the machine-to-physical table | |
 | 257 | 0xFFFF_8080_0000_0000 | the image, at its link address | text: execute; constants: read; the rest: read, write |
-| 258 | 0xFFFF_8100_0000_0000 | device registers | read, write; not cached |
+| 258 | 0xFFFF_8100_0000_0000 | windows: device registers, and what is seen for a while | never execute |
 | 259 | 0xFFFF_8180_0000_0000 | CPU stacks, each above a hole | read, write |
 | 260 | 0xFFFF_8200_0000_0000 | what firmware and boot loader left, by its physical address | read |
 | 261 | | free | |

@@ -13,6 +13,7 @@ from hv.common.kernel.log import info, warning
 from hv.common.kernel.panic import panic
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SIZE, Paddr
+from hv.common.mm.windows import windows
 from hv.common.sched.core import idle, start_scheduler
 from hv.config import (
     CONFIG_CMOS_CLOCK,
@@ -111,7 +112,7 @@ def initialise() -> None:
     if CONFIG_PCI:
         configuration.has_ports = True
     if CONFIG_NS16550:
-        prepare_serial_ports(mmu.windows)
+        prepare_serial_ports(windows)
     loader = "Multiboot2" if machine.by == BY_MULTIBOOT2 else "PVH"
     info(f"Constrictor {VERSION} on x86-64, image at {loaded.paddr:#x}, {loader} information at {machine.info:#x}")
     try:
@@ -127,7 +128,7 @@ def initialise() -> None:
     if CONFIG_NS16550:
         look_for_console()
     start_interrupts()
-    start_clock(found.fadt, mmu.windows)
+    start_clock(found.fadt, windows)
     timer.start_cpu()
     if CONFIG_CMOS_CLOCK:
         read_date()
@@ -201,7 +202,7 @@ def start_interrupts() -> None:
     pic.silence()
     if not lapic.choose_x2apic():
         try:
-            lapic.choose_xapic(mmu.map_device(Paddr(lapic.xapic_frame() * PAGE_SIZE), PAGE_SIZE))
+            lapic.choose_xapic(windows.map(Paddr(lapic.xapic_frame() * PAGE_SIZE), PAGE_SIZE))
         except Errno as e:
             panic(f"the local APIC's registers cannot be mapped: {e.name}")
     lapic.start_cpu()
@@ -209,7 +210,7 @@ def start_interrupts() -> None:
     if found.madt:
         for apic in madt.io_apics():
             try:
-                io_apics.add(apic.address, apic.first, mmu.windows)
+                io_apics.add(apic.address, apic.first, windows)
             except Errno as e:
                 warning(f"the I/O APIC at {apic.address:#x} cannot be used: {e.name}")
 

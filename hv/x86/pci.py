@@ -4,8 +4,8 @@ from hv.common.drivers.acpi import acpi
 from hv.common.drivers.acpi_tables import Mcfg
 from hv.common.drivers.pci import configuration
 from hv.common.kernel.log import debug, warning
+from hv.common.mm.windows import windows
 from hv.lang import Errno
-from hv.x86.mmu import windows
 
 
 def find_configuration_space() -> None:

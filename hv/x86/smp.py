@@ -17,7 +17,7 @@ from hv.lang import Errno, Final, bounded, ptr, raises, symbol, u8, u32, u64, un
 from hv.x86 import lapic
 from hv.x86.ipi import CpuPlace
 from hv.x86.layout import STACK_SIZE, StackKind, loaded, physical_address, stack_size
-from hv.x86.mmu import map_stack
+from hv.x86.mmu import map_stack, unmap_stack
 from hv.x86.tsc_sync import check_who_waits, prepare
 
 STACK_ORDER: Final[u32] = 2  # STACK_SIZE, in frames
@@ -115,12 +115,27 @@ def _send_startup() -> None:
 
 @raises
 def _give_stacks(cpu: u32) -> None:
-    """ENOMEM."""
+    """All of them, or none. ENOMEM."""
     for i in range(STACK_KINDS):
-        order = STACK_ORDER if stack_size(StackKind(i)) == STACK_SIZE else EXCEPTION_STACK_ORDER
-        with heap.allocated(order) as stack:
-            map_stack(cpu, StackKind(i), paddr_of(stack.mfn))
-            stack.keep()
+        try:
+            _give_stack(cpu, StackKind(i))
+        except Errno:
+            for given in bounded(i, STACK_KINDS):
+                kind = StackKind(given)
+                heap.free(unmap_stack(cpu, kind), _order(kind))
+            raise
+
+
+@raises
+def _give_stack(cpu: u32, kind: StackKind) -> None:
+    """ENOMEM."""
+    with heap.allocated(_order(kind)) as stack:
+        map_stack(cpu, kind, paddr_of(stack.mfn))
+        stack.keep()
+
+
+def _order(kind: StackKind) -> u32:
+    return STACK_ORDER if stack_size(kind) == STACK_SIZE else EXCEPTION_STACK_ORDER
 
 
 def _fill_trampoline(page: Paddr) -> None:

@@ -148,6 +148,7 @@ class Configuration:
         address = mapping.map(start, (u64(added.last - added.first) + 1) << 20)
         window = Window(added.segment, added.first, added.last, address)
         if self.has_ports and added.segment == 0 and not self._ports_agree(window):
+            mapping.unmap(address)
             raise Errno.EIO
         self.windows[self.count] = window
         self.count += 1

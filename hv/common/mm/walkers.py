@@ -8,7 +8,6 @@ from hv.common.mm.types import PAGE_SHIFT, Mfn, paddr_of
 from hv.lang import Final, bounded, u16, u32, u64
 
 FEW: Final[u64] = 8  # single entries that are flushed one by one; more of a guest are flushed as a whole
-MANY: Final[u64] = 1 << 36  # pages of the hypervisor's address space
 
 
 class GuestWalker(Walker):
@@ -53,5 +52,9 @@ class HypervisorWalker(Walker):
 
     @staticmethod
     def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
-        for i in bounded((frames + (u64(1) << order) - 1) >> order, MANY):
-            flush_hypervisor((start + (i << order)) << PAGE_SHIFT)
+        forget_hypervisor(start, frames, order)
+
+
+def forget_hypervisor(start: u64, frames: u64, order: u32) -> None:
+    """As `Walker.invalidate`."""
+    flush_hypervisor(start << PAGE_SHIFT, (frames + (u64(1) << order) - 1) >> order, order)

@@ -1,7 +1,7 @@
 """The self-tests that are the same on all machines. The architecture adds its own to the same registry."""
 
 from hv.common.kernel.selftest import run_asked
-from hv.common.selftest import contention, faults, timing  # noqa: F401 (they add themselves)
+from hv.common.selftest import contention, faults, timing, unmap  # noqa: F401 (they add themselves)
 
 
 def run_selftests() -> None:
