@@ -10,7 +10,7 @@ from devtools.paths import ROOT
 
 SECONDS = 300
 ENDING = re.compile(r"\(hv\) (DONE selftest [^\r\n]*|PANIC[^\r\n]*)")
-EVERY = {"heap", "calls", "guard-page", "wx", "bound", "lock-rank", "timers", "log-flood"}
+EVERY = {"heap", "calls", "guard-page", "wx", "bound", "lock-rank", "timers", "log-flood", "unmap"}
 OF_X86 = {"nmi"}
 
 

@@ -37,6 +37,9 @@ FRESH = (
     "hv.sim.fixtures.small",
     "hv.sim.fixtures.large",
     "hv.sim.fixtures.p2m",
+    "hv.sim.spaces.arm_space",
+    "hv.sim.spaces.pc_space",
+    "hv.sim.spaces.lonely_space",
 )
 
 
