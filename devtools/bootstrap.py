@@ -56,6 +56,8 @@ BUILDING_PYTHON = (
 """For making .venv: some Python packages exist only as source, which clang compiles."""
 HEADERS = (Package("libxen-dev", "/usr/include/xen/argo.h"),)
 """Xen's public headers, which the tests compare the hypervisor's layouts and constants with."""
+ACPI = (Package("acpica-tools", "iasl"),)
+"""The compiler of ACPI's tables, by which tests read those that guests get."""
 DEBUGGING = (Package("gdb-multiarch", "gdb-multiarch"),)
 
 NEEDS: dict[str, tuple[Package, ...]] = {
@@ -63,6 +65,7 @@ NEEDS: dict[str, tuple[Package, ...]] = {
     "sanitize": SANITIZING,
     "debug": DEBUGGING,
     "headers": HEADERS,
+    "acpi": ACPI,
     "qemu-arm64": (Package("qemu-system-arm", "qemu-system-aarch64"),),
     "qemu-x86": (Package("qemu-system-x86", "qemu-system-x86_64"),),
     "uefi": (Package("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd"),),

@@ -1,21 +1,23 @@
 """Kernels with a PVH entry, as a `Loader`: ELF files, and bzImages, which are unpacked in the guest.
 
-An ELF file's segments go to their physical addresses, and behind them lie the ramdisk, and the start information of
-version 1 with what it names: list of modules, memory map, command line. For a packed kernel the segments are those of
-the program that unpacks it; the kernel's file, the ramdisk and the start information lie at the end of the memory, out
-of the way of the kernel, and the file is the first module.
+An ELF file's segments go to their physical addresses, and behind them lies the ramdisk. For a packed kernel the
+segments are those of the program that unpacks it; the kernel's file, which is the first module, and the ramdisk lie
+further up, out of the way of the kernel. Above them is the start information of version 1 with what it names: list of
+modules, memory map, command line, and the ACPI tables, which end where the memory ends, or the early part of it.
 
 Sources: Xen, docs/misc/pvh.pandoc; public/arch-x86/hvm/start_info.h.
 """
 
 from hv.common.builder.description import MAX_SEGMENTS, Description, Segment
 from hv.common.builder.loader import Loader, Placement
-from hv.common.builder.memory_map import lower_bank, upper_bank
+from hv.common.builder.memory_map import lower_bank
 from hv.common.lib.elf import LOAD, MAX_HEADERS, Elf, read_elf
 from hv.common.lib.span import Bytes
 from hv.common.mm.types import PAGE_SIZE, Gaddr
 from hv.config import CONFIG_BZIMAGE
 from hv.lang import Errno, Final, bounded, raises, u32, u64
+from hv.x86.hvm.acpi import TABLES_BYTES, write_tables
+from hv.x86.hvm.guest_map import EARLY_END, MOST_REGIONS, GuestMap, page_below, tables_start
 from hv.x86.pvh_entry import pvh_entry
 from hv.x86.start_info import (
     AT_COMMAND_LINE,
@@ -29,11 +31,11 @@ from hv.x86.start_info import (
     AT_MODULE_LIST,
     AT_MODULE_START,
     AT_MODULES,
+    AT_RSDP,
     AT_VERSION,
     ENTRY_BYTES,
     MAGIC,
     MODULE_BYTES,
-    RAM,
 )
 
 if CONFIG_BZIMAGE:
@@ -45,7 +47,7 @@ MOST_MODULES: Final[u64] = 2
 # Where the parts of the start information stand in it
 MODULE_LIST: Final[u64] = 64
 MEMORY_MAP: Final[u64] = MODULE_LIST + MOST_MODULES * MODULE_BYTES
-COMMAND_LINE: Final[u64] = MEMORY_MAP + 2 * ENTRY_BYTES
+COMMAND_LINE: Final[u64] = MEMORY_MAP + MOST_REGIONS * ENTRY_BYTES
 
 
 class PvhLoader(Loader):
@@ -88,18 +90,24 @@ class PvhLoader(Loader):
         description.kernel_end = max(description.kernel_end, header.address + header.memory_bytes)
 
     def room(self, description: Description) -> u64:
-        return COMMAND_LINE + u64(len(description.bootargs)) + 1
+        return page_up(COMMAND_LINE + u64(len(description.bootargs)) + 1) + TABLES_BYTES
 
     @raises
     def place(self, description: Description) -> Placement:
+        tables = tables_start(description.frames)
+        information = page_below(tables, self.room(description) - TABLES_BYTES)
         if CONFIG_BZIMAGE:
             if description.packed:
-                return place_packed(description, self.room(description))
+                return place_packed(description, information)
         ramdisk = page_up(description.kernel_end)
-        tree = ramdisk + page_up(description.ramdisk.bytes)
-        if tree < ramdisk or tree + self.room(description) > lower_bank(description.frames).bytes:
+        if ramdisk > information:
             raise Errno.ENOSPC
-        return Placement(Gaddr(description.entry), Gaddr(tree), Gaddr(ramdisk))
+        if description.ramdisk.bytes > information - ramdisk:
+            ramdisk = EARLY_END
+            memory = lower_bank(description.frames).bytes
+            if ramdisk > memory or description.ramdisk.bytes > memory - ramdisk:
+                raise Errno.ENOSPC
+        return Placement(Gaddr(description.entry), Gaddr(information), Gaddr(ramdisk))
 
     @raises
     def write(self, into: Bytes, description: Description, placement: Placement) -> u64:
@@ -107,28 +115,28 @@ class PvhLoader(Loader):
         if not into.holds(0, length):
             raise Errno.ENOSPC
         at = u64(placement.tree)
-        upper = upper_bank(description.frames)
-        entries: u32 = 1 if upper.bytes == 0 else 2
-        into.part(0, COMMAND_LINE).fill(0)
+        tables = tables_start(description.frames)
+        assert at + length == tables + TABLES_BYTES, "start information that does not end with the tables"
+        into.part(0, length).fill(0)
         modules: u32 = 0
         if description.packed:
             file = description.segments[description.segment_count - 1]
             modules = put_module(into, modules, file.to, file.contents.length)
         if description.ramdisk.bytes != 0:
             modules = put_module(into, modules, placement.ramdisk, description.ramdisk.bytes)
+        map = GuestMap()
+        map.init(description.frames)
         into.put_le32(AT_MAGIC, MAGIC)
         into.put_le32(AT_VERSION, 1)
         into.put_le32(AT_MODULES, modules)
         into.put_le64(AT_MODULE_LIST, at + MODULE_LIST if modules != 0 else 0)
         into.put_le64(AT_COMMAND_LINE, at + COMMAND_LINE)
+        into.put_le64(AT_RSDP, tables)
         into.put_le64(AT_MAP, at + MEMORY_MAP)
-        into.put_le32(AT_MAP_ENTRIES, entries)
-        lower = lower_bank(description.frames)
-        put_entry(into.rest(MEMORY_MAP), lower.start, lower.bytes)
-        if entries == 2:
-            put_entry(into.rest(MEMORY_MAP + ENTRY_BYTES), upper.start, upper.bytes)
+        into.put_le32(AT_MAP_ENTRIES, map.count)
+        put_map(into.rest(MEMORY_MAP), map)
         into.put_text(COMMAND_LINE, description.bootargs)
-        into.put_byte(length - 1, 0)
+        write_tables(into.part(length - TABLES_BYTES, TABLES_BYTES), tables, description.vcpus)
         return length
 
 
@@ -140,10 +148,13 @@ def put_module(into: Bytes, index: u32, start: u64, bytes: u64) -> u32:
     return index + 1
 
 
-def put_entry(into: Bytes, start: u64, bytes: u64) -> None:
-    into.put_le64(AT_ENTRY_START, start)
-    into.put_le64(AT_ENTRY_BYTES, bytes)
-    into.put_le32(AT_ENTRY_TYPE, RAM)
+def put_map(into: Bytes, map: GuestMap) -> None:
+    at: u64 = 0
+    for region in map:
+        into.put_le64(at + AT_ENTRY_START, region.start)
+        into.put_le64(at + AT_ENTRY_BYTES, region.bytes)
+        into.put_le32(at + AT_ENTRY_TYPE, u32(region.kind))
+        at += ENTRY_BYTES
 
 
 def page_up(address: u64) -> u64:

@@ -74,6 +74,11 @@ class Bytes:
     def put_byte(self, offset: u64, x: u8) -> None:
         ptr[u8](self._at(offset, 1))[0] = x
 
+    def put_le16(self, offset: u64, x: u16) -> None:
+        p = ptr[u8](self._at(offset, 2))
+        p[0] = truncate(u8, x)
+        p[1] = truncate(u8, x >> 8)
+
     def put_le32(self, offset: u64, x: u32) -> None:
         p = ptr[u8](self._at(offset, 4))
         p[0] = truncate(u8, x)

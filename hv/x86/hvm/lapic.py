@@ -54,6 +54,11 @@ DEFAULT_BASE: Final[u64] = 0xFEE0_0000
 LVT_WRITABLE: Final[array[u32, LVTS]] = array(0x7_00FF, 0x1_07FF, 0x1_07FF, 0x1_A7FF, 0x1_A7FF, 0x1_00FF)
 
 
+def apic_id(vcpu: u32) -> u32:
+    """Of the vCPU with this number: even, as Xen's guests have them."""
+    return vcpu * 2
+
+
 class Effect(U8Enum):
     """What a write asks of the caller besides."""
 

@@ -34,6 +34,7 @@ from hv.x86.hvm.lapic import (
     X2APIC,
     Effect,
     LocalApic,
+    apic_id,
 )
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
 from hv.x86.hvm.virtualisation import virtualisation
@@ -150,8 +151,7 @@ class VcpuApic(Extension[Vcpu], TimerOwner):
 
 
 def apic_id_of(vcpu: Vcpu) -> u32:
-    """Even numbers, as Xen's guests have them."""
-    return vcpu.id * 2
+    return apic_id(vcpu.id)
 
 
 def send(target: Vcpu, vector: u8) -> None:
