@@ -7,6 +7,8 @@ from devtools import debian, initramfs
 from devtools.report import Problem
 
 UNIKERNEL = "guest:"
+DEBIANS = {"arm64": "arm64", "x86": "amd64"}
+"""What Debian calls an architecture of ours."""
 
 
 def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str], Path]:
@@ -18,9 +20,9 @@ def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str
 
     def resolve(name: str) -> Path:
         if name == "debian":
-            return kernel(architecture)
+            return kernel(DEBIANS[architecture])
         if name == "busybox":
-            return initramfs.busybox(architecture)
+            return initramfs.busybox(DEBIANS[architecture])
         if name.startswith(UNIKERNEL):
             return unikernel(name.removeprefix(UNIKERNEL), unikernels)
         path = beside / name
@@ -32,7 +34,7 @@ def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str
 
 
 def kernel(architecture: str) -> Path:
-    """The kernel that Debian builds for clouds. On arm64 it is an uncompressed Image."""
+    """The kernel that Debian builds for clouds. On arm64 it is an uncompressed Image, on amd64 a bzImage."""
     package = debian.unpacked(f"linux-image-cloud-{architecture}", architecture, behind="linux-image-")
     (path,) = (package / "boot").glob("vmlinuz-*")
     return path
