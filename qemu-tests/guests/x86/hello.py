@@ -18,13 +18,17 @@ from guests.x86.lib.hypercall import (
 )
 from guests.x86.lib.text import line
 from hv.common.lib.span import Bytes
-from hv.lang import Final, Message, address_of, aligned, array, export, ptr, u8, u16, u32, u64
+from hv.lang import Final, Message, address_of, aligned, array, bounded, export, ptr, u8, u16, u32, u64
 
 MAGIC: Final[u32] = 0x336E_C578
 XEN: Final[u32] = 0x4000_0000
 TEXT_PORT: Final[u16] = 0xE9
 VERSION_4_17: Final[u64] = 4 << 16 | 17
 ENTRY_BYTES: Final[u64] = 32
+MAP_BYTES: Final[u64] = 24  # of a region in the start information
+RAM: Final[u32] = 1
+RESERVED: Final[u32] = 2
+ACPI: Final[u32] = 3
 LONG: Final = 1001  # bytes
 FOUR_GIB: Final[u64] = 0x1_0000_0000
 SELF: Final[u16] = 0x7FF0
@@ -50,11 +54,7 @@ text: Final = Text()
 def guest_main(information: u64) -> None:
     start = Bytes(information, 56)
     check(start.le32(0) == MAGIC and start.le32(4) == 1, "no start information of version 1")
-    entries = start.le32(48)
-    check(entries >= 1, "no memory map")
-    entry = Bytes(start.le64(40), 24)
-    check(entry.le64(0) == 0 and entry.le32(16) == 1, "no memory at the beginning")
-    line(f"memory {entry.le64(8) >> 20} MiB, command line <{Bytes(start.le64(24), 256).string(0)}>")
+    line(f"memory {check_map(start) >> 20} MiB, command line <{Bytes(start.le64(24), 256).string(0)}>")
     highest, b, c, d = cpuid(XEN, 0)
     check(highest >= XEN + 2, "no Xen's leaves")
     check(b == 0x566E_6558 and c == 0x6558_4D4D and d == 0x4D4D_566E, "no XenVMMXenVMM")
@@ -67,7 +67,8 @@ def guest_main(information: u64) -> None:
     write_msr(register, address_of(page))
     check(call_page(address_of(page) + XEN_VERSION * ENTRY_BYTES, 0, 0, 0) == VERSION_4_17, "xen_version by the page")
     check(hypercall(XEN_VERSION, 1, FOUR_GIB * 4, 0) == ~u64(13), "an answer where nothing is mapped")
-    check_memory_map(entry.le64(8))
+    check_memory_map(start)
+    check_acpi(Bytes(start.le64(32), 36))
     check_shared_page()
     check(in8(0x61) == 0xFF, "a port that is none")
     put_text("text by the port\n")
@@ -77,16 +78,59 @@ def guest_main(information: u64) -> None:
     end(POWER_OFF)
 
 
-def check_memory_map(bytes: u64) -> None:
+def check_map(start: Bytes) -> u64:
+    """The bytes of memory, with those of the ACPI tables."""
+    count = start.le32(48)
+    check(count == 3, "another count of regions in the memory map")
+    map = Bytes(start.le64(40), u64(count) * MAP_BYTES)
+    check(map.le64(0) == 0 and map.le32(16) == RAM, "no memory at the beginning")
+    tables = map.rest(MAP_BYTES)
+    check(tables.le64(0) == map.le64(8) and tables.le32(16) == ACPI, "no ACPI tables behind the memory")
+    check(tables.le64(0) == start.le64(32), "ACPI's root pointer is not where its tables are")
+    check(map.le32(2 * MAP_BYTES + 16) == RESERVED, "nothing is reserved")
+    return map.le64(8) + tables.le64(8)
+
+
+def check_acpi(root: Bytes) -> None:
+    """What the root pointer leads to can be read, and adds up to 0."""
+    check(root.text(0, 8) == "RSD PTR " and sum_of(root) == 0, "no root pointer of ACPI")
+    check_table(root.le64(24), "XSDT")
+    list = Bytes(root.le64(24), 52)
+    check(list.le32(4) == 52, "another count of ACPI tables")
+    check_table(list.le64(36), "FACP")
+    check_table(list.le64(44), "APIC")
+    check_table(u64(Bytes(list.le64(36), 268).le32(40)), "DSDT")
+
+
+def check_table(at: u64, signature: str) -> None:
+    head = Bytes(at, 36)
+    check(head.text(0, 4) == signature, f"no ACPI table {signature}")
+    check(
+        36 <= head.le32(4) <= 4096 and sum_of(Bytes(at, u64(head.le32(4)))) == 0, f"ACPI table {signature} is damaged"
+    )
+
+
+def sum_of(bytes: Bytes) -> u8:
+    sum: u8 = 0
+    for i in bounded(bytes.length, 4096):
+        sum += bytes.byte(i)
+    return sum
+
+
+def check_memory_map(start: Bytes) -> None:
     """That of the hypercall is that of the start information."""
     request = MemoryMap()
-    request.count = 0
+    request.count = start.le32(48) - 1
     request.buffer = address_of(page)
-    check(hypercall(MEMORY_OP, 9, address_of(request), 0) == ~u64(21), "a memory map in no room")
+    check(hypercall(MEMORY_OP, 9, address_of(request), 0) == ~u64(21), "a memory map in too little room")
     request.count = 128
-    check(hypercall(MEMORY_OP, 9, address_of(request), 0) == 0 and request.count == 1, "no memory map by hypercall")
-    entry = Bytes(address_of(page), 20)
-    check(entry.le64(0) == 0 and entry.le64(8) == bytes and entry.le32(16) == 1, "another memory map by hypercall")
+    check(hypercall(MEMORY_OP, 9, address_of(request), 0) == 0, "no memory map by hypercall")
+    check(request.count == start.le32(48), "another count of regions by hypercall")
+    for i in bounded(request.count, 128):
+        told = Bytes(start.le64(40) + u64(i) * MAP_BYTES, MAP_BYTES)
+        entry = Bytes(address_of(page) + u64(i) * 20, 20)
+        same = entry.le64(0) == told.le64(0) and entry.le64(8) == told.le64(8) and entry.le32(16) == told.le32(16)
+        check(same, "another memory map by hypercall")
 
 
 def check_shared_page() -> None:
