@@ -66,3 +66,16 @@ def test_domains_are_refused_on_a_gicv2(tmp_path) -> None:
             machine.expect(f"(hv) {name}: {why}", SECONDS)
         machine.send("h")
         machine.expect("h: lists the keys", SECONDS)
+
+
+def test_two_numa_nodes(hypervisor) -> None:
+    """As the device tree has them, with the memory of both."""
+    extra = (
+        *("-object", "memory-backend-ram,id=low,size=256M", "-object", "memory-backend-ram,id=high,size=256M"),
+        *("-numa", "node,nodeid=0,memdev=low,cpus=0", "-numa", "node,nodeid=1,memdev=high,cpus=1-3"),
+    )
+    machine = hypervisor(cpus=4, extra=extra)
+    machine.expect(re.compile(r"node 0 \(proximity domain 0\): 256 MiB, CPUs 0\s"), SECONDS)
+    machine.expect("memory 0x40000000 to 0x50000000", SECONDS)
+    machine.expect(re.compile(r"node 1 \(proximity domain 1\): 256 MiB, CPUs 1-3\s"), SECONDS)
+    machine.expect("memory 0x50000000 to 0x60000000", SECONDS)

@@ -25,6 +25,7 @@ from hv.common.kernel.log import debug, info, warning
 from hv.common.kernel.panic import panic
 from hv.common.kernel.timer import alarm_rang
 from hv.common.mm.heap import heap
+from hv.common.mm.node_report import report_nodes
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.mm.windows import windows
 from hv.common.sched.core import idle, start_scheduler
@@ -273,3 +274,4 @@ def start_cpus() -> None:
     except Errno as e:
         warning(f"only the boot CPU runs: /cpus cannot be read: {e.name}")
     smp.start_other_cpus()
+    report_nodes()

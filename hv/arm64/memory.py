@@ -6,6 +6,7 @@ from hv.common.builder.dom0less import read_domains
 from hv.common.builder.image_loader import image_loader
 from hv.common.builder.loader import loading
 from hv.common.drivers.devicetree import add_memory, machine_cpus, reserve_memory
+from hv.common.drivers.tree_nodes import read_nodes
 from hv.common.mm.early import early, start_heap
 from hv.common.mm.types import Paddr
 from hv.lang import raises, u64
@@ -15,6 +16,7 @@ from hv.lang import raises, u64
 def start_memory(tree: Paddr, tree_bytes: u64) -> None:
     """EINVAL: the tree is malformed. ENOSPC, E2BIG, EEXIST, ENOMEM: memory is too scattered, or too little."""
     add_memory()
+    read_nodes()
     reserve_memory()
     image_end = Paddr(loaded.paddr + image_bytes())
     early.reserve(loaded.paddr, image_end)

@@ -13,11 +13,13 @@ from hv.arm64.psci import SUCCESS, cpu_on
 from hv.arm64.spintable import release
 from hv.arm64.sysreg import AFFINITY_MASK, MPIDR_EL1
 from hv.common.drivers.devicetree import is_cpu, tree
+from hv.common.drivers.tree_nodes import node_of_cpu
 from hv.common.kernel.cpus import online
 from hv.common.kernel.log import info, warning
 from hv.common.kernel.time import SECOND
 from hv.common.lib.fdt import Node
 from hv.common.mm.heap import heap
+from hv.common.mm.nodes import CpuNode
 from hv.common.mm.types import paddr_of
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Errno, Final, PerCpu, bounded, raises, u32, u64, unbounded
@@ -50,12 +52,14 @@ def number_cpus() -> None:
             continue
         affinity = node.raw_reg(0).start & AFFINITY_MASK
         if affinity == here:
+            CpuNode.on(0).node = node_of_cpu(node)
             continue
         if cpus.count == most:
             left_out += 1
             continue
         CpuPlace.on(cpus.count).affinity = affinity
         CpuPlace.on(cpus.count).node = node
+        CpuNode.on(cpus.count).node = node_of_cpu(node)
         cpus.count += 1
     if left_out != 0:
         who = "this build" if most == CONFIG_NR_CPUS else "the interrupt controller"
@@ -116,7 +120,7 @@ def _start_from_spin_table(cpu: u32, node: Node) -> bool:
 def _give_stack(cpu: u32) -> bool:
     """False: there is none, and a line has said so."""
     try:
-        with heap.allocated(STACK_ORDER) as stack:
+        with heap.allocated_near(STACK_ORDER, CpuNode.on(cpu).node) as stack:
             map_stack(cpu, paddr_of(stack.mfn))
             stack.keep()
     except Errno as e:

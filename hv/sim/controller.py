@@ -9,6 +9,7 @@ from hv.arm64.timer import counter
 from hv.arm64.timer_node import timer_node
 from hv.arm64.vcpu import vcpu_machine
 from hv.common.drivers.devicetree import tree
+from hv.common.drivers.tree_nodes import node_of_cpu
 from hv.common.lib.fdt import Node
 from hv.common.lib.span import Bytes
 from hv.common.mm.physical import RegisterWindows
@@ -117,7 +118,19 @@ def take(driver: GicV2, blob: Bytes) -> None:
         return
 
 
-# A tree's first CPU
+# A tree's CPUs
+
+
+@raises
+def node_of_tree_cpu(blob: Bytes, cpu: u32) -> u32:
+    """The NUMA node of the CPU in this place, when the tree's memory has been read."""
+    tree.init(blob)
+    left = cpu
+    for node in tree.find("/cpus").children():
+        if left == 0:
+            return node_of_cpu(node)
+        left -= 1
+    raise Errno.ENOENT
 
 
 @raises

@@ -16,6 +16,7 @@ from hv.common.control import (
     xen_version,
 )
 from hv.common.drivers import (
+    acpi_nodes,
     console_choice,
     framebuffer,
     ns16550,
@@ -25,6 +26,7 @@ from hv.common.drivers import (
     pl011,
     pl031,
     serial_options,
+    tree_nodes,
 )
 from hv.common.kernel import (
     cmdline,
@@ -42,7 +44,19 @@ from hv.common.kernel import (
     watchdog,
 )
 from hv.common.lib import bitmap, bzimage, elf, fdt, fdt_writer, format, image, ordered, parse, ring, span, text
-from hv.common.mm import early, guest_copy, heap, ownership, p2m, pagetable, pool, trace_control, walkers
+from hv.common.mm import (
+    early,
+    guest_copy,
+    heap,
+    node_report,
+    nodes,
+    ownership,
+    p2m,
+    pagetable,
+    pool,
+    trace_control,
+    walkers,
+)
 from hv.common.sched import core
 from hv.common.selftest import suite
 from hv.sim import (

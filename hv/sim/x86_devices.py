@@ -142,20 +142,22 @@ def prepare_console() -> None:
 def find_console(rsdp: Bytes) -> None:
     """As a boot does behind the command line, by the tables in the simulated physical memory."""
     start_serial_ports()
+    find_tables(rsdp)
+    look_for_console()
+
+
+def find_tables(rsdp: Bytes) -> None:
+    """The machine's, in the simulated physical memory."""
     try:
         acpi.init(physical, rsdp)
     except Errno:
         acpi.entry = 0
-    look_for_console()
 
 
 @raises
 def start_time(rsdp: Bytes, fadt_table: Bytes) -> None:
     """As a boot does, by the tables in the simulated physical memory. No bytes: there is no such table."""
-    try:
-        acpi.init(physical, rsdp)
-    except Errno:
-        acpi.entry = 0
+    find_tables(rsdp)
     if fadt_table.length != 0:
         fadt.init(fadt_table)
     start_clock(fadt_table.length != 0, identity_windows)

@@ -16,6 +16,7 @@ from hv.x86.power import ways
 class Found:
     """Which tables there are, and sound."""
 
+    tables: bool  # any at all
     madt: bool
     fadt: bool
 
@@ -23,12 +24,18 @@ class Found:
 found: Final = Found()
 
 
-def read_acpi(information: BootInformation) -> None:
+def find_tables(information: BootInformation) -> None:
     """A machine without ACPI has its one CPU, and the devices that every PC has."""
     try:
         acpi.init(memory, information.rsdp if information.rsdp.length != 0 else find_rsdp(memory))
+        found.tables = True
     except Errno as e:
         warning(f"there are no ACPI tables that can be used: {e.name}")
+
+
+def read_acpi() -> None:
+    """Behind `find_tables`."""
+    if not found.tables:
         return
     found.madt = read_madt()
     found.fadt = read_fadt()

@@ -6,12 +6,14 @@ CPU comes to `boot_secondary`.
 
 from hv.arch import halt
 from hv.common.drivers.acpi_madt import madt
+from hv.common.drivers.acpi_nodes import read_nodes
 from hv.common.drivers.console_choice import choice
 from hv.common.kernel.cmdline import read_command_line
 from hv.common.kernel.cpus import mark_online
 from hv.common.kernel.log import info, warning
 from hv.common.kernel.panic import panic
 from hv.common.mm.heap import heap
+from hv.common.mm.node_report import report_nodes
 from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.common.mm.windows import windows
 from hv.common.sched.core import idle, start_scheduler
@@ -36,7 +38,7 @@ from hv.x86.cpu import ThisCpu
 from hv.x86.cpuid import find_features
 from hv.x86.cpustart import start_this_cpu
 from hv.x86.descriptors import idt, load_descriptors
-from hv.x86.firmware import found, read_acpi
+from hv.x86.firmware import find_tables, found, read_acpi
 from hv.x86.ioapic import io_apics
 from hv.x86.layout import DIRECT_MAP, DIRECT_MAP_END, loaded, stack_top
 from hv.x86.memory import start_memory
@@ -121,8 +123,10 @@ def initialise() -> None:
         panic(f"what the boot loader left cannot be read: {e.name}")
     read_command_line(information.command_line)
     start_console()
+    find_tables(information)
+    read_nodes()
     start_heap()
-    read_acpi(information)
+    read_acpi()
     if CONFIG_PCI:
         find_configuration_space()
     if CONFIG_NS16550:
@@ -228,3 +232,4 @@ def start_cpus() -> None:
     else:
         warning("only the boot CPU runs: no table names the others")
     smp.start_other_cpus()
+    report_nodes()

@@ -6,11 +6,13 @@ number and stays offline. All are started at once: each finds its number by its 
 
 from hv.arch import copy_bytes, direct_address, now, relax
 from hv.common.drivers.acpi_madt import Madt
+from hv.common.drivers.acpi_nodes import node_of_cpu
 from hv.common.kernel.cpus import online
 from hv.common.kernel.log import info, warning
 from hv.common.kernel.time import MICROSECOND, MILLISECOND, SECOND, Ns
 from hv.common.mm.early import early
 from hv.common.mm.heap import heap
+from hv.common.mm.nodes import CpuNode
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Paddr, paddr_of
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Errno, Final, bounded, ptr, raises, symbol, u8, u32, u64, unbounded
@@ -48,8 +50,13 @@ def reserve_trampoline() -> None:
 
 
 def name_boot_cpu() -> None:
-    CpuPlace.on(0).apic_id = lapic.machine.apic.id()
+    place_cpu(0, lapic.machine.apic.id())
     cpus.count = 1
+
+
+def place_cpu(cpu: u32, apic_id: u32) -> None:
+    CpuPlace.on(cpu).apic_id = apic_id
+    CpuNode.on(cpu).node = node_of_cpu(apic_id)
 
 
 def number_cpus(madt: Madt) -> None:
@@ -62,7 +69,7 @@ def number_cpus(madt: Madt) -> None:
         elif cpus.count == CONFIG_NR_CPUS:
             left_out += 1
         else:
-            CpuPlace.on(cpus.count).apic_id = apic.apic_id
+            place_cpu(cpus.count, apic.apic_id)
             cpus.count += 1
     if left_out != 0:
         warning(f"{left_out} CPUs stay off: this build has room for {CONFIG_NR_CPUS}")
@@ -129,7 +136,7 @@ def _give_stacks(cpu: u32) -> None:
 @raises
 def _give_stack(cpu: u32, kind: StackKind) -> None:
     """ENOMEM."""
-    with heap.allocated(_order(kind)) as stack:
+    with heap.allocated_near(_order(kind), CpuNode.on(cpu).node) as stack:
         map_stack(cpu, kind, paddr_of(stack.mfn))
         stack.keep()
 

@@ -89,7 +89,7 @@ class Machine:
 
     def with_heap(self, frames: int = 0x3F00) -> Machine:
         """All memory but the first megabyte, where the frame table lies, is on the heap."""
-        self.call(f"{MEMORY}frames.FrameTable.add_bank", self.frames, RAM_BASE >> 12, RAM_BYTES >> 12, RAM_BASE)
+        self.call(f"{MEMORY}frames.FrameTable.add_bank", self.frames, RAM_BASE >> 12, RAM_BYTES >> 12, RAM_BASE, 0)
         self.call(f"{MEMORY}heap.Heap.give", self.heap, (RAM_BASE >> 12) + 256, (RAM_BASE >> 12) + 256 + frames - 256)
         return self
 
@@ -226,6 +226,7 @@ class Machine:
         self.call(f"{VCPUS}load_tree", TREE, len(tree))
         early = self.host.variable(f"{MEMORY}early.early")
         self.call("hv.common.drivers.devicetree.add_memory")
+        self.call("hv.common.drivers.tree_nodes.read_nodes")
         self.call("hv.common.drivers.devicetree.reserve_memory")
         self.call(f"{MEMORY}early.EarlyMemory.reserve", early, *IMAGE)
         self.call(f"{MEMORY}early.EarlyMemory.reserve", early, TREE, TREE + len(tree))

@@ -18,7 +18,8 @@ from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.span import Bytes
 from hv.common.mm.frames import frames
 from hv.common.mm.guest_copy import copy_to_guest
-from hv.common.mm.heap import MAX_ORDER, heap, largest_block
+from hv.common.mm.heap import heap, largest_block
+from hv.common.mm.nodes import MAX_NODES, CpuNode, nodes
 from hv.common.mm.ownership import put_frames
 from hv.common.mm.p2m import GuestKind, P2m, leaf_rest
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Gaddr, Gfn, Mfn, gaddr_of, gfn_of, order_for, paddr_of
@@ -26,7 +27,7 @@ from hv.common.model.domain import Domain, DomainConfig, DomainState, Privilege,
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import CPU_WORDS, Vcpus, architecture
 from hv.common.sched.core import add_vcpu, vcpu_up
-from hv.lang import Embedded, Errno, Final, U8Enum, bounded, raises, u32, u64
+from hv.lang import Embedded, Errno, Final, U8Enum, array, bounded, raises, u32, u64
 
 CLEARED_PER_STEP: Final[u64] = 128  # frames
 COPIED_PER_STEP: Final[u64] = 0x4_0000  # bytes
@@ -50,6 +51,10 @@ class Block:
     frames: u64  # 0: there is none
     order: u32
     ready: u64  # frames of it that are cleared, and the domain's
+
+
+class VcpusByNode:
+    counts: array[u32, MAX_NODES]
 
 
 class Construction:
@@ -125,6 +130,7 @@ class Construction:
         for _ in range(VCPUS_PER_STEP):
             id = Vcpus.of(self.domain).count
             if id == self.description.vcpus:
+                self._p2m().tables.node = home_of(self.domain)
                 self._next(Phase.MEMORY)
                 return
             self._add_vcpu(id)
@@ -164,18 +170,16 @@ class Construction:
         """Takes the largest block from the heap that can stand next in the map."""
         gfn = gfn_at(self.done)
         largest = largest_block(gfn, frames_in_bank(self.done, self.description.frames))
-        for smaller in bounded(largest + 1, MAX_ORDER + 1):
-            try:
-                self.block.mfn = heap.allocate(largest - smaller)
-            except Errno:
-                continue
-            self.block.gfn = gfn
-            self.block.order = largest - smaller
-            self.block.frames = u64(1) << (largest - smaller)
-            self.block.ready = 0
-            return
-        self._out_of_memory()
-        raise Errno.ENOMEM
+        try:
+            found = heap.largest_near(largest, self._p2m().tables.node)
+        except Errno:
+            self._out_of_memory()
+            raise
+        self.block.mfn = found.mfn
+        self.block.gfn = gfn
+        self.block.order = found.order
+        self.block.frames = u64(1) << found.order
+        self.block.ready = 0
 
     def _clear(self, gfn: Gfn, mfn: Mfn, count: u64) -> None:
         """Clears memory that is mapped next, unless a module is copied over all of it."""
@@ -271,6 +275,18 @@ class Construction:
 
     def _p2m(self) -> P2m:
         return DomainMemory.of(self.domain).p2m
+
+
+def home_of(domain: Domain) -> u32:
+    """The NUMA node on whose CPUs most of a new domain's vCPUs begin; the first of several."""
+    begin = VcpusByNode()
+    for vcpu in Vcpus.of(domain):
+        begin.counts[CpuNode.on(vcpu.processor).node] += 1
+    best: u32 = 0
+    for node in bounded(nodes.count, MAX_NODES):
+        if begin.counts[node] > begin.counts[best]:
+            best = node
+    return best
 
 
 def can_run(affinity: Bitmap[CPU_WORDS]) -> bool:

@@ -5,12 +5,16 @@ reserved-memory), maps what `ram` says, and calls `start_heap`. What was reserve
 the heap later by `heap.give`. Used by the boot CPU alone; takes no lock.
 """
 
-from hv.common.mm.frames import FrameTable, frames
+from hv.common.kernel.log import warning
+from hv.common.mm.frames import MAX_BANKS, FrameTable, frames
 from hv.common.mm.heap import heap
+from hv.common.mm.nodes import MAX_SPANS, Span, nodes
 from hv.common.mm.types import PAGE_SIZE, Paddr, mfn_of
 from hv.lang import Embedded, Errno, Final, Iterator, array, bounded, raises, u32, u64, value
 
 MAX_RANGES: Final[u32] = 128
+MAX_PIECES: Final = MAX_SPANS * 2 + 1  # of a range that nodes have
+LAST_PAGE: Final[u64] = 0xFFFF_FFFF_FFFF_F000
 
 
 @value
@@ -131,16 +135,41 @@ class EarlyMemory:
     def allocate(self, bytes: u64, alignment: u64) -> Paddr:
         """Whole pages, from the top of memory, never given back; their contents are undefined. `alignment` is a power
         of two. ENOMEM."""
+        return self.allocate_within(bytes, alignment, Paddr(0), Paddr(LAST_PAGE))
+
+    @raises
+    def allocate_within(self, bytes: u64, alignment: u64, low: Paddr, high: Paddr) -> Paddr:
+        """As `allocate`, from the pages of low … high - 1. ENOMEM."""
         size = page_up(bytes)
         for i in bounded(self.free.count, MAX_RANGES):
             candidate = self.free.ranges[self.free.count - 1 - i]
-            if candidate.bytes < size:
+            bottom = max(candidate.start, low)
+            top = min(candidate.end, high)
+            if bottom >= top or top - bottom < size:
                 continue
-            start = Paddr((candidate.end - size) & ~(max(alignment, PAGE_SIZE) - 1))
-            if start >= candidate.start:
+            start = Paddr((top - size) & ~(max(alignment, PAGE_SIZE) - 1))
+            if start >= bottom:
                 self.free.remove(start, Paddr(start + size))
                 return start
         raise Errno.ENOMEM
+
+    def pieces(self) -> Iterator[Span]:
+        """RAM, in pieces that one NUMA node has. A page that two have is the upper one's."""
+        for part in self.ram:
+            at = part.start
+            for _ in range(MAX_PIECES):
+                if at >= part.end:
+                    break
+                piece = nodes.piece(at, part.end)
+                end = Paddr(min(page_up(piece.end), part.end))
+                yield Span(at, end, piece.node)
+                at = end
+
+    def piece_count(self) -> u32:
+        total: u32 = 0
+        for _ in self.pieces():
+            total += 1
+        return total
 
 
 def page_up(address: u64) -> u64:
@@ -156,10 +185,23 @@ early: Final = EarlyMemory()
 
 @raises
 def start_heap() -> None:
-    """Makes the frame table and gives the heap what is free. The direct map shows all RAM by now. ENOMEM, E2BIG."""
-    for bank in early.ram:
-        count = bank.bytes // PAGE_SIZE
-        storage = early.allocate(FrameTable.bytes_for(count), PAGE_SIZE)
-        frames.add_bank(mfn_of(bank.start), count, storage)
+    """Makes the frame table and gives the heap what is free. The direct map shows all RAM, and NUMA nodes are known, by
+    now. ENOMEM, E2BIG."""
+    if early.piece_count() > MAX_BANKS:
+        warning("NUMA nodes have their memory in too many pieces: the machine counts as one node")
+        nodes.forget()
+    for piece in early.pieces():
+        count = (piece.end - piece.start) // PAGE_SIZE
+        frames.add_bank(mfn_of(piece.start), count, records_for(count, piece), piece.node)
     for part in early.free:
         heap.give(mfn_of(part.start), mfn_of(part.end))
+
+
+@raises
+def records_for(count: u64, piece: Span) -> Paddr:
+    """Room for the records of so many frames, in the piece that they are of when it has it. ENOMEM."""
+    bytes = FrameTable.bytes_for(count)
+    try:
+        return early.allocate_within(bytes, PAGE_SIZE, piece.start, piece.end)
+    except Errno:
+        return early.allocate(bytes, PAGE_SIZE)

@@ -16,9 +16,9 @@ anybody else knows it, and afterwards `count` rules it.
 
 from hv.arch import direct_address, zero_bytes
 from hv.common.mm.types import NOBODY, DomId, Mfn, Paddr
-from hv.lang import Atomic, Errno, Final, U8Enum, array, bounded, ptr, raises, size_of, u8, u32, u64
+from hv.lang import Atomic, Errno, Final, Iterator, U8Enum, array, bounded, ptr, raises, size_of, u8, u32, u64
 
-MAX_BANKS: Final = 64
+MAX_BANKS: Final = 128
 NO_FRAME: Final[u32] = 0
 
 
@@ -59,12 +59,25 @@ class Frame:
 
 
 class Bank:
-    """Frames in a row."""
+    """Frames in a row, of one NUMA node."""
 
     start: Mfn
     frames: u32
     first: u32  # index of the first frame
     records: u64  # address of its record
+    node: u32
+
+    @property
+    def end(self) -> u64:
+        """The number of the frame behind the last."""
+        return self.start + u64(self.frames)
+
+    def __contains__(self, mfn: Mfn) -> bool:
+        return mfn - self.start < u64(self.frames)  # wraps when the frame lies below the bank
+
+    def index_of(self, mfn: Mfn) -> u32:
+        """Of a frame of this bank."""
+        return self.first + self.offset_of(mfn)
 
     def offset_of(self, mfn: Mfn) -> u32:
         """Of a frame of this bank."""
@@ -86,9 +99,9 @@ class FrameTable:
         return frames * size_of(Frame)
 
     @raises
-    def add_bank(self, start: Mfn, frames: u64, storage: Paddr) -> None:
-        """Adds a bank, whose records lie at `storage`: all RESERVED. E2BIG: more banks or frames than the table can
-        count."""
+    def add_bank(self, start: Mfn, frames: u64, storage: Paddr, node: u32) -> None:
+        """Adds a bank of a NUMA node, whose records lie at `storage`: all RESERVED. E2BIG: more banks or frames than
+        the table can count."""
         if self.bank_count == MAX_BANKS or frames >= 0xFFFF_FFFF - u64(self.frames):
             raise Errno.E2BIG
         bank = self.banks[self.bank_count]
@@ -96,21 +109,26 @@ class FrameTable:
         bank.frames = u32(frames)
         bank.first = self.frames + 1
         bank.records = direct_address(storage)
+        bank.node = node
         zero_bytes(bank.records, self.bytes_for(frames))
         self.bank_count += 1
         self.frames += bank.frames
 
+    def __iter__(self) -> Iterator[Bank]:
+        for i in bounded(self.bank_count, MAX_BANKS):
+            yield self.banks[i]
+
     def index_of(self, mfn: Mfn) -> u32:
         """NO_FRAME: not memory."""
         bank = self._bank_with(mfn)
-        return NO_FRAME if bank is None else bank.first + bank.offset_of(mfn)
+        return NO_FRAME if bank is None else bank.index_of(mfn)
 
     def mfn_at(self, index: u32) -> Mfn:
-        bank = self._bank_at(index)
+        bank = self.bank_at(index)
         return Mfn(bank.start + u64(index - bank.first))
 
     def at(self, index: u32) -> Frame:
-        bank = self._bank_at(index)
+        bank = self.bank_at(index)
         return bank.record(index - bank.first)
 
     def find(self, mfn: Mfn) -> Frame | None:
@@ -132,11 +150,12 @@ class FrameTable:
     def _bank_with(self, mfn: Mfn) -> Bank | None:
         for i in bounded(self.bank_count, MAX_BANKS):
             bank = self.banks[i]
-            if mfn - bank.start < u64(bank.frames):  # wraps when the frame lies below the bank
+            if mfn in bank:
                 return bank
         return None
 
-    def _bank_at(self, index: u32) -> Bank:
+    def bank_at(self, index: u32) -> Bank:
+        """Of a frame by its index."""
         assert index != NO_FRAME and index <= self.frames, "no such frame"
         for i in bounded(self.bank_count, MAX_BANKS):
             if index - self.banks[i].first < self.banks[i].frames:

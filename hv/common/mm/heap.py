@@ -1,8 +1,11 @@
 """The heap of frames: a buddy allocator of blocks of 2**order frames, each aligned to its size.
 
-Two free blocks of one order that are halves of one block are merged at once, so free memory always lies in the largest
-blocks that it can form. What a free block holds is whatever was last written there: memory is cleared when it is handed
-out.
+Two free blocks of one order that are halves of one block are merged at once, when they are in one bank, so free memory
+always lies in the largest blocks that it can form. What a free block holds is whatever was last written there: memory
+is cleared when it is handed out.
+
+Each NUMA node has lists of its own (`Zone`). Who asks for memory has it from the node that is named, the asking CPU's
+when none is; when that has no block that is large enough, from the next in turn.
 
 The lock protects the lists, the FREE and TAKEN records of the frame table, and the counts; clearing is done without it.
 """
@@ -10,44 +13,136 @@ The lock protects the lists, the FREE and TAKEN records of the frame table, and 
 from hv.arch import direct_address, zero_bytes
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
-from hv.common.mm.frames import NO_FRAME, Use, frames
+from hv.common.mm.frames import NO_FRAME, Bank, Use, frames
+from hv.common.mm.nodes import MAX_NODES, CpuNode
 from hv.common.mm.types import PAGE_SIZE, Mfn, paddr_of
-from hv.lang import Errno, Final, array, bounded, guard, leading_zeros, raises, trailing_zeros, u8, u32, u64, unbounded
+from hv.lang import (
+    Errno,
+    Final,
+    Iterator,
+    array,
+    bounded,
+    guard,
+    leading_zeros,
+    raises,
+    trailing_zeros,
+    u8,
+    u32,
+    u64,
+    unbounded,
+    value,
+)
 
 MAX_ORDER: Final[u32] = 18  # 1 GiB
 ORDERS: Final = 19
 
 
-class Heap:
-    lock: SpinLock[Rank.HEAP]
+@value
+class Block:
+    mfn: Mfn
+    order: u32
+
+
+class Zone:
+    """What is free of one node."""
+
     first: array[u32, ORDERS]  # index of the first free block of each order
     blocks: array[u32, ORDERS]  # how many there are
     stocked: u32  # bit n: there is a free block of order n
     free_frames: u64
 
+    def link(self, held: Held[Rank.HEAP], index: u32, order: u32) -> None:
+        frame = frames.at(index)
+        after = self.first[order]
+        frame.become(Use.FREE)
+        frame.order = u8(order)
+        frame.next = after
+        frame.previous = NO_FRAME
+        if after != NO_FRAME:
+            frames.at(after).previous = index
+        self.first[order] = index
+        self.blocks[order] += 1
+        self.stocked |= u32(1) << order
+
+    def unlink(self, held: Held[Rank.HEAP], index: u32, order: u32) -> None:
+        frame = frames.at(index)
+        if frame.previous == NO_FRAME:
+            self.first[order] = frame.next
+        else:
+            frames.at(frame.previous).next = frame.next
+        if frame.next != NO_FRAME:
+            frames.at(frame.next).previous = frame.previous
+        self.blocks[order] -= 1
+        if self.first[order] == NO_FRAME:
+            self.stocked &= ~(u32(1) << order)
+
+
+class Heap:
+    lock: SpinLock[Rank.HEAP]
+    zones: array[Zone, MAX_NODES]
+    zone_count: u32  # nodes beyond it have no memory
+    free_frames: u64  # in all zones
+
     @raises
     def allocate(self, order: u32) -> Mfn:
-        """A block with undefined contents. ENOMEM: no free block is large enough."""
+        """A block with undefined contents, near this CPU. ENOMEM: no free block is large enough."""
+        return self.allocate_near(order, CpuNode.this().node)
+
+    @raises
+    def allocate_near(self, order: u32, node: u32) -> Mfn:
+        """From the node, or else from another. ENOMEM: no free block is large enough."""
         if order > MAX_ORDER:
             raise Errno.ENOMEM
         with self.lock as held:
-            suitable = self.stocked >> order << order
-            if suitable == 0:
-                raise Errno.ENOMEM
-            return self._take(held, trailing_zeros(suitable), order)
+            for near in self.nodes_from(node):
+                suitable = self.zones[near].stocked >> order << order
+                if suitable != 0:
+                    return self._take(held, self.zones[near], trailing_zeros(suitable), order)
+        raise Errno.ENOMEM
+
+    @raises
+    def largest_near(self, order: u32, node: u32) -> "Block":
+        """The largest block that the node has, of this order at most; from another when it has nothing at all.
+        Its contents are undefined. ENOMEM: nothing is free."""
+        with self.lock as held:
+            for near in self.nodes_from(node):
+                zone = self.zones[near]
+                largest = min(order, MAX_ORDER)
+                enough = zone.stocked >> largest << largest
+                if enough != 0:
+                    return Block(self._take(held, zone, trailing_zeros(enough), largest), largest)
+                if zone.stocked != 0:
+                    smaller = 31 - leading_zeros(zone.stocked)
+                    return Block(self._take(held, zone, smaller, smaller), smaller)
+        raise Errno.ENOMEM
+
+    def nodes_from(self, node: u32) -> Iterator[u32]:
+        """The nodes that have memory, in the order in which memory is taken for who wants it from this one."""
+        first = node if node < self.zone_count else 0
+        for i in bounded(self.zone_count, MAX_NODES):
+            yield first + i if first + i < self.zone_count else first + i - self.zone_count
 
     @raises
     def allocate_zeroed(self, order: u32) -> Mfn:
-        """A cleared block. ENOMEM: no free block is large enough."""
-        mfn = self.allocate(order)
+        """A cleared block, near this CPU. ENOMEM: no free block is large enough."""
+        return self.allocate_zeroed_near(order, CpuNode.this().node)
+
+    @raises
+    def allocate_zeroed_near(self, order: u32, node: u32) -> Mfn:
+        """A cleared block from the node, or else from another. ENOMEM: no free block is large enough."""
+        mfn = self.allocate_near(order, node)
         zero_bytes(direct_address(paddr_of(mfn)), u64(PAGE_SIZE) << order)
         return mfn
 
     @raises
     def allocated(self, order: u32) -> "Allocation":
-        """A cleared block that goes back at the end of the `with` unless it is kept. ENOMEM: no free block is large
-        enough."""
-        return Allocation(self, self.allocate_zeroed(order), order, False)
+        """A cleared block, near this CPU, that goes back at the end of the `with` unless it is kept. ENOMEM: no free
+        block is large enough."""
+        return self.allocated_near(order, CpuNode.this().node)
+
+    @raises
+    def allocated_near(self, order: u32, node: u32) -> "Allocation":
+        return Allocation(self, self.allocate_zeroed_near(order, node), order, False)
 
     def free(self, mfn: Mfn, order: u32) -> None:
         """Takes back a block as it was handed out."""
@@ -65,69 +160,54 @@ class Heap:
     def _give(self, held: Held[Rank.HEAP], start: Mfn, end: Mfn) -> None:
         at = start
         while at < end:
-            order = largest_block(at, end - at)
+            bank = frames.bank_of(at)
+            order = largest_block(at, min(u64(end), bank.end) - at)
             self._put(held, at, order)
             at = Mfn(at + (u64(1) << order))
 
-    def _take(self, held: Held[Rank.HEAP], found: u32, order: u32) -> Mfn:
+    def _take(self, held: Held[Rank.HEAP], zone: Zone, found: u32, order: u32) -> Mfn:
         """Hands out the start of the first free block of order `found`, and puts the halves that are not needed back on
         their lists."""
-        index = self.first[found]
+        index = zone.first[found]
         frame = frames.at(index)
         assert frame.used_as(Use.FREE) and u32(frame.order) == found, "the heap's list names a frame that is not free"
-        self._unlink(held, index, found)
+        zone.unlink(held, index, found)
         mfn = frames.mfn_at(index)
+        zone.free_frames -= u64(1) << order
         self.free_frames -= u64(1) << order
         for half in bounded(order, found, ORDERS):
-            self._link(held, index + (u32(1) << half), half)
+            zone.link(held, index + (u32(1) << half), half)
         frame.become(Use.TAKEN)
         frame.order = u8(order)
         return mfn
 
     @unbounded("each merge is of a higher order")
     def _put(self, held: Held[Rank.HEAP], mfn: Mfn, order: u32) -> None:
-        """Links a block as free, merged with its other half as often as that is free too."""
+        """Links a block as free, merged with its other half as often as that is free too, and in the same bank."""
+        bank = frames.bank_of(mfn)
+        zone = self._zone_of(held, bank)
+        zone.free_frames += u64(1) << order
         self.free_frames += u64(1) << order
         start = mfn
         merged = order
         while merged < MAX_ORDER:
-            other = frames.index_of(Mfn(start ^ u64(1) << merged))
-            if other == NO_FRAME:
+            other = Mfn(start ^ u64(1) << merged)
+            if other not in bank:
                 break
-            neighbour = frames.at(other)
+            neighbour = bank.record(bank.offset_of(other))
             if not neighbour.used_as(Use.FREE) or u32(neighbour.order) != merged:
                 break
-            self._unlink(held, other, merged)
+            zone.unlink(held, bank.index_of(other), merged)
             neighbour.become(Use.RESERVED)
-            frames.record(start).become(Use.RESERVED)
+            bank.record(bank.offset_of(start)).become(Use.RESERVED)
             start = Mfn(start & ~(u64(1) << merged))
             merged += 1
-        self._link(held, frames.index_of(start), merged)
+        zone.link(held, bank.index_of(start), merged)
 
-    def _link(self, held: Held[Rank.HEAP], index: u32, order: u32) -> None:
-        frame = frames.at(index)
-        after = self.first[order]
-        frame.become(Use.FREE)
-        frame.order = u8(order)
-        frame.next = after
-        frame.previous = NO_FRAME
-        if after != NO_FRAME:
-            frames.at(after).previous = index
-        self.first[order] = index
-        self.blocks[order] += 1
-        self.stocked |= u32(1) << order
-
-    def _unlink(self, held: Held[Rank.HEAP], index: u32, order: u32) -> None:
-        frame = frames.at(index)
-        if frame.previous == NO_FRAME:
-            self.first[order] = frame.next
-        else:
-            frames.at(frame.previous).next = frame.next
-        if frame.next != NO_FRAME:
-            frames.at(frame.next).previous = frame.previous
-        self.blocks[order] -= 1
-        if self.first[order] == NO_FRAME:
-            self.stocked &= ~(u32(1) << order)
+    def _zone_of(self, held: Held[Rank.HEAP], bank: Bank) -> Zone:
+        if bank.node >= self.zone_count:
+            self.zone_count = bank.node + 1
+        return self.zones[bank.node]
 
 
 @guard

@@ -16,9 +16,13 @@ LARGEST: Final[u32] = 1 << 18  # frames in a block
 
 @raises
 def allocate_for(owner: DomId, order: u32) -> Mfn:
-    """A cleared block whose frames are the domain's, with one reference each. A guest may read it with its caches off.
-    ENOMEM: no block is large enough."""
-    mfn = heap.allocate(order)
+    """A cleared block whose frames are the domain's, with one reference each, near this CPU. A guest may read it with
+    its caches off. ENOMEM: no block is large enough."""
+    return hand_over(heap.allocate(order), owner, order)
+
+
+def hand_over(mfn: Mfn, owner: DomId, order: u32) -> Mfn:
+    """Clears a block of the heap, whose frames are the domain's from now on, with one reference each."""
     zero_to_memory(direct_address(paddr_of(mfn)), u64(PAGE_SIZE) << order)
     bank = frames.bank_of(mfn)
     first = bank.offset_of(mfn)

@@ -16,7 +16,7 @@ from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.mm.flush import Flush, TableSource
 from hv.common.mm.format import Access, Attributes, Memory
 from hv.common.mm.heap import MAX_ORDER, heap, largest_block
-from hv.common.mm.ownership import allocate_for, put_frames
+from hv.common.mm.ownership import hand_over, put_frames
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.types import DomId, Gfn, Mfn, Paddr, paddr_of
 from hv.common.mm.walkers import GuestWalker
@@ -52,13 +52,14 @@ class P2mTables(TableSource):
 
     used: u32
     limit: u32
+    node: u32  # where they are best
 
     @raises
     def allocate(self, order: u32) -> Mfn:
         """ENOMEM: the heap is empty, or the domain has had its share."""
         if self.used + (u32(1) << order) > self.limit:
             raise Errno.ENOMEM
-        mfn = heap.allocate_zeroed(order)
+        mfn = heap.allocate_zeroed_near(order, self.node)
         self.used += u32(1) << order
         return mfn
 
@@ -135,17 +136,9 @@ class P2m:
         heap allow. Returns how many frames that was. EEXIST: something is mapped there. EINVAL: beyond the map's limit.
         ENOMEM."""
         assert frames != 0, "populating no frames"
-        for smaller in range(MAX_ORDER + 1):
-            order = min(largest_block(gfn, frames), MAX_ORDER - smaller)
-            try:
-                mfn = allocate_for(self.domain, order)
-            except Errno:
-                if order == 0:
-                    raise
-                continue
-            self._add_own(gfn, mfn, order)
-            return u64(1) << order
-        raise Errno.ENOMEM
+        block = heap.largest_near(largest_block(gfn, frames), self.tables.node)
+        self._add_own(gfn, hand_over(block.mfn, self.domain, block.order), block.order)
+        return u64(1) << block.order
 
     def teardown_step(self) -> bool:
         """Takes down some of the map of a domain whose vCPUs run no more. True: nothing is left; the object may be

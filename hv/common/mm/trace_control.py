@@ -28,6 +28,7 @@ from hv.common.kernel.work import Progress
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.parse import number
 from hv.common.mm.heap import heap
+from hv.common.mm.nodes import CpuNode
 from hv.common.mm.types import PAGE_SIZE, Mfn, paddr_of
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import (
@@ -165,7 +166,7 @@ class TraceControl:
     def _make_buffers(self, pages: u32) -> None:
         """A block each, of which the heap has back what is too much. ENOMEM."""
         for cpu in online:
-            mfn = heap.allocate_zeroed(order_of(pages))
+            mfn = heap.allocate_zeroed_near(order_of(pages), CpuNode.on(cpu).node)
             end = Mfn(mfn + (u64(1) << order_of(pages)))
             heap.give(Mfn(mfn + u64(pages)), end)
             self.buffers[cpu] = mfn

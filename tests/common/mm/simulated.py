@@ -24,6 +24,7 @@ FRESH = (
     f"{MM}heap.heap",
     f"{MM}frames.frames",
     f"{MM}early.early",
+    f"{MM}nodes.nodes",
     "hv.common.kernel.console.console",
     "hv.sim.machine.machine",
     "hv.sim.fixtures.tables",
@@ -47,11 +48,13 @@ class Machine:
     """One power-on of the simulated machine. There is one at a time: its state lies in the library."""
 
     def __init__(self) -> None:
+        self.library_host = host()
         self.library: Library = library()
         self.ffi = self.library.ffi
         for name in FRESH:
             self.clear(self.library.variable(name))
         host().cleared_per_cpu("hv.sim.machine.SimulatedCpu")
+        host().cleared_per_cpu(f"{MM}nodes.CpuNode")
         self.call("hv.sim.machine.enter_cpu", 0)
         self.walkers = Walkers(self.library)
         self.call("hv.sim.console.attach")
@@ -67,9 +70,9 @@ class Machine:
     def mm(self, name: str, *arguments: Any) -> Any:
         return self.library.call(MM + name, *arguments)
 
-    def add_bank(self, start: int, count: int, storage: int) -> None:
+    def add_bank(self, start: int, count: int, storage: int, node: int = 0) -> None:
         """A bank of memory from frame `start`, whose records begin at the RAM's frame `storage`."""
-        self.mm("frames.FrameTable.add_bank", self.frames, start, count, RAM_BASE + storage * 4096)
+        self.mm("frames.FrameTable.add_bank", self.frames, start, count, RAM_BASE + storage * 4096, node)
 
     def with_heap(self, frames: int = RAM_FRAMES - 64) -> Machine:
         """Memory that exists: the arena's first 64 frames hold the frame table, the heap has the next ones."""
@@ -102,15 +105,22 @@ class Machine:
     def free_blocks(self) -> list[tuple[int, int]]:
         """Every block on the heap's lists, as first frame and order; checks the links on the way."""
         found = []
-        for order in range(19):
-            index, previous = self.heap.first[order], 0
-            assert (self.heap.stocked >> order & 1 == 1) == (index != 0)
-            while index:
-                mfn = self.mm("frames.FrameTable.mfn_at", self.frames, index)
-                record = self.record(mfn)
-                assert (record.use, record.order, record.previous) == (1, order, previous)
-                found.append((mfn, order))
-                previous, index = index, record.next
+        for node in range(self.heap.zone_count):
+            zone = self.heap.zones[node]
+            before = sum(1 << order for _, order in found)
+            for order in range(19):
+                index, previous = zone.first[order], 0
+                assert (zone.stocked >> order & 1 == 1) == (index != 0)
+                blocks = len(found)
+                while index:
+                    mfn = self.mm("frames.FrameTable.mfn_at", self.frames, index)
+                    record = self.record(mfn)
+                    assert (record.use, record.order, record.previous) == (1, order, previous)
+                    assert self.mm("frames.FrameTable.bank_of", self.frames, mfn).node == node
+                    found.append((mfn, order))
+                    previous, index = index, record.next
+                assert len(found) - blocks == zone.blocks[order]
+            assert zone.free_frames == sum(1 << order for _, order in found) - before
         return found
 
 

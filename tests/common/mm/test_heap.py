@@ -1,4 +1,5 @@
-"""The heap against a model that knows each frame: overlap, alignment, merging, exhaustion, and what the lists hold."""
+"""The heap against a model that knows each frame: overlap, alignment, merging, exhaustion, NUMA nodes, and what the
+lists hold."""
 
 import pytest
 from hypothesis import settings
@@ -7,12 +8,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.common.mm.simulated import BASE, ENOMEM, MM, RAM_FRAMES, Machine, death_of
 
-# Banks with holes and odd ends, as (first frame, frames), and what of each the heap does not get at its beginning.
+# Banks with holes and odd ends, as (first frame, frames), what of each the heap does not get at its beginning, and the
+# NUMA node that it is of. Those without a hole between them are given in one go.
 SHAPES = [
-    [(BASE, 4096, 64)],
-    [(BASE + 3, 1500, 61), (BASE + 2048, 777, 0), (BASE + 0x10_0000, 1024, 5)],
-    [(BASE + 511, 514, 17), (BASE + 1025, 3, 0)],
-    [(0x10_0000, 2049, 0), (0x20_0000, 2047, 0)],
+    [(BASE, 4096, 64, 0)],
+    [(BASE + 3, 1500, 61, 0), (BASE + 2048, 777, 0, 0), (BASE + 0x10_0000, 1024, 5, 0)],
+    [(BASE + 511, 514, 17, 0), (BASE + 1025, 3, 0, 0)],
+    [(0x10_0000, 2049, 0, 0), (0x20_0000, 2047, 0, 0)],
+    [(BASE, 1000, 16, 0), (BASE + 1000, 1048, 0, 1), (BASE + 2048, 512, 0, 0), (BASE + 2560, 7, 0, 3)],
+    [(BASE, 300, 16, 5), (BASE + 512, 300, 16, 2)],
 ]
 ORDERS = st.one_of(st.integers(0, 3), st.integers(0, 10), st.just(18))
 
@@ -23,31 +27,67 @@ class HeapAgainstModel(RuleBasedStateMachine):
         self.machine = Machine()
         self.taken = {}
         self.free = set()
+        self.banks = {}  # by frame: the bank's first frame, and its node
         records = 0
-        for start, count, _ in shape:
-            self.machine.add_bank(start, count, records)
+        for start, count, _, node in shape:
+            self.machine.add_bank(start, count, records, node)
             records += count // 256 + 1
-        for start, count, kept in shape:
-            self.machine.mm("heap.Heap.give", self.machine.heap, start + kept, start + count)
-            self.free.update(range(start + kept, start + count))
+            self.banks |= dict.fromkeys(range(start, start + count), (start, node))
+        self.zones = max(node for *_, node in shape) + 1
+        parts = []
+        for start, count, kept, _ in shape:
+            if parts and kept == 0 and parts[-1][1] == start:
+                parts[-1][1] = start + count
+            else:
+                parts.append([start + kept, start + count])
+        for start, end in parts:
+            self.machine.mm("heap.Heap.give", self.machine.heap, start, end)
+            self.free.update(range(start, end))
         self.all = set(self.free)
 
-    def fits(self, order):
-        """Whether an aligned block of the order is free."""
+    def fits(self, order, node=None):
+        """Whether an aligned block of the order is free, of any node or of this one."""
         size = 1 << order
-        return any(all(frame + i in self.free for i in range(size)) for frame in self.free if frame % size == 0)
+        free = {frame for frame in self.free if node is None or self.banks[frame][1] == node}
+        whole = lambda frame: all(  # noqa: E731
+            frame + i in free and self.banks[frame + i] == self.banks[frame] for i in range(size)
+        )
+        return any(whole(frame) for frame in free if frame % size == 0)
 
-    @rule(order=ORDERS)
-    def allocate(self, order):
+    def nodes_from(self, node):
+        first = node if node < self.zones else 0
+        return [(first + i) % self.zones for i in range(self.zones)]
+
+    def take(self, mfn, order):
+        block = range(mfn, mfn + (1 << order))
+        assert mfn % (1 << order) == 0
+        assert self.free.issuperset(block) and len({self.banks[frame] for frame in block}) == 1
+        self.free.difference_update(block)
+        self.taken[mfn] = order
+
+    @rule(order=ORDERS, here=st.integers(0, 6))
+    def allocate(self, order, here):
+        """By a CPU of the node: what is there goes first."""
+        self.machine.library_host.per_cpu(0, "hv.common.mm.nodes.CpuNode").node = here
         mfn = self.machine.allocate(order)
         if mfn is None:
             assert not self.fits(order)
             return
-        block = range(mfn, mfn + (1 << order))
-        assert mfn % (1 << order) == 0
-        assert self.free.issuperset(block)
-        self.free.difference_update(block)
-        self.taken[mfn] = order
+        near = next(node for node in self.nodes_from(here) if self.fits(order, node))
+        assert self.banks[mfn][1] == near
+        self.take(mfn, order)
+
+    @rule(order=ORDERS, node=st.integers(0, 6))
+    def allocate_largest(self, order, node):
+        """What the node has in one piece, up to the order, goes before larger pieces of others."""
+        error, block = self.machine.errno_or(self.machine.mm, "heap.Heap.largest_near", self.machine.heap, order, node)
+        if error:
+            assert error == ENOMEM and not self.free
+            return
+        near = next(n for n in self.nodes_from(node) if self.fits(0, n))
+        assert self.banks[block.mfn][1] == near
+        assert block.order == max(o for o in range(order + 1) if self.fits(o, near))
+        self.take(block.mfn, block.order)
 
     @precondition(lambda self: self.taken)
     @rule(data=st.data())
@@ -80,7 +120,9 @@ class HeapAgainstModel(RuleBasedStateMachine):
         for mfn, order in blocks:
             assert mfn % (1 << order) == 0
             assert mfn in self.free and mfn + (1 << order) - 1 in self.free
-            assert order == 18 or (mfn ^ 1 << order, order) not in free, "two halves that were not merged"
+            other = mfn ^ 1 << order
+            halves = order != 18 and (other, order) in free and self.banks[other] == self.banks[mfn]
+            assert not halves, "two halves that were not merged"
 
     def teardown(self):
         """When all is back, the heap is as it was at the start."""
@@ -89,7 +131,9 @@ class HeapAgainstModel(RuleBasedStateMachine):
         for mfn, order in self.taken.items():
             self.machine.free(mfn, order)
         assert self.machine.heap.free_frames == len(self.all)
-        assert len(self.machine.free_blocks()) == len(largest_blocks(self.all))
+        banks = {self.banks[frame] for frame in self.all}
+        parts = [{frame for frame in self.all if self.banks[frame] == bank} for bank in banks]
+        assert len(self.machine.free_blocks()) == sum(len(largest_blocks(part)) for part in parts)
 
 
 def largest_blocks(frames):

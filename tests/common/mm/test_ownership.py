@@ -126,16 +126,16 @@ def test_what_a_guest_gets_is_clean_in_memory(machine):
 
 def test_banks_that_the_table_cannot_count():
     machine = Machine()
-    refused = lambda frames: machine.errno_or(table, "add_bank", 0, frames, RAM_BASE)[0] == E2BIG  # noqa: E731
+    refused = lambda frames: machine.errno_or(table, "add_bank", 0, frames, RAM_BASE, 0)[0] == E2BIG  # noqa: E731
 
     def table(name, *arguments):
         return machine.mm(f"frames.FrameTable.{name}", machine.frames, *arguments)
 
     assert refused(0xFFFF_FFFF) and refused(1 << 40)
-    for i in range(64):
+    for i in range(128):
         machine.add_bank(0x10_0000 + i * 100, 10, i)
     assert refused(1)
-    every = [0x10_0000 + i * 100 + j for i in range(64) for j in range(10)]
-    assert [table("index_of", mfn) for mfn in every] == list(range(1, 641))
-    assert [table("mfn_at", index) for index in range(1, 641)] == every
-    assert not any(table("index_of", 0x10_0000 + i * 100 + 10) for i in range(64))
+    every = [0x10_0000 + i * 100 + j for i in range(128) for j in range(10)]
+    assert [table("index_of", mfn) for mfn in every] == list(range(1, 1281))
+    assert [table("mfn_at", index) for index in range(1, 1281)] == every
+    assert not any(table("index_of", 0x10_0000 + i * 100 + 10) for i in range(128))
