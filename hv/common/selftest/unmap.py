@@ -127,17 +127,15 @@ def direct() -> None:
 def act(shape: Shape) -> bool:
     """The four stages of a round. False: some CPU does not look. ENOMEM."""
     first = show(0, shape)
-    if not seen_by_all():
-        return False
+    seen = seen_by_all()
     hide(first)
-    if not seen_by_all():
+    if not seen or not seen_by_all():
         return False
     second = show(1, shape)
     check(first == second, f"addresses are not used again: {first:#x}, then {second:#x}")
-    if not seen_by_all():
-        return False
+    seen = seen_by_all()
     hide(second)
-    return seen_by_all()
+    return seen and seen_by_all()
 
 
 @raises
