@@ -22,6 +22,7 @@ COMMON = {
         r"\(hv\) CPU 1: \d{6,} ns, counter 0x[0-9a-f]{4,}, -?\d+ ns ahead, give or take \d+",
     ],
     "T": [r"\(hv\) tracing is off: 0 pages for each CPU, events 0xffff000", r"\(hv\) CPU 1: 0 records"],
+    "u": [r"\(hv\)   [1-9]\d{3,} frames are free"],
     "H": [r"\(hv\) heap: [1-9]\d{4,} frames are free", r"\(hv\)   order \d+: \d+ blocks of \d+ KiB"],
     "*": [r"\(hv\) key t: shows the CPUs' clocks", r"\(hv\) key a: ", r"\(hv\) key q: "],
     "C": [r"\(hv\) PANIC on CPU 0", r"\(hv\) the key C was pressed", r"hv/common/kernel/keys\.py:\d+"],
