@@ -161,7 +161,7 @@ def test_a_guest_is_debugged_with_its_own_symbols(said) -> None:
 
 
 X86_STEPS = {
-    "break": ["hv-break hv.common.mm.heap.Heap.allocate", "continue", "backtrace", "print order"],
+    "break": ["hv-break hv.common.mm.heap.Heap.allocate_near", "continue", "backtrace", "print order"],
     "walk": ["hv-walk 0xffff808000000000"],
     "idle": ["delete", "hv-break hv.common.sched.core.idle", "continue", "hv-print hv.common.kernel.log.threshold"],
     "timers": ["hv-percpu 1 Timers"],
@@ -179,8 +179,8 @@ def test_x86(tmp_path: Path) -> None:
         words = debug.words(elf, socket, [*script(X86_STEPS), "--batch"])
         done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, errors="replace")
     found = answers(done, X86_STEPS)
-    place = re.search(r"^#0 +hv\.common\.mm\.heap\.Heap\.allocate .* at (\S+):(\d+)$", found["break"], re.MULTILINE)
-    assert place is not None and int(place[2]) in lines_of(place[1], "Heap", "allocate"), found["break"]
+    place = re.search(r"^#0 +hv\.common\.mm\.heap\.Heap\.allocate_near .* at (\S+):(\d+)$", found["break"], re.M)
+    assert place is not None and int(place[2]) in lines_of(place[1], "Heap", "allocate_near"), found["break"]
     assert "hv.x86.main.initialise () at hv/x86/main.py:" in found["break"]
     assert re.search(r"\$1 = \d+\b", found["break"])
     assert re.search(r"height 0 .* r-x -> 0x[0-9a-f]+000", found["walk"])
