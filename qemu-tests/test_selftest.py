@@ -76,7 +76,9 @@ def test_lines_of_a_flood_are_whole(ending) -> None:
 
 def test_expected_faults_are_lines_that_say_so() -> None:
     """The self-tests of faults compare places by the line behind a marker: each marker stands before the fault."""
-    text = (ROOT / "hv/common/selftest/faults.py").read_text().splitlines()
-    marked = [text[n + 1].strip() for n, line in enumerate(text) if "next_line_faults(code_address())" in line]
-    assert len(marked) == 8
+    marked = []
+    for module in ("faults", "unmap"):
+        text = (ROOT / f"hv/common/selftest/{module}.py").read_text().splitlines()
+        marked += [text[n + 1].strip() for n, line in enumerate(text) if "next_line_faults(code_address())" in line]
+    assert len(marked) == 9
     assert all(re.search(r"\[|call\(|assert|u64\(", line) for line in marked)

@@ -114,6 +114,13 @@ def start_pc(asked: int) -> None:
     host().enter(0)
 
 
+def test_a_machine_that_is_powered_on_asks_no_cpu_of_the_one_before():
+    """Which would never answer."""
+    pc("long_mode")
+    Machine()
+    assert [host().per_cpu(cpu, "hv.x86.tlb.Asked").active for cpu in range(CPUS)] == [0] * CPUS
+
+
 def change_in_turns(tables: Tables, seed: int) -> list[str]:
     """CPU 0 changes the tables; the others look at them now and then, and answer while they wait."""
     wrong: list[str] = []

@@ -55,6 +55,7 @@ class Machine:
             self.clear(self.library.variable(name))
         host().cleared_per_cpu("hv.sim.machine.SimulatedCpu")
         host().cleared_per_cpu(f"{MM}nodes.CpuNode")
+        host().cleared_per_cpu("hv.x86.tlb.Asked")  # else a CPU that a test has left is asked, and waited for
         self.call("hv.sim.machine.enter_cpu", 0)
         self.walkers = Walkers(self.library)
         self.call("hv.sim.console.attach")
