@@ -17,7 +17,22 @@ from hv.common.kernel.time import Ns
 from hv.common.mm.heap import heap
 from hv.common.mm.types import PAGE_SHIFT, Mfn, paddr_of
 from hv.common.mm.windows import DATA, windows
-from hv.lang import Atomic, Errno, Final, PerCpu, array, bounded, ptr, raises, u32, u64, unbounded, value
+from hv.lang import (
+    Atomic,
+    Bits,
+    Errno,
+    Field,
+    Final,
+    PerCpu,
+    array,
+    bounded,
+    ptr,
+    raises,
+    u32,
+    u64,
+    unbounded,
+    value,
+)
 
 ROUNDS: Final = 20
 ORDER: Final[u32] = 10  # of each of the two blocks of memory
@@ -38,12 +53,19 @@ class Shape:
 SHAPES: Final[array[Shape, 5]] = array(Shape(0, 1), Shape(5, 3), Shape(7, 40), Shape(0, 514), Shape(100, 600))
 
 
+class Place(Bits[u64]):
+    """Where a window is: both in one word, so that whoever looks during a change never looks beyond it."""
+
+    pages = Field(11, 0)
+    page = Field(63, 12)  # the number of its first
+
+
 class Scene:
-    """`stage` counts what stood at `address` by twos: nothing, the first block, nothing, the second, and again."""
+    """`stage` counts what stood at `place` by twos: nothing, the first block, nothing, the second, and again."""
 
     stage: Atomic[u64]
-    address: u64  # of the window; changed while nothing is there
-    shape: Shape
+    place: Atomic[u64]  # of the window, as `Place`; changed in a stage of change
+    first: u64  # of the block's pages, that the window shows; changed with it
     blocks: array[Mfn, 2]
     director: u32  # the CPU that maps and unmaps
     until: Ns
@@ -147,8 +169,8 @@ def show(block: u64, shape: Shape) -> u64:
     except Errno:
         scene.stage.store(stage)
         raise
-    scene.address = address
-    scene.shape = shape
+    scene.first = shape.first
+    scene.place.store(Place(pages=shape.pages, page=address >> PAGE_SHIFT).raw)
     scene.stage.store(stage + 2)
     return address
 
@@ -191,15 +213,18 @@ def look() -> None:
     """At some page of the window, or beside it."""
     visitor = Visitor.this()
     before = scene.stage.load()
-    pages = scene.shape.pages
+    place = Place(scene.place.load())
+    pages = place.pages
     page = visitor.random(pages + 2) - 1
-    visitor.at = scene.address + (page << PAGE_SHIFT)
+    visitor.at = place.page + page << PAGE_SHIFT
+    first = scene.first
     faulted = faults(touch)
-    if scene.stage.load() != before or before % 2 != 0:
+    behind = scene.stage.add(0)  # not a load, which may be done before what was read above
+    if behind != before or before % 2 != 0:
         check(faulted or block_of(visitor.found) == block_shown(before), f"stage {before}: {visitor.found:#x} was seen")
         return
     if is_shown(before) and page < pages:
-        due = mark(block_shown(before), scene.shape.first + page)
+        due = mark(block_shown(before), first + page)
         check(not faulted and visitor.found == due, f"stage {before}: {visitor.found:#x} in place of {due:#x}")
     else:
         check(faulted, f"stage {before}: {visitor.found:#x} was seen where nothing is, page {page} of {pages}")
