@@ -9,6 +9,7 @@ from hv.common.control import (
     grant_table_op,
     hvm_params,
     memory_op,
+    multicall,
     pv_console,
     sched_op,
     vcpu_op,
@@ -86,7 +87,7 @@ from hv.sim import (
 )
 from hv.sim.firmware import firmware
 from hv.sim.pc import pc
-from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc
+from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc, tsc_scale
 from hv.x86 import console as x86_console
 from hv.x86 import interrupts as x86_interrupts
 from hv.x86.hvm import acpi, alu, decode, guest_map, lapic, memory_map_op, pv_layout

@@ -35,6 +35,7 @@ def start_guests() -> None:
     choose_extension()
     delivery.upcalls = upcalls
     offered.features = CALLBACK_VECTOR | SAFE_CLOCK
+    offered.capabilities = "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 "
     page.fill()
     architecture.vcpus = vcpu_machine
     hindrance = vcpu_machine.hindrance()

@@ -4,17 +4,22 @@ Source of the leaves from 40000000H: public/arch-x86/cpuid.h.
 """
 
 from hv.common.control.version import ABI_MAJOR, ABI_MINOR
+from hv.common.kernel.time import Ticks
 from hv.common.model.vcpu import Vcpu, Vcpus
-from hv.lang import Final, truncate, u16, u32, u64
+from hv.lang import Final, truncate, u8, u16, u32, u64
 from hv.x86.context import RAX, RBX, RCX, RDX
 from hv.x86.cpuid import Leaf
 from hv.x86.hvm.lapic_device import apic_id_of
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
+from hv.x86.timer import clock, to_ns
+from hv.x86.tsc_scale import tsc_scale
 
 XEN: Final[u32] = 0x4000_0000
 XEN_LEAVES: Final[u32] = 5
 HYPERCALL_REGISTER: Final[u32] = 0x4000_0000  # the model-specific register that asks for a hypercall page
+TSC_IS_CLOCK: Final[u32] = 1 << 1
+HAS_RDTSCP: Final[u32] = 1 << 2
 VCPU_ID_PRESENT: Final[u32] = 1 << 3
 DOMID_PRESENT: Final[u32] = 1 << 4
 XSAVE_ENABLED: Final[u32] = 1 << 27  # OSXSAVE
@@ -37,7 +42,7 @@ def answer(vcpu: Vcpu) -> None:
     leaf.ecx = 0
     leaf.edx = 0
     if number - XEN <= 0xFF:
-        tell_of_xen(vcpu, number - XEN, leaf)
+        tell_of_xen(vcpu, number - XEN, subleaf, leaf)
     else:
         HvmDomain.of(vcpu.domain).cpuid.find(number, subleaf, leaf)
         complete(vcpu, number, subleaf, leaf)
@@ -82,7 +87,7 @@ def tell_of_topology(vcpu: Vcpu, subleaf: u32, leaf: Leaf) -> None:
         leaf.ecx |= CORES
 
 
-def tell_of_xen(vcpu: Vcpu, offset: u32, leaf: Leaf) -> None:
+def tell_of_xen(vcpu: Vcpu, offset: u32, subleaf: u32, leaf: Leaf) -> None:
     match offset:
         case 0:
             leaf.eax = XEN + XEN_LEAVES
@@ -94,9 +99,28 @@ def tell_of_xen(vcpu: Vcpu, offset: u32, leaf: Leaf) -> None:
         case 2:
             leaf.eax = 1  # hypercall pages
             leaf.ebx = HYPERCALL_REGISTER
+        case 3:
+            tell_of_time(vcpu, subleaf, leaf)
         case 4:
             leaf.eax = VCPU_ID_PRESENT | DOMID_PRESENT
             leaf.ebx = vcpu.id
             leaf.ecx = u32(u16(vcpu.domain.id))
         case _:
             pass
+
+
+def tell_of_time(vcpu: Vcpu, subleaf: u32, leaf: Leaf) -> None:
+    """The time stamp counter is never emulated."""
+    domain = HvmDomain.of(vcpu.domain)
+    if subleaf == 0:
+        leaf.eax = (TSC_IS_CLOCK if clock.reference is None else 0) | (HAS_RDTSCP if domain.cpuid.has_rdtscp else 0)
+        leaf.ecx = u32(clock.frequency // 1000)
+    elif subleaf == 1:
+        scale = tsc_scale()
+        start = u64(to_ns(Ticks(~domain.tsc_offset + 1)))
+        leaf.eax = truncate(u32, start)
+        leaf.ebx = u32(start >> 32)
+        leaf.ecx = scale.multiplier
+        leaf.edx = u32(truncate(u8, scale.shift))
+    elif subleaf == 2:
+        leaf.eax = u32(clock.frequency // 1000)

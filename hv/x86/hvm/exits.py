@@ -4,7 +4,8 @@ Who calls here says where the next instruction begins, since a CPU need not.
 """
 
 from hv.common.builder.lifecycle import domain_crash, shutdown_domain
-from hv.common.control.hypercall import AGAIN, Words, call
+from hv.common.control.hypercall import AGAIN, Words
+from hv.common.control.multicall import perform
 from hv.common.kernel.log import Level
 from hv.common.model.domain import ShutdownReason
 from hv.common.model.vcpu import Vcpu
@@ -92,7 +93,7 @@ def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
         words.third = context.registers[RDX]
         words.fourth = context.registers[R10]
         words.fifth = context.registers[R8]
-        answer = call(vcpu, number, words)
+        answer = perform(vcpu, number, words)
         if answer == AGAIN:
             context.registers[RDI] = words.first
             context.registers[RSI] = words.second
@@ -107,7 +108,7 @@ def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
         words.third = context.registers[RDX] & LOW
         words.fourth = context.registers[RSI] & LOW
         words.fifth = context.registers[RDI] & LOW
-        answer = call(vcpu, number, words)
+        answer = perform(vcpu, number, words)
         if answer == AGAIN:
             context.registers[RBX] = words.first & LOW
             context.registers[RCX] = words.second & LOW

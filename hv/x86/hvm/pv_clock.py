@@ -20,24 +20,21 @@ from hv.lang import (
     Final,
     address_of,
     i8,
-    i32,
-    leading_zeros,
     raises,
     size_of,
     u8,
     u32,
     u64,
-    value,
 )
 from hv.x86.hvm.pv_layout import TimeAddress, TimeInfo
 from hv.x86.hvm.state import HvmDomain
-from hv.x86.timer import SECOND, clock, fraction, to_ns
+from hv.x86.timer import clock, to_ns
+from hv.x86.tsc_scale import tsc_scale
 
 IN_VCPU_INFO: Final[u64] = 32
 VERSION_BYTES: Final[u64] = 4
 BODY: Final[u64] = 8
 STABLE: Final[u8] = 1  # XEN_PVCLOCK_TSC_STABLE_BIT
-FRACTION_BITS: Final = 32
 
 
 class PvClock(Extension[Vcpu]):
@@ -75,25 +72,9 @@ class PvClock(Extension[Vcpu]):
             self.version += 2
 
 
-@value
-class Scale:
-    """Ticks, shifted left by `shift`, times `multiplier`, over 2**32, are nanoseconds."""
-
-    multiplier: u32
-    shift: i32
-
-
-def scale_of(fraction: u64) -> Scale:
-    """Of nanoseconds for each tick, in units of 2**-32; not 0."""
-    excess = i32(FRACTION_BITS) - i32(leading_zeros(fraction))
-    if excess >= 0:
-        return Scale(u32(fraction >> excess), excess)
-    return Scale(u32(fraction << -excess), excess)
-
-
 def fill(vcpu: Vcpu, info: TimeInfo) -> None:
     domain = HvmDomain.of(vcpu.domain)
-    scale = scale_of(clock.to_ns if clock.reference is None else fraction(SECOND, clock.frequency))
+    scale = tsc_scale()
     info.tsc_to_system_mul = scale.multiplier
     info.tsc_shift = i8(scale.shift)
     if clock.reference is None:

@@ -7,7 +7,11 @@ from guests.x86.lib.cpu import cpuid, in8, out8, write_msr
 from guests.x86.lib.hypercall import (
     CONSOLE_IO,
     CONSOLE_WRITE,
+    EFAULT,
+    EINVAL,
+    ENOSYS,
     MEMORY_OP,
+    MULTICALL,
     POWER_OFF,
     XEN_VERSION,
     AddToPhysmap,
@@ -46,7 +50,12 @@ class Text:
     bytes: array[u8, LONG]
 
 
+class Calls:
+    words: array[u64, 128]
+
+
 page: Final = Page()
+calls: Final = Calls()
 text: Final = Text()
 
 
@@ -67,6 +76,8 @@ def guest_main(information: u64) -> None:
     write_msr(register, address_of(page))
     check(call_page(address_of(page) + XEN_VERSION * ENTRY_BYTES, 0, 0, 0) == VERSION_4_17, "xen_version by the page")
     check(hypercall(XEN_VERSION, 1, FOUR_GIB * 4, 0) == ~u64(13), "an answer where nothing is mapped")
+    check_time_leaf()
+    check_multicall()
     check_memory_map(start)
     check_acpi(Bytes(start.le64(32), 36))
     check_shared_page()
@@ -115,6 +126,33 @@ def sum_of(bytes: Bytes) -> u8:
     for i in bounded(bytes.length, 4096):
         sum += bytes.byte(i)
     return sum
+
+
+def check_time_leaf() -> None:
+    """What the counter's speed is said to be is how it scales to nanoseconds."""
+    _, _, khz, _ = cpuid(XEN + 3, 0)
+    _, _, multiplier, shift = cpuid(XEN + 3, 1)
+    check(khz > 1000 and multiplier >> 31 == 1, "no speed of the counter")
+    second = u64(khz) * 1000
+    scaled = second << shift if shift < 128 else second >> 256 - u64(shift)
+    ns = (scaled >> 4) * u64(multiplier) >> 28
+    check(999_000_000 <= ns <= 1_001_000_000, "the counter scales to another speed")
+
+
+def check_multicall() -> None:
+    """Each entry has its answer, and one that is a list again is refused."""
+    for i in range(3):
+        for j in range(8):
+            calls.words[8 * i + j] = 0
+    calls.words[0] = XEN_VERSION
+    calls.words[8] = 45
+    calls.words[16] = MULTICALL
+    check(hypercall(MULTICALL, address_of(calls), 3, 0) == 0, "no list of hypercalls")
+    check(calls.words[1] == VERSION_4_17 and calls.words[9] == ENOSYS, "other answers in a list")
+    check(calls.words[17] == EINVAL, "a list in a list")
+    check(hypercall(MULTICALL, FOUR_GIB * 4, 1, 0) == EFAULT, "a list where nothing is mapped")
+    check(hypercall(XEN_VERSION, 3, address_of(calls), 0) == 0, "no capabilities")
+    check(calls.words[0] & 0xFFFF_FFFF == 0x2D6D_7668, "other capabilities than hvm-…")
 
 
 def check_memory_map(start: Bytes) -> None:

@@ -3,6 +3,7 @@
 from hv.lang import Final, Never, address_of, extern, u16, u32, u64, unbounded
 
 MEMORY_OP: Final[u64] = 12
+MULTICALL: Final[u64] = 13
 XEN_VERSION: Final[u64] = 17
 GRANT_TABLE_OP: Final[u64] = 20
 CONSOLE_IO: Final[u64] = 18

@@ -1,0 +1,149 @@
+"""Hypercalls by their numbers: structures of both sizes, lists that stop half way and go on, and what is refused."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.common.comm.guest import (
+    AGAIN,
+    ARGUMENT,
+    EFAULT,
+    EINVAL,
+    ENOENT,
+    ENOSYS,
+    EPERM,
+    GRANT_TABLE_OP,
+    HVM_OP,
+    MEMORY_OP,
+    PAGE,
+    SELF,
+    VCPU_OP,
+    VM_ASSIST,
+    Guest,
+)  # fmt: skip
+from tests.common.guests import MEMORY, Machine
+
+XEN_VERSION, MULTICALL = 17, 13
+LIST = ARGUMENT + PAGE
+NOWHERE = 0x7F_0000_0000
+FRAMES = 0x800  # guest frames that come and go
+
+
+@pytest.fixture
+def machine():
+    return Machine(1).with_heap().start_scheduling()
+
+
+@pytest.fixture
+def guest(machine):
+    return Guest(machine, 1, 1)
+
+
+def test_what_nobody_declares(guest):
+    for number in (*range(12), 14, 15, 16, 19, *range(22, 24), *range(25, 29), 30, 31, 33, *range(35, 64), 2**32 - 1):
+        assert guest.call(number, 0, 0, 0) == -ENOSYS, number
+    for number in (MEMORY_OP, VCPU_OP, HVM_OP, GRANT_TABLE_OP):
+        assert guest.call(number, 61, 0, 1) == -ENOSYS
+
+
+def test_structures_where_nothing_is(guest):
+    for number, sub in ((MEMORY_OP, 7), (MEMORY_OP, 6), (MEMORY_OP, 15), (HVM_OP, 1), (HVM_OP, 0)):
+        assert guest.call(number, sub, NOWHERE) == -EFAULT
+    assert guest.call(VCPU_OP, 10, 0, NOWHERE) == -EFAULT
+    assert guest.call(VCPU_OP, 10, 7, NOWHERE) == -ENOENT
+    assert guest.call(GRANT_TABLE_OP, 6, NOWHERE, 1) == -EFAULT
+
+
+def test_parameters(guest):
+    assert guest.call(VM_ASSIST, 0, 5) == 0
+    assert guest.call(VM_ASSIST, 2, 5) == -ENOSYS
+    assert guest.call(VM_ASSIST, 0, 99) == -EINVAL
+    for index, wanted in ((0, 0), (1, 0), (18, 0), (5, -EPERM), (39, -EINVAL), (2**32 - 1, -EINVAL)):
+        guest.put(struct.pack("<HxxIQ", SELF, index, 0))
+        assert guest.call(HVM_OP, 1, ARGUMENT) == wanted, index
+    guest.put(struct.pack("<HxxIQ", 2, 0, 0))
+    assert guest.call(HVM_OP, 1, ARGUMENT) == -EPERM, "another domain's"
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_list_of_hypercalls(guest, narrow):
+    """Each entry's answer stands in it; it goes on where it stopped."""
+    guest.simulated(0).narrow = narrow
+    layout = "<8I" if narrow else "<8Q"
+    size = struct.calcsize(layout)
+    entries = [(XEN_VERSION, 0), (45, 0), (MULTICALL, 0), (XEN_VERSION, 7)]
+    guest.put(b"".join(struct.pack(layout, op, 99, sub, 0, 0, 0, 0, 0) for op, sub in entries), PAGE)
+    assert multicall(guest, LIST, len(entries)) == 0
+    answers = [struct.unpack(layout, guest.get(size, PAGE + i * size))[1] for i in range(len(entries))]
+    mask = 2**32 - 1 if narrow else 2**64 - 1
+    assert answers == [4 << 16 | 17, -ENOSYS & mask, -EINVAL & mask, 4096]
+    assert multicall(guest, NOWHERE & 0xFFFF_FFFF if narrow else NOWHERE, 1) == -EFAULT
+    assert multicall(guest, NOWHERE, 0) == 0
+
+
+def multicall(guest, address, count):
+    words = guest.words
+    words.first, words.second = address, count
+    answer = AGAIN
+    while answer == AGAIN:
+        answer = guest.machine.call("control.multicall.perform", guest.vcpus[0], MULTICALL, words)
+    return answer
+
+
+LIMIT = 24  # frames that the domain may have
+PLACES = st.integers(FRAMES, FRAMES + 31)
+changes = st.lists(st.tuples(st.sampled_from([1, 6]), st.lists(PLACES, max_size=12)), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(changes=changes, narrow=st.booleans(), hurried=st.booleans())
+def test_memory_goes_and_comes(changes: list[tuple[int, list[int]]], narrow: bool, hurried: bool) -> None:
+    """Lists of frames that are given back and asked for, against a set of those that are there: each answer says how
+    far the list was done, also when something else waits and the list is left behind every frame. There is never more
+    than the domain may have, and what it gives back goes to the heap.
+    """
+    machine = Machine(1).with_heap().start_scheduling()
+    guest = Guest(machine, 1, 1)
+    guest.simulated(0).narrow = narrow
+    memory = machine.ffi.addressof(guest.domain, "common_model_memory_DomainMemory")
+    guest.domain.config.frames = LIMIT
+    if hurried:
+        machine.host.per_cpu(0, "hv.common.kernel.softirq.Pending").bits = 1
+    there: set[int] = set()
+    free = machine.heap.free_frames
+    for operation, places in changes:
+        guest.put(struct.pack(f"<{len(places)}{'I' if narrow else 'Q'}", *places), PAGE)
+        done = 0
+        for place in places:
+            if operation == 1 and place in there:
+                there.remove(place)
+            elif operation == 6 and place not in there and len(there) < LIMIT:
+                there.add(place)
+            else:
+                break
+            done += 1
+        assert reserve(guest, operation, len(places), narrow) == done
+        assert memory.held == len(there)
+        tables = memory.p2m.tables.used
+        for place in range(FRAMES, FRAMES + 32):
+            kind = machine.call(f"{MEMORY}p2m.P2m.lookup", machine.p2m(guest.domain), place).kind
+            assert kind == (1 if place in there else 0)
+        guest.put(struct.pack("<H", SELF))
+        assert guest.call(MEMORY_OP, 3, ARGUMENT) == len(there)
+        assert free - machine.heap.free_frames <= len(there) + tables
+
+
+def test_how_far_a_list_was_done_is_the_guests_to_say(guest):
+    """As in Xen: progress beyond the end is the answer."""
+    assert reserve(guest, 63 << 6 | 1, 2, False) == 63
+    assert reserve(guest, 63 << 6 | 6, 63, False) == 63
+
+
+def reserve(guest: Guest, operation: int, count: int, narrow: bool) -> int:
+    layout = "<IIIIHxx" if narrow else "<QQIIHxxxxxx"
+    guest.put(struct.pack(layout, LIST, count, 0, 0, SELF))
+    return guest.call(MEMORY_OP, operation, ARGUMENT)
