@@ -5,6 +5,7 @@ from hv.common.builder.image_loader import image_loader
 from hv.common.builder.lifecycle import domain_crash
 from hv.common.builder.loader import loading
 from hv.common.comm.upcall import Upcalls, delivery
+from hv.common.control.hypercall import directory
 from hv.common.drivers.devicetree import tree
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.span import Bytes
@@ -95,6 +96,7 @@ simulated_upcalls: Final = SimulatedUpcalls()
 def use_simulated_vcpus() -> None:
     architecture.vcpus = simulated_vcpus
     delivery.upcalls = simulated_upcalls
+    directory.fill()
     loading.loader = image_loader
 
 

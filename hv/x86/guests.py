@@ -13,6 +13,7 @@ from hv.common.control import (  # noqa: F401 (registries)
     vm_assist,
     xen_version,
 )
+from hv.common.control.hypercall import directory
 from hv.common.control.xen_version import offered
 from hv.common.kernel.log import info
 from hv.common.model.vcpu import architecture
@@ -34,6 +35,7 @@ SAFE_CLOCK: Final[u32] = 1 << 9  # XENFEAT_hvm_safe_pvclock
 def start_guests() -> None:
     choose_extension()
     delivery.upcalls = upcalls
+    directory.fill()
     offered.features = CALLBACK_VECTOR | SAFE_CLOCK
     offered.capabilities = "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 "
     page.fill()

@@ -26,9 +26,11 @@ from hv.lang import (
     PerCpu,
     Registry,
     TypeVar,
+    array,
     i64,
     preemption_policy,
     truncate,
+    u8,
     u32,
     u64,
     value,
@@ -39,6 +41,7 @@ A = TypeVar("A")
 MEMORY_OP: Final[u32] = 12
 XEN_VERSION: Final[u32] = 17
 CONSOLE_IO: Final[u32] = 18
+SET_TIMER_OP: Final[u32] = 15
 VM_ASSIST: Final[u32] = 21
 VCPU_OP: Final[u32] = 24
 SCHED_OP: Final[u32] = 29
@@ -46,6 +49,9 @@ GRANT_TABLE_OP: Final[u32] = 20
 EVENT_CHANNEL_OP: Final[u32] = 32
 HVM_OP: Final[u32] = 34
 
+NUMBERS: Final = 64  # of hypercalls: none is higher
+SUBS: Final = 32  # of their operations
+OPERATIONS: Final = 2048  # both
 LIST_SHIFT: Final = 6  # public/memory.h: MEMOP_EXTENT_SHIFT of Xen's
 LIST_OPERATION: Final[u32] = 63
 STRETCH: Final = 30 * MICROSECOND  # that an operation on a list takes at most before it leaves, and one element more
@@ -165,25 +171,62 @@ bare: Final = Registry[BareHypercall]()
 plain: Final = Registry[PlainHypercall]()
 
 
+class Directory:
+    """Where each operation stands among those of its kind, so that none is looked for: one more than its place; 0:
+    nowhere. Filled once, at boot.
+    """
+
+    plain: array[u8, NUMBERS]
+    hypercall: array[u8, OPERATIONS]
+    answering: array[u8, OPERATIONS]
+    listed: array[u8, OPERATIONS]
+    bare: array[u8, OPERATIONS]
+
+    def fill(self) -> None:
+        for i, one in enumerate(plain):
+            self.plain[one.number] = u8(i + 1)
+        for i, operation in enumerate(hypercall):
+            self.hypercall[place_of(operation.number, operation.sub)] = u8(i + 1)
+        for i, operation in enumerate(answering):
+            self.answering[place_of(operation.number, operation.sub)] = u8(i + 1)
+        for i, part in enumerate(listed):
+            self.listed[place_of(part.number, part.sub)] = u8(i + 1)
+        for i, simple in enumerate(bare):
+            self.bare[place_of(simple.number, simple.sub)] = u8(i + 1)
+
+
+directory: Final = Directory()
+
+
+def place_of(number: u32, sub: u32) -> u32:
+    assert number < NUMBERS and sub < SUBS, "an operation's number is too large for the directory"
+    return number * SUBS + sub
+
+
 def call(caller: Vcpu, number: u32, words: Words) -> i64:
-    for entry in plain:
-        if entry.number == number:
-            return entry.perform(caller, words)
+    if number >= NUMBERS:
+        return failed(Errno.ENOSYS)
+    if directory.plain[number] != 0:
+        whole = plain[directory.plain[number] - 1]
+        return whole.perform(caller, words)
     sub = truncate(u32, words.first)
     if number == MEMORY_OP:
         sub &= LIST_OPERATION
-        for part in listed:
-            if part.sub == sub:
-                return part.perform(caller, words)
-    for operation in hypercall:
-        if operation.number == number and operation.sub == sub:
-            return operation.perform(caller, words.second)
-    for operation in answering:
-        if operation.number == number and operation.sub == sub:
-            return operation.perform(caller, words.second)
-    for simple in bare:
-        if simple.number == number and simple.sub == sub:
-            return simple.perform(caller)
+    if sub >= SUBS:
+        return failed(Errno.ENOSYS)
+    place = number * SUBS + sub
+    if directory.hypercall[place] != 0:
+        operation = hypercall[directory.hypercall[place] - 1]
+        return operation.perform(caller, words.second)
+    if directory.answering[place] != 0:
+        question = answering[directory.answering[place] - 1]
+        return question.perform(caller, words.second)
+    if directory.bare[place] != 0:
+        simple = bare[directory.bare[place] - 1]
+        return simple.perform(caller)
+    if directory.listed[place] != 0:
+        part = listed[directory.listed[place] - 1]
+        return part.perform(caller, words)
     return failed(Errno.ENOSYS)
 
 

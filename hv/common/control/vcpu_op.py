@@ -1,4 +1,4 @@
-"""What a guest asks of a vCPU of its own: vcpu_op (public/vcpu.h).
+"""What a guest asks of a vCPU of its own: vcpu_op (public/vcpu.h), and set_timer_op (public/xen.h).
 
 The operation, the vCPU's number, and where the argument lies. `vcpu_operation` declares those with an argument, which
 is read once, whole, before the operation runs; the others are few, and stand here.
@@ -10,10 +10,10 @@ from hv.common.comm.runstate import RunstateArea, RunstateInfo, bytes_of, descri
 from hv.common.comm.vcpu_info import VcpuInfo
 from hv.common.comm.vcpu_timer import VcpuTimers
 from hv.common.control.handle import read_request, write_request
-from hv.common.control.hypercall import VCPU_OP, Words, failed, plain
+from hv.common.control.hypercall import SET_TIMER_OP, VCPU_OP, Words, failed, plain
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Gfn
-from hv.common.model.vcpu import Vcpu, Vcpus
+from hv.common.model.vcpu import Vcpu, Vcpus, architecture
 from hv.common.sched.core import is_off, vcpu_down
 from hv.common.sched.processor import locked
 from hv.lang import (
@@ -163,3 +163,21 @@ def set_singleshot_timer(caller: Vcpu, target: Vcpu, request: SingleshotTimer) -
     """ETIME: the time has passed, and the guest asked for one that has not."""
     VcpuTimers.of(target).set_once(Ns(request.timeout_abs_ns), request.flags & IN_FUTURE != 0)
     return 0
+
+
+@plain(SET_TIMER_OP)
+def set_timer_op(caller: Vcpu, words: Words) -> i64:
+    """The caller's own timer, as `set_singleshot_timer`: `first` is when, in ns; 0 stops it. From 32-bit code the upper
+    half is `second`.
+    """
+    deadline = words.first
+    if architecture.vcpus.is_narrow(caller):
+        deadline |= words.second << 32
+    if deadline == 0:
+        VcpuTimers.of(caller).stop_once()
+        return 0
+    try:
+        VcpuTimers.of(caller).set_once(Ns(deadline), False)
+        return 0
+    except Errno as e:
+        return -i64(e.code)

@@ -16,10 +16,12 @@ from tests.common.comm.guest import (
     ENOENT,
     ENOSYS,
     EPERM,
+    ETIME,
     GRANT_TABLE_OP,
     HVM_OP,
     MEMORY_OP,
     PAGE,
+    PENDING,
     SELF,
     VCPU_OP,
     VM_ASSIST,
@@ -27,7 +29,8 @@ from tests.common.comm.guest import (
 )  # fmt: skip
 from tests.common.guests import MEMORY, Machine
 
-XEN_VERSION, MULTICALL = 17, 13
+XEN_VERSION, MULTICALL, SET_TIMER_OP, CONSOLE_IO = 17, 13, 15, 18
+E2BIG = 7
 LIST = ARGUMENT + PAGE
 NOWHERE = 0x7F_0000_0000
 FRAMES = 0x800  # guest frames that come and go
@@ -44,7 +47,7 @@ def guest(machine):
 
 
 def test_what_nobody_declares(guest):
-    for number in (*range(12), 14, 15, 16, 19, *range(22, 24), *range(25, 29), 30, 31, 33, *range(35, 64), 2**32 - 1):
+    for number in (*range(12), 14, 16, 19, *range(22, 24), *range(25, 29), 30, 31, 33, *range(35, 64), 2**32 - 1):
         assert guest.call(number, 0, 0, 0) == -ENOSYS, number
     for number in (MEMORY_OP, VCPU_OP, HVM_OP, GRANT_TABLE_OP):
         assert guest.call(number, 61, 0, 1) == -ENOSYS
@@ -147,3 +150,82 @@ def reserve(guest: Guest, operation: int, count: int, narrow: bool) -> int:
     layout = "<IIIIHxx" if narrow else "<QQIIHxxxxxx"
     guest.put(struct.pack(layout, LIST, count, 0, 0, SELF))
     return guest.call(MEMORY_OP, operation, ARGUMENT)
+
+
+def test_timers(machine, guest):
+    """They come by VIRQ_TIMER, at their time and not before; a timer that is set anew forgets the first."""
+    answer, (_, _, port) = guest.event(1, "<III", 0, 0, 0)
+    assert answer == 0
+    now = machine.call("hv.sim.arch.now")
+    assert guest.call(SET_TIMER_OP, now + 1000) == 0
+    assert guest.call(SET_TIMER_OP, now + 5000) == 0
+    assert not comes(machine, guest, port, 4999)
+    assert comes(machine, guest, port, 1)
+    assert guest.call(SET_TIMER_OP, now + 9000) == 0 and guest.call(SET_TIMER_OP, 0) == 0
+    assert not comes(machine, guest, port, 10_000), "a timer that was stopped"
+    guest.put(struct.pack("<Q", 2_000_000))
+    assert guest.call(VCPU_OP, 6, 0, ARGUMENT) == 0
+    assert [comes(machine, guest, port, 2_000_000) for _ in range(3)] == [True] * 3
+    assert comes(machine, guest, port, 7_000_000), "periods that were missed come as one"
+    assert not comes(machine, guest, port, 900_000) and comes(machine, guest, port, 100_000), "and the next in its time"
+    assert guest.call(VCPU_OP, 7, 0) == 0
+    assert not comes(machine, guest, port, 4_000_000)
+    guest.put(struct.pack("<Q", 999_999))
+    assert guest.call(VCPU_OP, 6, 0, ARGUMENT) == -EINVAL, "a period below a millisecond"
+    guest.put(struct.pack("<QI", 1, 1))
+    assert guest.call(VCPU_OP, 8, 0, ARGUMENT) == -ETIME
+
+
+def comes(machine: Machine, guest: Guest, port: int, ns: int) -> bool:
+    """Whether the port is pending after so long; it is not any more then."""
+    machine.advance(ns)
+    machine.settle_all()
+    pending = bool(guest.page(PENDING, 4)[port // 8] >> port % 8 & 1)
+    guest.set_page(PENDING, bytes(4))
+    return pending
+
+
+def test_places_in_a_batch(machine, guest):
+    """Each has its own answer; what was in the way goes, and a frame is in one place at a time."""
+    places = [0x900, 0x901, 0x900, 0xF_FFFF_FFFF]
+    guest.put(struct.pack("<4Q", 0, 1, 2, 3) + struct.pack("<4Q", *places), PAGE)
+    guest.put(struct.pack("<HHHHQQQ", SELF, 1, 4, 0, LIST, LIST + 32, LIST + 64))
+    assert guest.call(MEMORY_OP, 23, ARGUMENT) == 0
+    assert struct.unpack("<4i", guest.get(16, PAGE + 64)) == (0, 0, 0, -EINVAL)
+    table = guest.ffi.addressof(guest.domain, "common_comm_grant_table_GrantTable")
+    assert table.count == 4
+    for place, index in ((0x900, 2), (0x901, 1)):
+        found = machine.call(f"{MEMORY}p2m.P2m.lookup", machine.p2m(guest.domain), place)
+        assert (found.kind, found.mfn) == (4, table.frames[index])
+    guest.put(struct.pack("<HHHHQQQ", SELF, 1, 2, 0, LIST, NOWHERE, LIST + 64))
+    assert guest.call(MEMORY_OP, 23, ARGUMENT) == -EFAULT
+
+
+def test_what_it_says_that_it_is(guest):
+    """Arrays of the sizes that the interface fixes, and nothing that is the owner's business."""
+    assert guest.call(XEN_VERSION, 0) == 4 << 16 | 17
+    assert guest.call(XEN_VERSION, 7) == 4096
+    for question, size in ((1, 16), (2, 144), (3, 1024), (4, 64), (5, 8), (8, 16), (9, 1024)):
+        guest.put(b"\xaa" * 2048, PAGE)
+        assert guest.call(XEN_VERSION, question, LIST) == 0
+        answer = guest.get(2048, PAGE)
+        assert b"\xaa" not in answer[:size] and set(answer[size:]) == {0xAA}, question
+        assert guest.call(XEN_VERSION, question, NOWHERE) == -EFAULT
+    assert guest.get(8, PAGE) == b"<denied>"
+    assert guest.call(XEN_VERSION, 10, LIST) == -EPERM
+    assert guest.call(XEN_VERSION, 11, LIST) == -ENOSYS
+    guest.put(struct.pack("<II", 1, 0))
+    assert guest.call(XEN_VERSION, 6, ARGUMENT) == -EINVAL
+
+
+def test_what_is_typed(machine, guest):
+    """It can be read once, as far as there is room."""
+    assert guest.call(CONSOLE_IO, 1, 16, LIST) == 0, "nothing was typed"
+    console = machine.host.variable("hv.common.kernel.console.console")
+    for byte in b"hello":
+        assert machine.call("kernel.console.Console.deliver", console, byte)
+    assert guest.call(CONSOLE_IO, 1, 3, LIST) == 3 and guest.get(3, PAGE) == b"hel"
+    assert guest.call(CONSOLE_IO, 1, 16, LIST) == 2 and guest.get(2, PAGE) == b"lo"
+    assert guest.call(CONSOLE_IO, 1, 16, LIST) == 0
+    assert guest.call(CONSOLE_IO, 1, 2**31, LIST) == -E2BIG
+    assert guest.call(CONSOLE_IO, 2, 0, 0) == -ENOSYS
