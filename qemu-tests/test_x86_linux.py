@@ -15,7 +15,7 @@ BOOT_SECONDS = 180
 @pytest.mark.parametrize("cpus", [4, pytest.param(2, marks=pytest.mark.long), pytest.param(1, marks=pytest.mark.long)])
 def test_debian_guests_answer_and_end_alone(booted, cpus: int) -> None:
     """Each runs on two CPUs and finds its processors by ACPI. One powers off, one reboots, and the other does not
-    notice; a unikernel has run beside them.
+    notice; a unikernel has run beside them. One that crashes comes again, as its description wants it.
     """
     machine = booted("x86", Options(cpus=cpus))
     machine.expect_all(["READY linux1", "READY linux2", "DONE hello ok"], BOOT_SECONDS)
@@ -35,6 +35,11 @@ def test_debian_guests_answer_and_end_alone(booted, cpus: int) -> None:
 
     machine.send("reboot -f\r")
     machine.expect(re.compile(r"\(hv\) d\d+ linux2: reset"), BOOT_SECONDS)
+    machine.expect("READY linux2", BOOT_SECONDS)
+    ask_shell(machine, "linux2")
+
+    machine.send("echo c >/proc/sysrq-trigger\r")
+    machine.expect(re.compile(r"\(hv\) d\d+ linux2: crashed, as it says itself"), BOOT_SECONDS)
     machine.expect("READY linux2", BOOT_SECONDS)
     ask_shell(machine, "linux2")
     assert machine.output.count("READY linux1\r\n") == 1, "linux1 was powered off and must not have come back"

@@ -86,6 +86,8 @@ VALUES = [
     ("bootargs", f'"{"ü" * 1024}"', "bootargs: 2048 bytes are too long", "at most 2047"),
     ("vpl011", '"yes"', 'vpl011: "yes" is neither true nor false', "without quotes"),
     ("vpl011", "1", "vpl011: 1 is neither true nor false", "without quotes"),
+    ("on_crash", '"again"', 'on_crash: "again" is no way to go on', 'write one of "restart", "destroy"'),
+    ("on_reboot", "true", "on_reboot: true is no way to go on", 'write one of "restart", "destroy"'),
     ("affinity", "3", "affinity: 3 is not an affinity", 'affinity = "0-3"'),
     ("affinity", '""', 'affinity: "" is not a list of CPUs', 'such as "0-3,5"'),
     ("affinity", '"0,"', 'affinity: "0," is not a list of CPUs', 'such as "0-3,5"'),

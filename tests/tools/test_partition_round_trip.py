@@ -33,6 +33,8 @@ class Described:
     ramdisk: str | None
     bootargs: str | None
     vpl011: bool | None
+    on_reboot: str | None
+    on_crash: str | None
     affinity: list[set[int]] | set[int] | None
 
 
@@ -47,6 +49,8 @@ def domains(draw: st.DrawFn) -> Described:
         ramdisk=draw(st.sampled_from([None, "initrd", "initrd2"])),
         bootargs=draw(st.none() | WORDS),
         vpl011=draw(st.sampled_from([None, True, False])),
+        on_reboot=draw(st.sampled_from([None, "restart", "destroy"])),
+        on_crash=draw(st.sampled_from([None, "restart", "destroy"])),
         affinity=draw(
             st.none() | CPU_SETS | st.lists(CPU_SETS, min_size=cpus, max_size=cpus) if cpus < 128 else CPU_SETS
         ),
@@ -84,6 +88,9 @@ def partitions(draw: st.DrawFn) -> tuple[list[Described], str]:
             keys["bootargs"] = json.dumps(domain.bootargs, ensure_ascii=False)
         if domain.vpl011 is not None:
             keys["vpl011"] = "true" if domain.vpl011 else "false"
+        for key, word in (("on_reboot", domain.on_reboot), ("on_crash", domain.on_crash)):
+            if word is not None:
+                keys[key] = f'"{word}"'
         if isinstance(domain.affinity, set):
             keys["affinity"] = f'"{spell_cpus(draw, domain.affinity)}"'
         elif domain.affinity is not None:
@@ -127,6 +134,7 @@ def test_what_is_described_is_in_the_tree(partition: tuple[list[Described], str]
         assert node.memory == domain.memory * 1024
         assert node.cpus == domain.cpus
         assert node.vpl011 == (domain.vpl011 is not False)
+        assert (node.on_reboot, node.on_crash) == (domain.on_reboot or "restart", domain.on_crash or "destroy")
         assert node.kernel.bootargs == domain.bootargs
         for module, name in ((node.kernel, domain.kernel), (node.ramdisk, domain.ramdisk)):
             assert (module is None) == (name is None)

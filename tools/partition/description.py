@@ -22,6 +22,7 @@ MAX_VCPUS = 128  # GUEST_MAX_VCPUS (public/arch-arm.h)
 MAX_ADDRESS = 1 << 52  # the largest physical address space of AArch64 (ID_AA64MMFR0_EL1.PARange)
 MAX_COMMAND_LINE = 2047  # bytes; arm64 Linux keeps COMMAND_LINE_SIZE = 2048 with the closing NUL
 
+ENDINGS = ("restart", "destroy")  # what becomes of a domain that has come to an end
 FOREIGN_TABLES = ("scenario", "machine")  # belong to the scenario runner
 
 Reader = Callable[[Any], Any]
@@ -224,6 +225,12 @@ def _affinity_per_vcpu(affinity: CpuSet | list[CpuSet] | None, cpus: int | None)
     return tuple(affinity)
 
 
+def _ending(value: Any) -> str:
+    if value not in ENDINGS:
+        raise Wrong(f"{shown(value)} is no way to go on", f"write one of {', '.join(map(shown, ENDINGS))}")
+    return str(value)
+
+
 def _load_base(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise Wrong(f"{shown(value)} is not an address", "write a number, such as 0x50000000")
@@ -250,5 +257,7 @@ DOMAIN_KEYS: Mapping[str, Reader] = {
     "ramdisk": _file,
     "bootargs": _command_line,
     "vpl011": _flag,
+    "on_reboot": _ending,
+    "on_crash": _ending,
     "affinity": _affinity,
 }

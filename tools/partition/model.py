@@ -28,6 +28,8 @@ class Domain:
     ramdisk: str | None = None
     bootargs: str | None = None
     vpl011: bool = True
+    on_reboot: str = "restart"
+    on_crash: str = "destroy"
     affinity: tuple[CpuSet, ...] | None = None
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 

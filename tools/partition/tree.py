@@ -76,6 +76,8 @@ def domain_node(domain: Domain, kernel: Load | int, ramdisk: Load | int | None) 
             "memory": u64(domain.memory),
             "cpus": u32(domain.cpus),
             **({"vpl011": b""} if domain.vpl011 else {}),
+            **({"on-reboot": strings(domain.on_reboot)} if domain.on_reboot != Domain.on_reboot else {}),
+            **({"on-crash": strings(domain.on_crash)} if domain.on_crash != Domain.on_crash else {}),
         },
         children,
     )
@@ -156,6 +158,8 @@ class DomainNode:
     memory: int
     cpus: int
     vpl011: bool
+    on_reboot: str
+    on_crash: str
     kernel: Module
     ramdisk: Module | None
     affinity: Mapping[int, frozenset[int]]
@@ -183,6 +187,8 @@ def _read(fdt: libfdt.Fdt, node: int) -> DomainNode:
         memory=fdt.getprop(node, "memory").as_uint64(),
         cpus=fdt.getprop(node, "cpus").as_uint32(),
         vpl011=bool(fdt.hasprop(node, "vpl011")),
+        on_reboot=string(fdt, node, "on-reboot") or Domain.on_reboot,
+        on_crash=string(fdt, node, "on-crash") or Domain.on_crash,
         kernel=modules["kernel"],
         ramdisk=modules.get("ramdisk"),
         affinity=affinity,

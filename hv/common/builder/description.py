@@ -50,6 +50,8 @@ class Description:
     frames: u64
     vcpus: u32
     uart: bool
+    restarts_on_reboot: bool  # built anew when it resets itself
+    restarts_on_crash: bool  # and when it crashes
     bootargs: str
     kernel: Module
     image: Image  # what an Image's header says

@@ -3,7 +3,8 @@
 Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB), `cpus`, `vpl011`, `#address-cells`,
 `#size-cells`; its modules are "multiboot,kernel" with `bootargs` and "multiboot,ramdisk", whatever else their
 `compatible` lists, each with `reg`, or with `mb-index` where the boot loader decides where modules lie; "xen,vcpu"
-children have `id` and `hard-affinity`.
+children have `id` and `hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`, "restart" or "destroy": unless they
+say otherwise, a domain that resets itself is built anew, and one that crashes is not.
 
 A mistake refuses that domain, with one line that names node and property. Domains are numbered from 1 in the order of
 the tree, the refused ones too. The modules of accepted domains stay reserved, since a reset loads them anew; a module
@@ -54,6 +55,8 @@ class Reader:
         if description.uart and not CONFIG_VPL011:
             self.mistake.wrong("", "vpl011", "asks for a UART, which this build leaves out (CONFIG_VPL011)")
             raise Errno.EINVAL
+        description.restarts_on_reboot = self._restarts(node, "on-reboot", True)
+        description.restarts_on_crash = self._restarts(node, "on-crash", False)
         for child in node.children():
             self._read_child(node, child, description)
         if description.kernel.bytes == 0:
@@ -105,6 +108,17 @@ class Reader:
             self.mistake.wrong("", "cpus", f"is {cpus}: a domain has 1 to {MAX_VCPUS}")
             raise Errno.EINVAL
         return cpus
+
+    @raises
+    def _restarts(self, node: Node, name: str, otherwise: bool) -> bool:
+        wanted = node.property(name)
+        if not wanted.found:
+            return otherwise
+        restart = wanted.lists("restart")
+        if restart == wanted.lists("destroy"):
+            self.mistake.wrong("", name, 'is neither "restart" nor "destroy"')
+            raise Errno.EINVAL
+        return restart
 
     @raises
     def _read_child(self, node: Node, child: Node, description: Description) -> None:

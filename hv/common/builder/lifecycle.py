@@ -1,14 +1,16 @@
 """The life of a described domain from outside: built, shut down, taken apart, built again.
 
 A domain that powers itself off, or crashes, stops alone, and its memory goes back to the heap. One that resets is
-taken apart, too, and built anew from its description and modules. That is long work of the CPU on which it was asked
+taken apart, too, and built anew from its description and modules, unless the description wants it otherwise, which may
+want the same of one that crashes. That is long work of the CPU on which it was asked
 for.
 """
 
-from hv.arch import poll_interrupts
+from hv.arch import now, poll_interrupts
 from hv.common.builder.construct import Construction
 from hv.common.builder.description import Description, descriptions
 from hv.common.kernel.log import error, info
+from hv.common.kernel.time import SECOND, Ns
 from hv.common.kernel.work import Progress, Task, Work
 from hv.common.model.domain import MAX_DOMAINS, Domain, DomainState, ShutdownReason, domains
 from hv.common.model.ending import endings
@@ -18,6 +20,7 @@ from hv.common.sched.core import has_stopped, pause, remove_vcpu
 from hv.lang import Embedded, Errno, Final, Message, U8Enum, array, bounded, step_extensions, unbounded
 
 VCPUS_PER_STEP: Final = 4
+LEAST_RUN: Final = SECOND  # before a crash after which a domain is built anew
 
 
 class Stage(U8Enum):
@@ -38,6 +41,7 @@ class Life(Task):
     domain: Domain
     work: Embedded[Work]
     again: bool  # whether the domain is built anew when it is gone
+    started: Ns  # when it began to run
 
     def begin(self) -> bool:
         """The domain is to be built in steps. False: there is none, and a line has said why."""
@@ -70,17 +74,29 @@ class Life(Task):
                 return Progress.DONE
         return Progress.MORE
 
-    def shut_down(self, again: bool) -> None:
+    def shut_down(self) -> None:
         """Takes the domain apart, which has been shut down and whose vCPUs have been stopped."""
-        self.again = again
+        self.again = self._restarts()
         self.stage = Stage.STOPPING
         self.work.init(self)
         self.work.start()
+
+    def _restarts(self) -> bool:
+        """As its description has it. One that crashes as soon as it runs would do so for ever."""
+        if self.domain.reason == ShutdownReason.REBOOT:
+            return self.description.restarts_on_reboot
+        if self.domain.reason != ShutdownReason.CRASH or not self.description.restarts_on_crash:
+            return False
+        if now() - self.started < LEAST_RUN:
+            error(f"{self.description.name}: it crashed within a second: the domain is not built again")
+            return False
+        return True
 
     def _build(self) -> Progress:
         try:
             if self.construction.step():
                 self.stage = Stage.RUNNING
+                self.started = now()
                 return Progress.DONE
         except Errno:
             self._tell()
@@ -143,19 +159,19 @@ def shutdown_domain(domain: Domain, reason: ShutdownReason) -> None:
         info(f"d{domain.id} {domain.name}: reset")
     elif reason == ShutdownReason.CRASH:
         error(f"d{domain.id} {domain.name}: crashed, as it says itself")
-    _end(domain, reason == ShutdownReason.REBOOT)
+    _end(domain)
 
 
 def domain_crash(domain: Domain, message: Message) -> None:
     """The end of a guest that did what it may not, with one line that says what."""
     if domain.shut_down(ShutdownReason.CRASH):
         error(message)
-        _end(domain, False)
+        _end(domain)
 
 
-def _end(domain: Domain, again: bool) -> None:
+def _end(domain: Domain) -> None:
     for vcpu in Vcpus.of(domain):
         pause(vcpu)
     life = lives.find(domain)
     if life is not None:
-        life.shut_down(again)
+        life.shut_down()

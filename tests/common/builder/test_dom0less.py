@@ -89,6 +89,18 @@ def test_what_a_node_says_is_what_a_domain_gets():
     assert machine.host.library.text(description.bootargs) == "a=b quiet"
 
 
+@pytest.mark.parametrize("on_reboot", ["restart", "destroy", None])
+@pytest.mark.parametrize("on_crash", ["restart", "destroy", None])
+def test_what_follows_the_end_of_a_domain(on_reboot, on_crash):
+    words = {"on-reboot": on_reboot, "on-crash": on_crash}
+    node = good()
+    node.properties.update({name: strings(word) for name, word in words.items() if word})
+    machine = boot(node)
+    description = machine.host.variable("hv.common.builder.description.descriptions").table[0]
+    assert description.restarts_on_reboot == (on_reboot != "destroy")
+    assert description.restarts_on_crash == (on_crash == "restart")
+
+
 def test_one_cell_for_addresses_and_memory():
     kernel = Node("k", {"compatible": strings("multiboot,kernel"), "reg": u32(KERNEL) + u32(KERNEL_SIZE)})
     node = domain_node("small", [kernel])
@@ -155,6 +167,8 @@ MISTAKES = {
     'property "xen,static-mem" asks for what is not offered here': with_property("xen,static-mem", u64(0) * 2),
     'property "direct-map" asks for what is not offered here': with_property("direct-map", b""),
     'property "passthrough" asks for what is not offered here': with_property("passthrough", strings("enabled")),
+    'property "on-crash" is neither "restart" nor "destroy"': with_property("on-crash", strings("again")),
+    'property "on-reboot" is neither "restart" nor "destroy"': with_property("on-reboot", b""),
     'no node below is compatible with "multiboot,kernel"': with_child(ramdisk()),
     'property "compatible" of k2 says that it is the kernel, as another node does': with_child(
         kernel(), Node("k2", kernel().properties)

@@ -209,6 +209,40 @@ def test_a_crash_ends_the_domain_with_its_line():
     assert machine.domain(1) is None and machine.domain(2).state == UP and machine.lines() == []
 
 
+def test_a_crash_is_followed_by_the_same_domain_where_that_is_wanted():
+    """Not when it comes within a second: that would have no end."""
+    machine = machine_with([("a", 8, 1)])
+    machine.host.variable("hv.common.builder.description.descriptions").table[0].restarts_on_crash = True
+    machine.settle_all()
+    machine.advance(2_000_000_000)
+    machine.enter(1)
+    machine.call(f"{VCPUS}crash", machine.domain(1))
+    work_off(machine, 1)
+    assert machine.lines() == ["(hv) d1 a: crashes in a test"]
+    domain = machine.domain(1)
+    assert domain.state == UP
+    check_memory(machine, domain, 8)
+    machine.settle_all()
+    machine.enter(1)
+    machine.call(f"{VCPUS}crash", domain)
+    work_off(machine, 1)
+    assert machine.lines() == [
+        "(hv) d1 a: crashes in a test",
+        "(hv) a: it crashed within a second: the domain is not built again",
+    ]
+    assert machine.domain(1) is None
+
+
+def test_a_reset_is_the_end_where_that_is_wanted():
+    machine = machine_with([("a", 8, 1)])
+    machine.host.variable("hv.common.builder.description.descriptions").table[0].restarts_on_reboot = False
+    machine.settle_all()
+    machine.enter(1)
+    machine.call(f"{BUILDER}lifecycle.shutdown_domain", machine.domain(1), REBOOT)
+    work_off(machine, 1)
+    assert machine.lines() == ["(hv) d1 a: reset"] and machine.domain(1) is None
+
+
 def test_memory_is_not_taken_from_a_vcpu_that_still_runs():
     """The other CPU has not left the guest yet."""
     machine = machine_with([("a", 8, 2)])
