@@ -147,21 +147,27 @@ def close(domain: Domain, port: Port) -> None:
         close_channel(held, domain, port, channel)
 
 
-def reset(domain: Domain) -> None:
-    """Closes all ports but one that is listened to."""
+def reset_step(domain: Domain) -> bool:
+    """Closes the ports of a bucket that has some, but for one that is listened to. True: none is left."""
     for i in range(MAX_BUCKETS):
         with binding.lock as held:
-            close_bucket(held, domain, u32(i), True)
+            if close_bucket(held, domain, u32(i), True):
+                return False
+    return True
 
 
-def close_bucket(held: Held[Rank.EVENT_PORTS], domain: Domain, index: u32, but_listened: bool) -> None:
+def close_bucket(held: Held[Rank.EVENT_PORTS], domain: Domain, index: u32, but_listened: bool) -> bool:
+    """Whether there were any to close."""
     bucket = EventChannels.of(domain).buckets[index].load_relaxed()
     if bucket is None:
-        return
+        return False
+    closed = False
     for i, channel in enumerate(bucket.channels):
         port = Port(index * PER_BUCKET + u32(i))
         if channel.state != State.FREE and not (but_listened and port == EventChannels.of(domain).listened):
             close_channel(held, domain, port, channel)
+            closed = True
+    return closed
 
 
 def close_channel(held: Held[Rank.EVENT_PORTS], domain: Domain, port: Port, channel: Channel) -> None:
@@ -252,7 +258,7 @@ def send_virq(vcpu: Vcpu, virq: u32) -> None:
 def answer_listened(domain: Domain) -> None:
     """Who listens in place of a port's other end signals the guest."""
     own = EventChannels.of(domain)
-    channel = own.find(own.listened)
+    channel = own.find(own.listened) if own.listened != NO_PORT else None
     if channel is None:
         return
     with channel.lock:

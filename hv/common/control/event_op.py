@@ -142,7 +142,8 @@ def reset(caller: Vcpu, request: Reset) -> u64:
     """
     with named(caller, request.dom) as domain:
         must_manage(caller, domain)
-        evtchn.reset(domain)
+        if not evtchn.reset_step(domain):
+            raise Errno.ERESTART
         fifo_setup.forget_form(domain)
     return 0
 

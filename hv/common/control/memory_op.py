@@ -4,7 +4,7 @@ from hv.common.comm.grant_table import GrantTable
 from hv.common.comm.shared_info import SharedInfo, map_of
 from hv.common.control.domid import must_be_own
 from hv.common.control.handle import read_long, write_status
-from hv.common.control.hypercall import MEMORY_OP, Progress, hypercall, listed
+from hv.common.control.hypercall import MEMORY_OP, Progress, hypercall, is_long_enough, listed
 from hv.common.control.memory_layout import (
     AddToPhysmap,
     AddToPhysmapBatch,
@@ -22,37 +22,43 @@ SPACE_SHARED_INFO: Final[u32] = 0
 SPACE_GRANT_TABLE: Final[u32] = 1
 LARGEST_EXTENT: Final[u32] = 9  # order that a guest may give back at once
 LARGEST_NEW: Final[u32] = 7  # and get: it has to be cleared
-MOST_EXTENTS: Final[u64] = 0xFFFF_FFFF >> 6  # of a call: progress is kept above the operation's number
+MOST_EXTENTS: Final[u64] = 0xFFFF_FFFF >> 6  # of a call, or frames: progress is kept above the operation's number
 
 
 @listed(MEMORY_OP, sub=1)
 @raises
+@unbounded("each step goes on behind the frames that are gone")
 def decrease_reservation(caller: Vcpu, request: Reservation) -> u64:
-    """Gives extents of memory back. Returns how many, up to the first that is not all there. EPERM: another domain."""
+    """Gives extents of memory back; progress is counted in frames. Returns how many, up to the first that is not all
+    there. EPERM: another domain.
+    """
     must_be_own(caller, request.domid)
     progress = Progress.of(caller)
-    if request.nr_extents > MOST_EXTENTS or progress.next >= request.nr_extents:
-        return progress.next
-    if request.extent_order > LARGEST_EXTENT:
-        return progress.next
-    for i in preemptible(range(progress.next, request.nr_extents), progress):
+    order = request.extent_order
+    if order > LARGEST_EXTENT or request.nr_extents > MOST_EXTENTS >> order:
+        return 0
+    frames = request.nr_extents << order
+    while progress.next < frames:
+        extent = progress.next >> order
+        given = progress.next - (extent << order)
         try:
-            give_back(caller, Gfn(read_long(caller, request.extent_start, i)), u64(1) << request.extent_order)
+            gfn = Gfn(read_long(caller, request.extent_start, extent))
+            progress.next += give_back(caller, Gfn(gfn + given), (u64(1) << order) - given)
         except Errno:
-            return i
-    return request.nr_extents
+            return extent
+        if progress.next < frames and is_long_enough():
+            raise Errno.ERESTART
+    return progress.next >> order
 
 
 @raises
-@unbounded("each step goes on behind the frames that are gone")
-def give_back(caller: Vcpu, gfn: Gfn, frames: u64) -> None:
-    """ENOENT: it is not memory of the domain's. ENOMEM: no memory for tables."""
-    done: u64 = 0
-    while done < frames:
-        at = Gfn(gfn + done)
-        if map_of(caller.domain).lookup(at).kind not in (GuestKind.RAM, GuestKind.SHARED):
-            raise Errno.ENOENT
-        done += DomainMemory.of(caller.domain).remove(at, frames - done)
+def give_back(caller: Vcpu, gfn: Gfn, frames: u64) -> u64:
+    """Of so many frames those that one leaf maps. Returns how many. ENOENT: it is not memory of the domain's. ENOMEM:
+    no memory for tables.
+    """
+    if map_of(caller.domain).lookup(gfn).kind not in (GuestKind.RAM, GuestKind.SHARED):
+        raise Errno.ENOENT
+    return DomainMemory.of(caller.domain).remove(gfn, frames)
 
 
 @listed(MEMORY_OP, sub=6)

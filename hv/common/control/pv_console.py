@@ -120,6 +120,7 @@ class PvConsole(Extension[Domain], Listener, TypedReader, Task):
             answer_listened(domain)
 
     def step(self) -> Progress:
+        """The domain stays while this is busy, and it is as long as the ring may have been full."""
         with self.lock as held:
             before = self._print(held)
             self.busy = before > PART

@@ -14,7 +14,7 @@ from hv.common.control.hypercall import SET_TIMER_OP, VCPU_OP, Words, failed, pl
 from hv.common.kernel.time import Ns
 from hv.common.mm.types import Gfn
 from hv.common.model.vcpu import Vcpu, Vcpus, architecture
-from hv.common.sched.core import is_off, vcpu_down
+from hv.common.sched.core import is_off, switch_off
 from hv.common.sched.processor import locked
 from hv.lang import (
     Adapted,
@@ -68,7 +68,7 @@ def vcpu_op(caller: Vcpu, words: Words) -> i64:
             return operation.perform(caller, target, words.third)
     match sub:
         case 2:
-            vcpu_down(target)
+            switch_off(target)
             return 0
         case 3:
             return i64(not is_down(target))
@@ -76,6 +76,8 @@ def vcpu_op(caller: Vcpu, words: Words) -> i64:
             VcpuTimers.of(target).stop_periodic()
             return 0
         case 9:
+            if target is not caller:
+                return failed(Errno.EINVAL)
             VcpuTimers.of(target).stop_once()
             return 0
         case 4:
@@ -160,7 +162,9 @@ class SingleshotTimer:
 @vcpu_operation(sub=8)
 @raises
 def set_singleshot_timer(caller: Vcpu, target: Vcpu, request: SingleshotTimer) -> u64:
-    """ETIME: the time has passed, and the guest asked for one that has not."""
+    """The caller's own. EINVAL: another's. ETIME: the time has passed, and the guest asked for one that has not."""
+    if target is not caller:
+        raise Errno.EINVAL
     VcpuTimers.of(target).set_once(Ns(request.timeout_abs_ns), request.flags & IN_FUTURE != 0)
     return 0
 

@@ -58,7 +58,7 @@ class DomainMemory(Extension[Domain]):
     @unbounded("each step adds frames")
     def populate(self, owner: Domain, gfn: Gfn, frames: u64) -> None:
         """Gives the domain cleared memory at a place where nothing is. ENOSPC: it has as much as it may. EEXIST:
-        something is mapped there. EINVAL: beyond the map. ENOMEM.
+        something is mapped there. EINVAL: beyond the map. ENOMEM. Then nothing has changed.
         """
         if not self.claim(owner, frames):
             raise Errno.ENOSPC
@@ -68,7 +68,18 @@ class DomainMemory(Extension[Domain]):
                 done += self.p2m.populate(Gfn(gfn + done), frames - done)
         except Errno:
             self.held.sub(frames - done)
+            self._take_back(gfn, done)
             raise
+
+    @unbounded("each step takes frames, or ends it")
+    def _take_back(self, gfn: Gfn, frames: u64) -> None:
+        """Frames that have just been added. The guest may have been quicker: what it has taken is gone already."""
+        at: u64 = 0
+        while at < frames:
+            try:
+                at += self.remove(Gfn(gfn + at), frames - at)
+            except Errno:
+                at += 1
 
     def empty_step(self) -> bool:
         """Takes down some of the map of a domain that runs no more. True: nothing is left."""

@@ -26,7 +26,8 @@ from hv.common.kernel.trace import trace0, trace2, trace_idle, trace_runstate, t
 from hv.common.kernel.trace_events import IDLE_DOMAIN, Event
 from hv.common.kernel.work import do_step
 from hv.common.lib.bitmap import Bitmap
-from hv.common.model.domain import Domain
+from hv.common.model.domain import Domain, ShutdownReason
+from hv.common.model.ending import shut_down
 from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
 from hv.common.sched.processor import Processor, locked
 from hv.common.sched.scheduler import Scheduler, schedulers
@@ -134,6 +135,13 @@ def all_down(domain: Domain) -> bool:
             if not vcpu.down:
                 return False
     return True
+
+
+def switch_off(vcpu: Vcpu) -> None:
+    """As its guest asks. With the last one the domain powers off, as a kernel wants it that halts every CPU."""
+    vcpu_down(vcpu)
+    if all_down(vcpu.domain):
+        shut_down(vcpu.domain, ShutdownReason.POWER_OFF)
 
 
 def pause(vcpu: Vcpu) -> None:

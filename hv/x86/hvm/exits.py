@@ -3,13 +3,12 @@
 Who calls here says where the next instruction begins, since a CPU need not.
 """
 
-from hv.common.builder.lifecycle import domain_crash, shutdown_domain
+from hv.common.builder.lifecycle import domain_crash
 from hv.common.control.hypercall import AGAIN, Words
 from hv.common.control.multicall import perform
 from hv.common.kernel.log import Level
-from hv.common.model.domain import ShutdownReason
 from hv.common.model.vcpu import Vcpu
-from hv.common.sched.core import all_down, block, vcpu_down
+from hv.common.sched.core import block, switch_off
 from hv.lang import Errno, Final, truncate, u32, u64
 from hv.x86.context import R8, R10, RAX, RBX, RCX, RDI, RDX, RSI, VcpuContext
 from hv.x86.hvm import cpuid_answers, msr
@@ -121,16 +120,12 @@ def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
 
 
 def halt(vcpu: Vcpu) -> None:
-    """Waits for an interrupt. With interrupts off none can come: the vCPU is off, and with the last one the domain,
-    as a kernel that halts wants it.
-    """
+    """Waits for an interrupt. With interrupts off none can come: the vCPU is off, and with the last one the domain."""
     skip(vcpu, HLT_BYTES)
     if virtualisation().read(vcpu, Register.RFLAGS) & INTERRUPTS_ON != 0:
         block()
         return
-    vcpu_down(vcpu)
-    if all_down(vcpu.domain):
-        shutdown_domain(vcpu.domain, ShutdownReason.POWER_OFF)
+    switch_off(vcpu)
 
 
 def refuse(vcpu: Vcpu, what: str) -> None:

@@ -80,5 +80,6 @@ def set_evtchn_upcall_vector(caller: Vcpu, request: UpcallVector) -> u64:
     if vcpu is None:
         raise Errno.ENOENT
     VcpuUpcall.of(vcpu).vector = request.vector
-    upcalls.notify(vcpu)
+    if VcpuInfo.of(vcpu).upcall_pending:
+        upcalls.notify(vcpu)
     return 0

@@ -34,6 +34,7 @@ class Guest:
             machine.call(f"{VCPUS}make_vcpu", self.domain, 0)
         self.vcpus = machine.vcpus(self.domain)
         self.words = self.ffi.new("common_control_hypercall_Words *")
+        self.calls = 0  # that were made, again and again until they were done
 
     @property
     def shared(self) -> Any:
@@ -63,6 +64,7 @@ class Guest:
             setattr(self.words, name, value)
         answer = AGAIN
         while answer == AGAIN:
+            self.calls += 1
             answer = self.machine.call("control.hypercall.call", self.vcpus[vcpu], number, self.words)
         return int(answer)
 

@@ -342,3 +342,16 @@ def end(machine: Machine, guest: Guest) -> None:
     machine.call(
         "model.domain.DomainTable.remove", machine.host.variable("hv.common.model.domain.domains"), guest.domain
     )
+
+
+def test_a_reset_of_many_ports_is_left_behind_each_bucket() -> None:
+    """64 ports are closed in one way through the hypervisor; a port that is listened to stays."""
+    machine = Machine(1).with_heap().start_scheduling()
+    guest = Guest(machine, 1, 1)
+    ports = [guest.event(IPI, "<II", 0, 0)[1][1] for _ in range(300)]
+    assert max(ports) >= 300
+    calls = guest.calls
+    assert guest.event(RESET, "<H", SELF)[0] == 0
+    assert 5 <= guest.calls - calls <= 6
+    assert guest.event(STATUS, "<HxxIIIII", SELF, ports[-1], 0, 0, 0, 0)[1][2] == 0
+    assert guest.event(IPI, "<II", 0, 0)[1][1] == ports[0]

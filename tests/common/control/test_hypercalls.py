@@ -146,9 +146,38 @@ def test_how_far_a_list_was_done_is_the_guests_to_say(guest):
     assert reserve(guest, 63 << 6 | 6, 63, False) == 63
 
 
-def reserve(guest: Guest, operation: int, count: int, narrow: bool) -> int:
+def test_extents_are_given_back_frame_by_frame_and_never_got_by_half(machine, guest):
+    """However many leaves map one, and whatever else waits meanwhile: it is left behind every one of them."""
+    guest.domain.config.frames = 64
+    memory = machine.ffi.addressof(guest.domain, "common_model_memory_DomainMemory")
+
+    def there() -> list[int]:
+        p2m = machine.p2m(guest.domain)
+        kinds = {at: machine.call(f"{MEMORY}p2m.P2m.lookup", p2m, at).kind for at in range(FRAMES, FRAMES + 32)}
+        return [at - FRAMES for at, kind in kinds.items() if kind == 1]
+
+    frames = [FRAMES + i for i in range(24)]
+    guest.put(struct.pack("<24Q", *frames), PAGE)
+    assert reserve(guest, 6, 24, False) == 24  # in leaves of one frame
+    machine.host.per_cpu(0, "hv.common.kernel.softirq.Pending").bits = 1
+    guest.put(struct.pack("<3Q", FRAMES, FRAMES + 8, FRAMES + 16), PAGE)
+    calls = guest.calls
+    assert reserve(guest, 1, 2, False, order=3) == 2
+    assert guest.calls - calls == 16
+    assert there() == list(range(16, 24)) and memory.held == 8
+    guest.put(struct.pack("<Q", FRAMES + 16), PAGE)
+    assert reserve(guest, 6, 1, False, order=4) == 0, "something is in the way of half of it"
+    guest.put(struct.pack("<Q", FRAMES + 8), PAGE)
+    assert reserve(guest, 6, 1, False, order=4) == 0
+    assert there() == list(range(16, 24)) and memory.held == 8
+    assert reserve(guest, 1, 1, False, order=4) == 0, "the first frame is not there"
+    assert reserve(guest, 1, 1, False, order=10) == 0, "too large"
+    assert reserve(guest, 1, 2**40, False, order=9) == 0
+
+
+def reserve(guest: Guest, operation: int, count: int, narrow: bool, order: int = 0) -> int:
     layout = "<IIIIHxx" if narrow else "<QQIIHxxxxxx"
-    guest.put(struct.pack(layout, LIST, count, 0, 0, SELF))
+    guest.put(struct.pack(layout, LIST, count, order, 0, SELF))
     return guest.call(MEMORY_OP, operation, ARGUMENT)
 
 
@@ -174,6 +203,27 @@ def test_timers(machine, guest):
     assert guest.call(VCPU_OP, 6, 0, ARGUMENT) == -EINVAL, "a period below a millisecond"
     guest.put(struct.pack("<QI", 1, 1))
     assert guest.call(VCPU_OP, 8, 0, ARGUMENT) == -ETIME
+
+
+def test_another_vcpus_timer(machine):
+    """As in Xen: the one that expires once is set and stopped by its vCPU alone."""
+    guest = Guest(machine, 1, 2)
+    guest.put(struct.pack("<QI", 1 << 40, 0))
+    for vcpu in range(2):
+        for operation in (8, 9):
+            assert guest.call(VCPU_OP, operation, 0, ARGUMENT, vcpu=vcpu) == (0 if vcpu == 0 else -EINVAL)
+
+
+def test_the_last_vcpu_that_is_switched_off_ends_its_domain(machine):
+    guest = Guest(machine, 1, 2)
+    running, shut_down = 1, 2
+    guest.domain.state = running
+    for vcpu in guest.vcpus:
+        machine.core("vcpu_up", vcpu, 0, 0)
+    assert guest.call(VCPU_OP, 2, 1) == 0
+    assert guest.domain.state == running and guest.call(VCPU_OP, 3, 1) == 0
+    assert guest.call(VCPU_OP, 2, 0) == 0
+    assert guest.domain.state == shut_down, "all its vCPUs are off, and none can switch another on"
 
 
 def comes(machine: Machine, guest: Guest, port: int, ns: int) -> bool:
