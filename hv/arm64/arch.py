@@ -171,6 +171,10 @@ def write_port32(port: u16, value: u32) -> None:
     return
 
 
+def order_stores() -> None:
+    cpu.order_stores()
+
+
 def publish_table() -> None:
     maintenance.publish_table()
 

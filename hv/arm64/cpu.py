@@ -55,6 +55,12 @@ def complete_stores() -> None:
     ...
 
 
+@asm("dmb ishst")
+def order_stores() -> None:
+    """Stores before it are seen before those behind it."""
+    ...
+
+
 @asm("dsb ishst")
 def order_table_stores() -> None: ...
 

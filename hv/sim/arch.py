@@ -191,6 +191,10 @@ def write_port32(port: u16, value: u32) -> None:
     machine.write_port(port, 4, value)
 
 
+def order_stores() -> None:
+    return
+
+
 def publish_table() -> None:
     changes.publish()
 

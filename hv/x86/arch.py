@@ -173,6 +173,10 @@ def write_port32(port: u16, value: u32) -> None:
     cpu.out32(port, value)
 
 
+def order_stores() -> None:
+    cpu.order_stores()
+
+
 def publish_table() -> None:
     """Stores are seen in order (Intel SDM 3A, 8.2), by table walkers too."""
 

@@ -39,6 +39,14 @@ def wait_for_interrupt() -> None:
     ...
 
 
+@asm("")
+def order_stores() -> None:
+    """Stores before it are seen before those behind it: the CPU does so by itself (Intel SDM 3A, 8.2), and the compiler
+    here.
+    """
+    ...
+
+
 @asm("mfence\n\tlfence")
 def complete_stores() -> None:
     """All stores before it are seen by all CPUs, before anything behind it begins (Intel SDM 3A, 11.12.3)."""

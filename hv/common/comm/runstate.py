@@ -4,7 +4,7 @@ It is written when a vCPU gets a CPU and when it loses it. A guest that has aske
 `state_entry_time` set meanwhile. The lock of a vCPU's scheduling state protects its area.
 """
 
-from hv.arch import publish_table
+from hv.arch import order_stores
 from hv.common.comm.guest_area import GuestArea
 from hv.common.comm.shared_info import SharedInfo
 from hv.common.kernel.time import Ns
@@ -80,9 +80,9 @@ def tell(vcpu: Vcpu, state: RunState, since: Ns) -> None:
         return
     info.state_entry_time |= BEING_WRITTEN
     put_entry_time(area, info)
-    publish_table()
+    order_stores()
     put(area, info)
-    publish_table()
+    order_stores()
     info.state_entry_time &= ~BEING_WRITTEN
     put_entry_time(area, info)
 
