@@ -2,7 +2,7 @@
 
 from guests.x86.lib.cpu import cpuid, interrupts_off, interrupts_on, read32, read_msr, timestamp
 from guests.x86.lib.events import Channel, frequency
-from guests.x86.lib.hypercall import POWER_OFF, SCHED_OP, XEN_VERSION, end, hypercall, no_hypercall
+from guests.x86.lib.hypercall import ENOSYS, POWER_OFF, SCHED_OP, XEN_VERSION, end, hypercall, no_hypercall
 from guests.x86.lib.interrupts import APIC_BASE, at, fill_table, taken
 from guests.x86.lib.text import line
 from hv.lang import Callable, Final, export, u32, u64
@@ -26,6 +26,12 @@ def guest_main(information: u64) -> None:
     if not channel.init(UPCALL):
         fail("no event channel")
     line(f"BENCH clock {frequency()}")
+    works(hypercall(XEN_VERSION, 0, 0, 0) >> 16 == 4, "xen_version")
+    works(hypercall(UNKNOWN, 0, 0, 0) == ENOSYS, "unknown_hypercall")
+    works(hypercall(VCPU_OP, IS_UP, 0, 0) == 1, "vcpu_is_up")
+    works(hypercall(SCHED_OP, YIELD, 0, 0) == 0, "yield")
+    works(hypercall(SET_TIMER_OP, 0, 0, 0) == 0, "set_timer")
+    works(read32(at(APIC_VERSION)) & 0xF0 == 0x10, "apic_read")
     call = time(empty_call)
     alone = time(nothing)
     report("xen_version", time(xen_version), call)
@@ -37,6 +43,7 @@ def guest_main(information: u64) -> None:
     report("rdmsr", time(apic_base), alone)
     report("apic_read", time(apic_version), alone)
     channel.mask()
+    works(channel.raise_event() == 0, "event_send")
     report("event_send", time(send), call)
     channel.clear()
     channel.unmask()
@@ -57,6 +64,12 @@ def report(operation: str, ticks: u64, empty: u64) -> None:
 def fail(reason: str) -> None:
     line(f"DONE bench fail {reason}")
     end(POWER_OFF)
+
+
+def works(right: bool, operation: str) -> None:
+    """What is timed is the operation, and no refusal of it."""
+    if not right:
+        fail(operation)
 
 
 def time(function: Callable[[], None]) -> u64:
