@@ -2,8 +2,7 @@
 
 A domain that powers itself off, or crashes, stops alone, and its memory goes back to the heap. One that resets is
 taken apart, too, and built anew from its description and modules, unless the description wants it otherwise, which may
-want the same of one that crashes. That is long work of the CPU on which it was asked
-for.
+want the same of one that crashes. That is long work of the CPU on which it was asked for.
 """
 
 from hv.arch import now, poll_interrupts
