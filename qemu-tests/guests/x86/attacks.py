@@ -254,10 +254,12 @@ class Attacker:
         if is_suicide(number, first):
             return
         self._fill_scratch()
+        second = self._argument()
         if number == MULTICALL:
             self._fill_calls()
             first = address_of(scratch[self.number])
-        hypercall5(number, first, self._argument(), self._argument(), self._argument(), self._argument())
+            second = random.below(CALLS + 1)
+        hypercall5(number, first, second, self._argument(), self._argument(), self._argument())
         set_edge(self.number, self.random.chance(2))
 
     def _argument(self) -> u64:
@@ -290,9 +292,9 @@ class Attacker:
                 own.words[i] = self._argument() if random.chance(4) else random.word() >> random.below(64)
 
     def _fill_calls(self) -> None:
-        """multicall_entry_t: number, result, six arguments."""
+        """multicall_entry_t: number, result, six arguments. What lies behind them may say to sleep for ever."""
         own = scratch[self.number]
-        for i in range(8):
+        for i in range(CALLS):
             number = self.random.below(64)
             first = self.random.below(32)
             if is_suicide(number, first):
@@ -362,6 +364,7 @@ class Attacker:
 
 
 MULTICALL: Final[u64] = 13
+CALLS: Final = 8  # in a list
 REGISTERS: Final[array[u64, 5]] = array(0, 0x800, 0x4000_0000, 0xC000_0000, 0xC001_0000)
 
 codes: Final[array[Page, 2]] = array()
