@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from devtools import bochs, bootstrap, build, guests, image, qemu, tree
 from devtools.paths import BUILD
 from devtools.report import Problem
-from devtools.scenario import CONFIGS, Machine, Scenario
+from devtools.scenario import CONFIGS, Machine, Scenario, unfit
 
 if TYPE_CHECKING:
     from tools.partition import Partition
@@ -24,6 +24,7 @@ class Options:
 
     cpu: str | None = None
     cpus: int | None = None
+    firmware: str | None = None
     icount: bool = False
     seed: int | None = None
     hypervisor: Path | None = None
@@ -34,8 +35,14 @@ class Options:
 def command(scenario: Scenario, options: Options = Options()) -> list[str]:
     """The emulator's command for a scenario, with everything that it names built and fetched."""
     machine = scenario.machine
-    cpus = 1 if options.icount else options.cpus or machine.cpus
-    machine = dataclasses.replace(machine, cpu=options.cpu or machine.cpu, cpus=cpus)
+    machine = dataclasses.replace(
+        machine,
+        cpu=options.cpu or machine.cpu,
+        cpus=1 if options.icount else options.cpus or machine.cpus,
+        firmware=options.firmware or machine.firmware,
+    )
+    for key, why in unfit(machine):
+        raise Problem(f"{scenario.name} cannot start so: {key}: {why}")
     scenario = dataclasses.replace(scenario, machine=machine)
     bootstrap.ensure(*machine.needs)
     payload = PAYLOADS[machine.arch](scenario, options) if machine.hypervisor else bare(scenario)

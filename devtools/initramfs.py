@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 from devtools import cpio, debian
@@ -10,6 +11,8 @@ from devtools.report import locked, progress
 
 BLOCK_BYTES = 256 << 10
 BLOCKS = 512  # 128 MiB of blocks in all
+PARTS = 4
+PARTED = (64, 512)  # MiB, of all parts together
 SEED = 0x5EED
 
 
@@ -46,6 +49,7 @@ def entries(program: Path) -> list[cpio.Entry]:
         ),
         cpio.file("workloads/checksum.block", block),
         cpio.file("workloads/checksum.expected", f"{BLOCKS} {checksum_expected(block)}\n".encode()),
+        cpio.file("workloads/checksums.expected", "".join(checksums_expected(block)).encode()),
     ]
 
 
@@ -54,9 +58,17 @@ def checksum_block() -> bytes:
     return random.Random(SEED).randbytes(BLOCK_BYTES)
 
 
-def checksum_expected(block: bytes, blocks: int = BLOCKS) -> str:
+def checksums_expected(block: bytes) -> Iterator[str]:
+    """Lines with what the workload of several processes must arrive at: MiB in all, first block, blocks, sum."""
+    for mib in PARTED:
+        blocks = (mib << 20) // BLOCK_BYTES // PARTS
+        for first in range(0, PARTS * blocks, blocks):
+            yield f"{mib} {first} {blocks} {checksum_expected(block, blocks, first)}\n"
+
+
+def checksum_expected(block: bytes, blocks: int = BLOCKS, first: int = 0) -> str:
     """What the workload must arrive at: SHA-256 in hexadecimal."""
     digest = hashlib.sha256()
-    for number in range(blocks):
+    for number in range(first, first + blocks):
         digest.update(b"block %d\n" % number + block)
     return digest.hexdigest()

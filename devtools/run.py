@@ -25,6 +25,7 @@ def main(arguments: argparse.Namespace) -> int:
     options = boot.Options(
         cpu=arguments.cpu,
         cpus=arguments.cpus,
+        firmware=arguments.firmware,
         icount=arguments.icount,
         seed=arguments.seed,
         hypervisor=Path(arguments.hypervisor) if arguments.hypervisor else None,

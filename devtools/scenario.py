@@ -27,6 +27,7 @@ the menu's entry.
 import dataclasses
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,29 +138,27 @@ def _machine(document: "_Document", base: Machine) -> Machine:
         if values.get(key, 1) < 1:
             raise document.problem("machine", key, f"{key} is at least 1, write a larger number")
     machine = dataclasses.replace(base, **values)
-    for key, fits, why in (
-        ("boot", machine.arch == "x86" or machine.boot == "kernel", 'only x86 boots from a medium, write "kernel"'),
-        (
-            "firmware",
-            machine.boot != "kernel" or machine.firmware == "bios",
-            'only a medium starts by UEFI, write boot = "iso"',
-        ),
-        ("emulator", machine.arch == "x86" or machine.emulator == "qemu", 'Bochs emulates x86 only, write "qemu"'),
-        (
-            "emulator",
-            machine.emulator == "qemu" or (machine.boot, machine.firmware) in (("iso", "bios"), ("disk", "bios")),
-            'Bochs boots a medium by BIOS, write boot = "iso" and firmware = "bios"',
-        ),
-        (
-            "serial",
-            machine.serial == "com1" or (machine.arch, machine.emulator) == ("x86", "qemu"),
-            'only QEMU\'s PCs have other ports, write "com1"',
-        ),
-        ("extra", machine.emulator == "qemu" or not machine.extra, "these are arguments of QEMU, leave them out"),
-    ):
-        if not fits:
-            raise document.problem("machine", key, why)
+    for key, why in unfit(machine):
+        raise document.problem("machine", key, why)
     return machine
+
+
+def unfit(machine: Machine) -> Iterator[tuple[str, str]]:
+    """The keys whose values do not go together, each with what to write."""
+    medium, pc = machine.boot != "kernel", machine.arch == "x86"
+    if medium and not pc:
+        yield "boot", 'only x86 boots from a medium, write "kernel"'
+    if machine.firmware == "uefi" and not medium:
+        yield "firmware", 'only a medium starts by UEFI, write boot = "iso"'
+    if machine.emulator == "bochs":
+        if not pc:
+            yield "emulator", 'Bochs emulates x86 only, write "qemu"'
+        if not medium or machine.firmware != "bios":
+            yield "emulator", 'Bochs boots a medium by BIOS, write boot = "iso" and firmware = "bios"'
+        if machine.extra:
+            yield "extra", "these are arguments of QEMU, leave them out"
+    if machine.serial != "com1" and (not pc or machine.emulator != "qemu"):
+        yield "serial", 'only QEMU\'s PCs have other ports, write "com1"'
 
 
 WORDS = {

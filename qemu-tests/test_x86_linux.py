@@ -1,23 +1,33 @@
 """Debian's kernels as PVH guests on AMD SVM, from a CD image: shells that answer, and ends that concern nobody else."""
 
 import re
+from pathlib import Path
 
 import pytest
 from console import ANSWER_SECONDS, ask_shell, assert_well, focus
 
 from devtools.boot import Options
+from devtools.paths import SCENARIOS
 
 pytestmark = pytest.mark.x86
 
 BOOT_SECONDS = 180
+SUM_SECONDS = 600
 
 
-@pytest.mark.parametrize("cpus", [4, pytest.param(2, marks=pytest.mark.long), pytest.param(1, marks=pytest.mark.long)])
-def test_debian_guests_answer_and_end_alone(booted, cpus: int) -> None:
+@pytest.mark.parametrize(
+    ("cpus", "firmware"),
+    [
+        (4, "bios"),
+        *(pytest.param(cpus, "bios", marks=pytest.mark.long) for cpus in (2, 1)),
+        *(pytest.param(cpus, "uefi", marks=pytest.mark.long) for cpus in (4, 2, 1)),
+    ],
+)
+def test_debian_guests_answer_and_end_alone(booted, cpus: int, firmware: str) -> None:
     """Each runs on two CPUs and finds its processors by ACPI. One powers off, one reboots, and the other does not
     notice; a unikernel has run beside them. One that crashes comes again, as its description wants it.
     """
-    machine = booted("x86", Options(cpus=cpus))
+    machine = booted("x86", Options(cpus=cpus, firmware=firmware))
     machine.expect_all(["READY linux1", "READY linux2", "DONE hello ok"], BOOT_SECONDS)
     for name in ("linux1", "linux2"):
         focus(machine, name)
@@ -43,4 +53,18 @@ def test_debian_guests_answer_and_end_alone(booted, cpus: int) -> None:
     machine.expect("READY linux2", BOOT_SECONDS)
     ask_shell(machine, "linux2")
     assert machine.output.count("READY linux1\r\n") == 1, "linux1 was powered off and must not have come back"
+    assert_well(machine)
+
+
+@pytest.mark.parametrize(("mib", "firmware"), [(64, "bios"), pytest.param(512, "uefi", marks=pytest.mark.long)])
+def test_four_cpus_on_two_sum_rightly(booted, tmp_path: Path, mib: int, firmware: str) -> None:
+    """Four processes sum a part each of data that lies in the guest's memory; the sums are known from elsewhere."""
+    whole = (SCENARIOS / "x86-sums.toml").read_text()
+    (tmp_path / "sums.toml").write_text(whole.replace("mib=512", f"mib={mib}"))
+    machine = booted("sums", Options(firmware=firmware), tmp_path)
+    machine.expect("2 of 2 CPUs run", BOOT_SECONDS)
+    machine.expect(re.compile(r"DONE sums (ok|fail[^\r\n]*)\r"), SUM_SECONDS)
+    assert "DONE sums ok" in machine.output, machine.tail()
+    machine.send("echo $(nproc) CPUs took part\r")
+    machine.expect("4 CPUs took part", ANSWER_SECONDS)
     assert_well(machine)

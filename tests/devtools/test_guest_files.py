@@ -162,9 +162,33 @@ def test_the_workloads_sum_is_that_of_the_data_it_makes(tmp_path: Path) -> None:
     assert hashlib.sha256((tmp_path / "data").read_bytes()).hexdigest() == initramfs.checksum_expected(block, 7)
 
 
+def test_processes_sum_their_parts_and_tell_of_a_wrong_sum(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The script that sums in parts, run here on a small block: silent with the sums that the builder computed."""
+    block = b"not much\n" * 100
+    monkeypatch.setattr(initramfs, "BLOCK_BYTES", 64 << 10)
+    (tmp_path / "checksum.block").write_bytes(block)
+    expected = list(initramfs.checksums_expected(block))
+    assert len({line.split()[3] for line in expected}) == len(initramfs.PARTED) * initramfs.PARTS
+    script = (INITRAMFS / "workloads" / "checksums").read_text()
+    script = script.replace("/workloads/", f"{tmp_path}/").replace("/tmp/checksums", f"{tmp_path}/data")
+    script = "mount() { :; }\numount() { :; }\n" + script
+
+    def run(mib: int) -> tuple[int, str]:
+        done = subprocess.run(["sh", "-c", script], env={"PATH": "/usr/bin:/bin", "mib": str(mib)}, capture_output=True)
+        return done.returncode, done.stdout.decode()
+
+    (tmp_path / "checksums.expected").write_text("".join(expected))
+    assert run(64) == (0, "")
+    assert run(65) == (1, "no sums are known for mib=65\n")
+    size, first, blocks, sum = expected[2].split()
+    (tmp_path / "checksums.expected").write_text("".join(expected[:2]) + f"{size} {first} {blocks} {'0' * 64}\n")
+    assert run(64) == (1, f"sum {sum} from block {first} on is not {'0' * 64}\n")
+
+
 def test_the_archive_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CONSTRICTOR_CACHE", str(tmp_path))
     monkeypatch.setattr(initramfs, "BLOCKS", 2)
+    monkeypatch.setattr(initramfs, "PARTED", (1,))
     program = tmp_path / "debian" / "arm64" / "busybox-static" / "bin" / "busybox"
     program.parent.mkdir(parents=True)
     program.write_bytes(b"one")

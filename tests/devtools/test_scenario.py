@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools import scenario
+from devtools import boot, scenario
 from devtools.report import Problem
 
 BASE = """\
@@ -79,6 +79,12 @@ def test_a_mistake_names_its_line_and_what_to_write(folder: Path, text: str, lin
         scenario.load("bad", folder)
     assert str(problem.value).startswith(f"{path}:{line}: ")
     assert words in str(problem.value)
+
+
+def test_a_run_may_choose_another_firmware_where_there_is_one(folder: Path) -> None:
+    chosen = scenario.load("base", folder)
+    with pytest.raises(Problem, match=r"base cannot start so: firmware: only a medium starts by UEFI"):
+        boot.command(chosen, boot.Options(firmware="uefi"))
 
 
 def test_an_unknown_scenario_names_the_known(folder: Path) -> None:
