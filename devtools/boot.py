@@ -56,12 +56,12 @@ def on_arm64(scenario: Scenario, options: Options) -> qemu.Payload:
     machine = scenario.machine
     hypervisor = hypervisor_of(machine, options)
     partition = partition_of(scenario, options.added)
-    resolve = resolver(scenario, [domain.kernel for domain in partition.domains])
+    resolve = resolver(machine.arch, CONFIGS[machine.arch], partition)
     with mistakes():
         compiled = partition.compile(qemu.base_tree(machine), resolve)
     dtb = compiled.dtb if options.seed is None else tree.seeded(compiled.dtb, options.seed)
     return qemu.Payload(
-        hypervisor, dtb=kept_tree(scenario, dtb), loads=[(load.address, load.path) for load in compiled.loads]
+        hypervisor, dtb=kept_tree(scenario.name, dtb), loads=[(load.address, load.path) for load in compiled.loads]
     )
 
 
@@ -72,25 +72,28 @@ def on_x86(scenario: Scenario, options: Options) -> qemu.Payload:
     machine = scenario.machine
     partition = partition_of(scenario, options.added)
     hypervisor = hypervisor_of(machine, options)
-    line = partition.command_line or ""
     if machine.boot == "kernel":
         if partition.domains:
             raise Problem(f'{scenario.path}: QEMU loads no modules with a kernel, write boot = "iso" under [machine]')
-        return qemu.Payload(hypervisor, bootargs=line)
-    modules: tuple[Path, ...] = ()
-    if partition.domains:
-        resolve = resolver(scenario, [domain.kernel for domain in partition.domains])
-        with mistakes():
-            compiled = partition.compile_modules(resolve)
-        dtb = compiled.dtb if options.seed is None else tree.seeded(compiled.dtb, options.seed)
-        modules = (kept_tree(scenario, dtb), *compiled.files)
-    contents = image.Contents(hypervisor, (image.Entry(scenario.name, line, modules),), timeout=0)
-    return qemu.Payload(medium=image.cached(machine.boot, contents))
+        return qemu.Payload(hypervisor, bootargs=partition.command_line or "")
+    entry = menu_entry(scenario.name, partition, CONFIGS[machine.arch], options.seed)
+    return qemu.Payload(medium=image.cached(machine.boot, image.Contents(hypervisor, (entry,), timeout=0)))
 
 
-def kept_tree(scenario: Scenario, dtb: bytes) -> Path:
+def menu_entry(title: str, partition: "Partition", config: str, seed: int | None = None) -> image.Entry:
+    """The entry of a medium's menu that starts a partition's domains; unikernels come from a configuration's build."""
+    line = partition.command_line or ""
+    if not partition.domains:
+        return image.Entry(title, line)
+    with mistakes():
+        compiled = partition.compile_modules(resolver("x86", config, partition))
+    dtb = compiled.dtb if seed is None else tree.seeded(compiled.dtb, seed)
+    return image.Entry(title, line, (kept_tree(title, dtb), *compiled.files))
+
+
+def kept_tree(name: str, dtb: bytes) -> Path:
     """A file with the tree."""
-    place = BUILD / "trees" / f"{scenario.name}-{hashlib.sha256(dtb).hexdigest()[:16]}.dtb"
+    place = BUILD / "trees" / f"{name}-{hashlib.sha256(dtb).hexdigest()[:16]}.dtb"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(dtb)
     return place
@@ -108,10 +111,15 @@ def hypervisor_of(machine: Machine, options: Options) -> Path:
 
 
 def partition_of(scenario: Scenario, added: str = "") -> "Partition":
+    return read_partition(scenario.partition, added)
+
+
+def read_partition(path: Path, added: str = "") -> "Partition":
+    """A partition file, with options added to the hypervisor's own."""
     from tools.partition import load
 
     with mistakes():
-        partition = load(scenario.partition)
+        partition = load(path)
     return dataclasses.replace(partition, command_line=f"{partition.command_line or ''} {added}".strip() or None)
 
 
@@ -132,7 +140,8 @@ def bare(scenario: Scenario) -> qemu.Payload:
     if len(domains) != 1 or "kernel" not in domains[0]:
         raise Problem(f"{scenario.path}: a machine without hypervisor runs one [[domain]] with a kernel, write one")
     (domain,) = domains
-    resolve = resolver(scenario, [domain["kernel"]])
+    arch = scenario.machine.arch
+    resolve = files_of(arch, CONFIGS[arch], scenario.partition.parent, [domain["kernel"]])
     ramdisk = domain.get("ramdisk")
     return qemu.Payload(
         resolve(domain["kernel"]),
@@ -141,10 +150,12 @@ def bare(scenario: Scenario) -> qemu.Payload:
     )
 
 
-def resolver(scenario: Scenario, kernels: Iterable[str]) -> Callable[[str], Path]:
-    """From names in the scenario to files, the unikernels among these kernels freshly built."""
-    config = CONFIGS[scenario.machine.arch]
+def resolver(arch: str, config: str, partition: "Partition") -> Callable[[str], Path]:
+    return files_of(arch, config, partition.path.parent, [domain.kernel for domain in partition.domains])
+
+
+def files_of(arch: str, config: str, beside: Path, kernels: Iterable[str]) -> Callable[[str], Path]:
+    """From the names in a partition file to files, the unikernels among these kernels freshly built."""
     if any(kernel.startswith(guests.UNIKERNEL) for kernel in kernels):
         build.build(config)
-    unikernels = build.folder(config) / "qemu-tests" / "guests"
-    return guests.resolver(scenario.machine.arch, scenario.partition.parent, unikernels)
+    return guests.resolver(arch, beside, build.folder(config) / "qemu-tests" / "guests")

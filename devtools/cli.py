@@ -135,16 +135,24 @@ def add_image(commands: Commands) -> None:
         "image",
         help="make a medium that starts the hypervisor on real hardware",
         description="Makes a CD image, which a USB stick takes as well, or a disk image. Both start by GRUB under BIOS"
-        " and UEFI. The same sources and SOURCE_DATE_EPOCH give the same bytes (docs/images.md).",
+        " and UEFI, with a menu of the sets of guests that are named. The same sources and SOURCE_DATE_EPOCH give the"
+        " same bytes (docs/images.md).",
     )
+    image.add_argument(
+        "sets", nargs="*", metavar="SET", help="guests for the menu: a name of ./dev run --list, or a partition file"
+    )
+    image.add_argument("--default", metavar="SET", help="the one that starts by itself (the first)")
+    image.add_argument("--timeout", type=int, default=3, metavar="S", help="seconds until it does (3)")
     image.add_argument("--config", default="x86_pc", metavar="NAME", help="kconfig/NAME_defconfig (x86_pc)")
     image.add_argument("--out", metavar="FILE", help="where to (build/NAME/constrictor.iso or .disk)")
     kind = image.add_mutually_exclusive_group()
     kind.add_argument("--iso", action="store_const", dest="kind", const="iso", help="a CD image (without --disk)")
     kind.add_argument("--disk", action="store_const", dest="kind", const="disk", help="a disk image")
-    image.add_argument("--cmdline", default="", metavar="OPTIONS", help="the hypervisor's options in the first entry")
+    image.add_argument(
+        "--cmdline", default="", metavar="OPTIONS", help="the hypervisor's options, but for its self-tests"
+    )
     image.add_argument("--hypervisor", metavar="IMAGE", help="take IMAGE in place of the one built here")
-    image.set_defaults(module="image", needs=image_needs, kind="iso")
+    image.set_defaults(module="image.command", needs=image_needs, kind="iso")
 
 
 def image_needs(arguments: argparse.Namespace) -> tuple[str, ...]:

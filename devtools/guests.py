@@ -11,6 +11,10 @@ DEBIANS = {"arm64": "arm64", "x86": "amd64"}
 """What Debian calls an architecture of ours."""
 
 
+class Missing(Problem, LookupError):
+    """A name that stands for no file: a partition file that has it is told of with the line."""
+
+
 def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str], Path]:
     """The function from names to files for one scenario.
 
@@ -27,7 +31,7 @@ def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str
             return unikernel(name.removeprefix(UNIKERNEL), unikernels)
         path = beside / name
         if not path.is_file():
-            raise Problem(f"there is no file {path}: write debian, busybox, guest:NAME, or a path relative to {beside}")
+            raise Missing(f"there is no file {path}: write debian, busybox, guest:NAME, or a path relative to {beside}")
         return path.resolve()
 
     return resolve
@@ -45,5 +49,5 @@ def unikernel(name: str, folder: Path) -> Path:
     path = folder / f"{name}.image"
     if not path.is_file():
         known = ", ".join(sorted(image.stem for image in folder.glob("*.image"))) or "none"
-        raise Problem(f"there is no unikernel {name!r}; those that the build made in {folder}: {known}")
+        raise Missing(f"there is no unikernel {name!r}; those that the build made in {folder}: {known}")
     return path

@@ -4,8 +4,7 @@ GRUB 2 starts the hypervisor by the multiboot2 protocol. Everything is written a
 no root. The same inputs give the same bytes; SOURCE_DATE_EPOCH chooses the dates that are written (docs/images.md).
 """
 
-from devtools.image.command import main
 from devtools.image.media import Contents, cached, make
 from devtools.image.menu import Entry
 
-__all__ = ["Contents", "Entry", "cached", "main", "make"]
+__all__ = ["Contents", "Entry", "cached", "make"]

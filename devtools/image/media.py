@@ -28,21 +28,27 @@ CORE_AT = MIB  # where partitions have begun since disks have had sectors of 4 K
 
 @dataclass(frozen=True)
 class Contents:
-    """What an image is made of: the hypervisor's ELF file, and a menu that waits `timeout` seconds."""
+    """What an image is made of: the hypervisor's ELF file, and a menu that waits `timeout` seconds for another choice
+    than the entry of number `default`.
+    """
 
     hypervisor: Path
     entries: tuple[Entry, ...]
     timeout: int = 3
+    default: int = 0
 
     @property
     def modules(self) -> list[Path]:
         """Of all entries."""
         return [path for entry in self.entries for path in entry.modules]
 
+    def menu(self) -> str:
+        return menu.text(self.entries, self.timeout, self.default)
+
     def digest(self) -> str:
         """Of everything that decides what is written: the contents, the date, GRUB and the programs here."""
         shown = [(entry.title, entry.command_line, len(entry.modules)) for entry in self.entries]
-        said = hashlib.sha256(repr((shown, self.timeout, epoch())).encode())
+        said = hashlib.sha256(repr((shown, self.timeout, self.default, epoch())).encode())
         for path in [self.hypervisor, *self.modules, *sorted(Path(__file__).parent.glob("*.py")), *_grub_files()]:
             said.update(hashlib.sha256(path.read_bytes()).digest())
         return said.hexdigest()
@@ -95,7 +101,7 @@ class _Medium:
         self.serial = int(self.digest[:8], 16)
         self.files = {
             menu.HYPERVISOR: contents.hypervisor,
-            menu.CONFIGURATION: self._file("grub.cfg", menu.text(contents.entries, contents.timeout).encode()),
+            menu.CONFIGURATION: self._file("grub.cfg", contents.menu().encode()),
             self.marker: self._file("marker", self.digest.encode() + b"\n"),
             **{menu.module_name(path): path for path in contents.modules},
         }

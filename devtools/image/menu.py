@@ -29,9 +29,9 @@ class Entry:
     modules: tuple[Path, ...] = ()
 
 
-def text(entries: Sequence[Entry], timeout: int) -> str:
-    """grub.cfg: the first entry starts by itself after `timeout` seconds, at once with 0."""
-    blocks = [HEAD, f"set default=0\nset timeout={timeout}\n", *map(_block, entries)]
+def text(entries: Sequence[Entry], timeout: int, default: int = 0) -> str:
+    """grub.cfg: the entry of number `default` starts by itself after `timeout` seconds, at once with 0."""
+    blocks = [HEAD, f"set default={default}\nset timeout={timeout}\n", *map(_block, entries)]
     return "\n".join(blocks)
 
 

@@ -1,15 +1,18 @@
 """`./dev image`: the menu, the partition table, and that the same inputs make the same images."""
 
 import argparse
+import dataclasses
+import re
 import struct
 import subprocess
 import uuid
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from devtools import build, image
+from devtools import boot, build, image
 from devtools.image import command, fat, gpt, grub, media, menu
 from devtools.image.menu import Entry
 from devtools.report import Problem
@@ -129,7 +132,8 @@ def test_a_failure_leaves_nothing_behind_and_says_what_failed(tmp_path: Path, mo
 
 
 def arguments(**changes: object) -> argparse.Namespace:
-    known = {"config": "x86_pc", "out": None, "kind": "iso", "cmdline": "", "hypervisor": None}
+    known: dict[str, object] = {"config": "x86_pc", "out": None, "kind": "iso", "cmdline": "", "hypervisor": None}
+    known |= {"sets": [], "default": None, "timeout": 3}
     return argparse.Namespace(**known | changes)
 
 
@@ -140,22 +144,108 @@ def test_the_command_says_where_the_image_is(
     monkeypatch.setattr(command, "make", lambda kind, contents, out: seen.append((kind, contents.entries, out)))
     monkeypatch.setattr(build, "build", lambda config: contents.hypervisor)
     out = tmp_path / "out.iso"
-    assert image.main(arguments(out=str(out), cmdline="loglvl=all")) == 0
+    assert command.main(arguments(out=str(out), cmdline="loglvl=all")) == 0
     assert capsys.readouterr().out == f"{out}\n"
     assert seen == [("iso", (Entry("Constrictor", "loglvl=all"), command.SELF_TESTS), out)]
-    assert image.main(arguments(kind="disk")) == 0
+    assert command.main(arguments(kind="disk")) == 0
     assert seen[1][2] == build.folder("x86_pc") / "constrictor.disk"
     with pytest.raises(Problem, match="there is no hypervisor image /nonexistent"):
-        image.main(arguments(hypervisor="/nonexistent"))
+        command.main(arguments(hypervisor="/nonexistent"))
 
 
 def test_arm_boards_get_the_hypervisors_file(
     contents: image.Contents, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(build, "build", lambda config: contents.hypervisor)
-    assert image.main(arguments(config="arm64_virt")) == 0
+    assert command.main(arguments(config="arm64_virt")) == 0
     said = capsys.readouterr()
     assert said.out == f"{contents.hypervisor}\n"
     assert "no medium to make" in said.err
-    with pytest.raises(Problem, match="leave --out and --cmdline out"):
-        image.main(arguments(config="arm64_virt", out="x"))
+    with pytest.raises(Problem, match="leave SET, --out and --cmdline out"):
+        command.main(arguments(config="arm64_virt", out="x"))
+    with pytest.raises(Problem, match="leave SET, --out and --cmdline out"):
+        command.main(arguments(config="arm64_virt", sets=["arm64-demo"]))
+
+
+DOMAIN = """
+[[domain]]
+name = "one"
+memory = 16
+cpus = 1
+kernel = "kernel"
+ramdisk = "ramdisk"
+bootargs = "{}"
+"""
+
+
+def bzimage() -> bytes:
+    """As much of one as says how much memory it takes (Documentation/arch/x86/boot.rst)."""
+    header = bytearray(0x400)
+    header[0x1FE:0x206] = b"\x55\xaa\0\0HdrS"
+    struct.pack_into("<HxxxxxxxxxB", header, 0x206, 0x20F, 1)
+    struct.pack_into("<QI", header, 0x258, 0x10_0000, 0x20_0000)
+    return bytes(header)
+
+
+@pytest.fixture
+def offered(contents: image.Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[image.Contents]:
+    """What is made, in place of an image; beside two partition files that name the same files."""
+    made: list[image.Contents] = []
+    monkeypatch.setattr(command, "make", lambda kind, contents, out: made.append(contents))
+    monkeypatch.setattr(build, "build", lambda config: contents.hypervisor)
+    monkeypatch.setattr(boot, "BUILD", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kernel").write_bytes(bzimage())
+    (tmp_path / "ramdisk").write_bytes(b"ramdisk" * 100)
+    (tmp_path / "here.toml").write_text(DOMAIN.format("first"))
+    (tmp_path / "there.toml").write_text('[hypervisor]\ncommand_line = "loglvl=all"\n' + DOMAIN.format("second"))
+    return made
+
+
+def test_the_menu_offers_sets_that_share_their_files(offered: list[image.Contents]) -> None:
+    """Each has its own tree before the kernel and the ramdisk, which lie on the medium once."""
+    assert command.main(arguments(sets=["here.toml", "./there.toml", "x86-selftest"], cmdline="com1=9600")) == 0
+    (contents,) = offered
+    titles = ["here", "there", "x86-selftest", "Constrictor", "Constrictor, self-tests"]
+    assert [entry.title for entry in contents.entries] == titles
+    lines = ["com1=9600", "loglvl=all com1=9600", "selftest=all com1=9600", "com1=9600", "selftest=all"]
+    assert [entry.command_line for entry in contents.entries] == lines
+    first, second, *others = [entry.modules for entry in contents.entries]
+    assert others == [(), (), ()]
+    assert first[0] != second[0] and first[1:] == second[1:] and len(first) == 3
+    assert b"first\0" in first[0].read_bytes() and b"second\0" in second[0].read_bytes()
+    loaded = re.findall(r"module2 (\S+)", contents.menu())
+    assert len(loaded) == 6 and len(set(loaded)) == 4
+
+
+def test_another_set_than_the_first_may_start_by_itself(offered: list[image.Contents]) -> None:
+    command.main(arguments(sets=["here.toml", "there.toml"], default="there.toml", timeout=0))
+    command.main(arguments(sets=["here.toml"], default="Constrictor"))
+    assert [(contents.default, contents.timeout) for contents in offered] == [(1, 0), (1, 3)]
+    assert "set default=1\nset timeout=0\n" in offered[0].menu()
+    assert offered[0].digest() != dataclasses.replace(offered[0], default=0).digest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sets": ["x86-selftests"]}, r"no set 'x86-selftests': write a partition file \(NAME.toml\), or one of x86"),
+        ({"sets": ["arm64-demo"]}, "arm64-demo is no set for PCs: write a partition file, or one of x86"),
+        ({"sets": ["arm64-bare"]}, "arm64-bare is no set for PCs"),
+        ({"sets": ["arm.toml"]}, 'arm.toml is for arm64: write arch = "x86" under its \\[machine\\]'),
+        ({"sets": ["broken.toml"]}, r"broken.toml:1: not valid TOML"),
+        ({"sets": ["nowhere.toml"]}, "no partition file nowhere.toml"),
+        ({"sets": ["no/where"]}, "no partition file no/where"),
+        ({"sets": ["here.toml", "./here.toml"]}, "a set 'here' already: leave ./here.toml out"),
+        ({"sets": ["wrong.toml"]}, r'wrong.toml:7: kernel: "absent" cannot be read'),
+        ({"sets": ["here.toml"], "default": "there"}, "no such set, write one of here, Constrictor"),
+        ({"timeout": -1}, "write seconds"),
+    ],
+)
+def test_what_is_wrong_with_sets_is_told(offered: list[image.Contents], changes: dict[str, Any], said: str) -> None:
+    Path("arm.toml").write_text("[machine]\ncpus = 4\n" + DOMAIN)
+    Path("broken.toml").write_text("[machine\n")
+    Path("wrong.toml").write_text("\n" + DOMAIN.replace('"kernel"', '"absent"'))
+    with pytest.raises(Problem, match=said):
+        command.main(arguments(**changes))
+    assert not offered
