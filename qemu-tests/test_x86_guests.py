@@ -15,21 +15,21 @@ HOSTILE_SECONDS = 300
 @pytest.mark.parametrize("cpu", ["EPYC,+svm", "max"])
 def test_a_unikernel_finds_what_pvh_promises_and_ends_alone(booted, cpu: str) -> None:
     """Start information, Xen's leaves, hypercalls by instruction and page, text by port. `max` has a virtual GIF."""
-    machine = booted("x86-hello", Options(cpu=cpu))
+    machine = booted("x86-pvh", Options(cpu=cpu))
     machine.expect("guests run by SVM", SECONDS)
-    machine.expect("(d1 hello) memory 16 MiB, command line <from=grub>", SECONDS)
-    machine.expect("(d1 hello) text by the port", SECONDS)
+    machine.expect("(d1 pvh) memory 16 MiB, command line <from=grub>", SECONDS)
+    machine.expect("(d1 pvh) text by the port", SECONDS)
     machine.expect("0123456789" * 100, SECONDS)
-    machine.expect("(d1 hello) READY hello", SECONDS)
-    machine.expect("(d1 hello) DONE hello ok", SECONDS)
-    machine.expect("(hv) d1 hello: powered off", SECONDS)
+    machine.expect("(d1 pvh) READY pvh", SECONDS)
+    machine.expect("(d1 pvh) DONE pvh ok", SECONDS)
+    machine.expect("(hv) d1 pvh: powered off", SECONDS)
     assert machine.running, machine.tail()
 
 
 def test_a_cpu_without_svm_is_told_and_the_hypervisor_goes_on(booted) -> None:
-    machine = booted("x86-hello", Options(cpu="max,-svm"))
+    machine = booted("x86-pvh", Options(cpu="max,-svm"))
     machine.expect("no guest can run here: guests need a CPU with AMD SVM", SECONDS)
-    machine.expect("hello: guests need a CPU with AMD SVM: the domain is not built", SECONDS)
+    machine.expect("pvh: guests need a CPU with AMD SVM: the domain is not built", SECONDS)
     machine.send("h")
     machine.expect("h: lists the keys", SECONDS)
 

@@ -61,7 +61,7 @@ SET = """
 name = "{name}"
 memory = 16
 cpus = 1
-kernel = "guest:hello"
+kernel = "guest:pvh"
 bootargs = "from={name}"
 """
 DOWN = "\x0e"  # Ctrl-N, as in Emacs: arrows are several bytes, which GRUB tells from Escape by their time
@@ -80,7 +80,7 @@ def test_a_menu_of_sets_starts_the_one_that_is_chosen(kind: str, firmware: str, 
     for name in ("one", "two", "three"):
         (tmp_path / f"{name}.toml").write_text(SET.format(name=name))
     medium = tmp_path / "medium"
-    chosen = scenario.load("x86-hello")
+    chosen = scenario.load("x86-pvh")
     hardware = dataclasses.replace(chosen.machine, boot=kind, firmware=firmware)
     words = qemu.command(hardware, qemu.Payload(medium=medium))
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from console import ANSWER_SECONDS, ask_shell, assert_well, focus
+from console import ANSWER_SECONDS, ask_hello, ask_shell, assert_well, focus
 
 from devtools.boot import Options
 from devtools.paths import SCENARIOS
@@ -25,21 +25,25 @@ SUM_SECONDS = 600
 )
 def test_debian_guests_answer_and_end_alone(booted, cpus: int, firmware: str) -> None:
     """Each runs on two CPUs and finds its processors by ACPI. One powers off, one reboots, and the other does not
-    notice; a unikernel has run beside them. One that crashes comes again, as its description wants it.
+    notice, nor does a unikernel that answers. One that crashes comes again, as its description wants it.
     """
     machine = booted("x86", Options(cpus=cpus, firmware=firmware))
-    machine.expect_all(["READY linux1", "READY linux2", "DONE hello ok"], BOOT_SECONDS)
+    machine.expect_all(["READY linux1", "READY linux2", "READY hello"], BOOT_SECONDS)
     for name in ("linux1", "linux2"):
         focus(machine, name)
         ask_shell(machine, name)
         machine.send("echo $(nproc) CPUs, $(ls -d /sys/devices/system/cpu/cpu*/firmware_node | wc -l) by ACPI\r")
         machine.expect("2 CPUs, 2 by ACPI", ANSWER_SECONDS)
+    focus(machine, "hello")
+    ask_hello(machine)
     assert "ACPI Error" not in machine.output and "ACPI BIOS" not in machine.output
 
     focus(machine, "linux1")
     machine.send("poweroff -f\r")
     machine.expect(re.compile(r"\(hv\) d\d+ linux1: powered off"), BOOT_SECONDS)
     machine.expect("(hv) input to hypervisor", ANSWER_SECONDS)
+    focus(machine, "hello")
+    ask_hello(machine)
     focus(machine, "linux2")
     ask_shell(machine, "linux2")
 
@@ -47,12 +51,19 @@ def test_debian_guests_answer_and_end_alone(booted, cpus: int, firmware: str) ->
     machine.expect(re.compile(r"\(hv\) d\d+ linux2: reset"), BOOT_SECONDS)
     machine.expect("READY linux2", BOOT_SECONDS)
     ask_shell(machine, "linux2")
+    focus(machine, "hello")
+    ask_hello(machine)
+    focus(machine, "linux2")
 
     machine.send("echo c >/proc/sysrq-trigger\r")
     machine.expect(re.compile(r"\(hv\) d\d+ linux2: crashed, as it says itself"), BOOT_SECONDS)
     machine.expect("READY linux2", BOOT_SECONDS)
     ask_shell(machine, "linux2")
     assert machine.output.count("READY linux1\r\n") == 1, "linux1 was powered off and must not have come back"
+    focus(machine, "hello")
+    machine.send("powerof\b\x7foff\r")
+    machine.expect(re.compile(r"\(hv\) d\d+ hello: powered off"), ANSWER_SECONDS)
+    assert machine.output.count("READY hello\r\n") == 1, "nobody restarted hello"
     assert_well(machine)
 
 

@@ -35,7 +35,7 @@ bootargs = "packed={name}"
 
 def unikernel() -> bytes:
     build.build("x86_pc")
-    return (build.folder("x86_pc") / "qemu-tests" / "guests" / "hello.image").read_bytes()
+    return (build.folder("x86_pc") / "qemu-tests" / "guests" / "pvh.image").read_bytes()
 
 
 def test_a_packed_kernel_is_unpacked_in_its_guest(booted, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_packed_kernel_is_unpacked_in_its_guest(booted, tmp_path: Path) -> Non
     for number, name in enumerate(bzimages.PACKERS, 1):
         wanted += [
             f"(d{number} {name}) memory 16 MiB, command line <packed={name}>",
-            f"(d{number} {name}) DONE hello ok",
+            f"(d{number} {name}) DONE pvh ok",
             f"(hv) d{number} {name}: powered off",
         ]
     wanted += ["(d5 changed) loader: in the packed kernel, at byte ", "(hv) d5 changed: crashed"]

@@ -1,7 +1,7 @@
 """What a PVH guest pays for the cheapest exits of each kind, timed with the TSC (docs/benchmarks.md)."""
 
 from guests.x86.lib.cpu import cpuid, interrupts_off, interrupts_on, read32, read_msr, timestamp
-from guests.x86.lib.events import Channel, frequency
+from guests.x86.lib.events import Channel, frequency, take_events
 from guests.x86.lib.hypercall import ENOSYS, POWER_OFF, SCHED_OP, XEN_VERSION, end, hypercall, no_hypercall
 from guests.x86.lib.interrupts import APIC_BASE, at, fill_table, taken
 from guests.x86.lib.text import line
@@ -23,7 +23,7 @@ channel: Final = Channel()
 def guest_main(information: u64) -> None:
     line("READY bench")
     fill_table()
-    if not channel.init(UPCALL):
+    if not channel.init() or not take_events(UPCALL):
         fail("no event channel")
     line(f"BENCH clock {frequency()}")
     works(hypercall(XEN_VERSION, 0, 0, 0) >> 16 == 4, "xen_version")

@@ -1,4 +1,6 @@
-"""Event channels of a unikernel, 2-level (public/xen.h, event_channel.h): where they are told, and one to itself."""
+"""Event channels of a unikernel, 2-level (public/xen.h, event_channel.h): where they are told, and one to itself. Each
+program has one channel.
+"""
 
 from guests.x86.lib.hypercall import EVENT_CHANNEL_OP, HVM_OP, MEMORY_OP, AddToPhysmap, hypercall
 from guests.x86.lib.interrupts import upcall
@@ -8,6 +10,7 @@ ADD_TO_PHYSMAP: Final[u64] = 7
 BIND_IPI: Final[u64] = 7
 SEND: Final[u64] = 4
 SET_PARAM: Final[u64] = 0
+GET_PARAM: Final[u64] = 1
 CALLBACK_IRQ: Final[u32] = 0
 BY_VECTOR: Final[u64] = 2 << 56
 SELF: Final[u16] = 0x7FF0
@@ -43,30 +46,43 @@ class Param:
     value: u64
 
 
-class Channel:
-    """A port bound to vCPU 0 itself, and the page that tells of it."""
+def get_param(index: u32) -> u64:
+    """One of the domain's parameters (public/hvm/params.h). 0: it has none."""
+    param = Param()
+    param.domid = SELF
+    param.index = index
+    if hypercall(HVM_OP, GET_PARAM, address_of(param), 0) != 0:
+        return 0
+    return param.value
 
+
+def take_events(vector: u64) -> bool:
+    """Maps the page that tells of events, which then come as this interrupt vector. False: a call failed."""
+    place = AddToPhysmap()
+    place.domid = SELF
+    place.space = SHARED_INFO
+    place.gpfn = PAGE >> 12
+    if hypercall(MEMORY_OP, ADD_TO_PHYSMAP, address_of(place), 0) != 0:
+        return False
+    upcall.vector = vector
+    upcall.flag = PAGE
+    callback = Param()
+    callback.domid = SELF
+    callback.index = CALLBACK_IRQ
+    callback.value = BY_VECTOR | vector
+    return hypercall(HVM_OP, SET_PARAM, address_of(callback), 0) == 0
+
+
+class Channel:
     port: u32
 
-    def init(self, vector: u64) -> bool:
-        """Maps the page and binds a port, whose events come as this interrupt vector. False: a call failed."""
-        place = AddToPhysmap()
-        place.domid = SELF
-        place.space = SHARED_INFO
-        place.gpfn = PAGE >> 12
-        if hypercall(MEMORY_OP, ADD_TO_PHYSMAP, address_of(place), 0) != 0:
-            return False
+    def init(self) -> bool:
+        """Binds a port to vCPU 0 itself. False: there is none."""
         bound = BindIpi()
         if hypercall(EVENT_CHANNEL_OP, BIND_IPI, address_of(bound), 0) != 0:
             return False
         self.port = bound.port
-        upcall.vector = vector
-        upcall.flag = PAGE
-        callback = Param()
-        callback.domid = SELF
-        callback.index = CALLBACK_IRQ
-        callback.value = BY_VECTOR | vector
-        return hypercall(HVM_OP, SET_PARAM, address_of(callback), 0) == 0
+        return True
 
     def raise_event(self) -> u64:
         event = Send()
