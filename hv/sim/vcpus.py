@@ -12,7 +12,17 @@ from hv.common.lib.span import Bytes
 from hv.common.mm.types import DomId, Gaddr, Paddr
 from hv.common.model.domain import Domain, DomainConfig, Privilege, domains
 from hv.common.model.vcpu import CPU_WORDS, Vcpu, VcpuMachine, Vcpus, architecture
-from hv.common.sched.core import add_vcpu, block, pause, settle, unpause, wake, yield_
+from hv.common.sched.core import (
+    add_vcpu,
+    block,
+    pause,
+    settle,
+    unpause,
+    vcpu_down,
+    vcpu_up_once_off,
+    wake,
+    yield_,
+)
 from hv.lang import Atomic, Errno, Extension, Final, Never, PerCpu, raises, u8, u16, u32, u64, unbounded
 from hv.sim import machine
 from hv.sim.team import meet
@@ -72,6 +82,7 @@ class SimulatedVcpus(VcpuMachine):
 
 
 ENTERED: Final = 67
+AGAIN: Final[u64] = 0xA000  # where a vCPU begins that was switched off and on
 hindered: bool = False  # a test says that no vCPU can run
 
 simulated_vcpus: Final = SimulatedVcpus()
@@ -178,7 +189,18 @@ def churn(domain: Domain, seed: u32, rounds: u32) -> None:
             case 12 | 13:
                 if running is not None:
                     yield_()
+            case 14:
+                vcpu_down(other)
+                begin_again(other)
             case _:
                 pause(other)
                 settle()
                 unpause(other)
+
+
+def begin_again(vcpu: Vcpu) -> None:
+    """Unless another CPU was quicker."""
+    try:
+        vcpu_up_once_off(vcpu, AGAIN, 0)
+    except Errno:
+        pass

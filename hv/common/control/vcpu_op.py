@@ -88,7 +88,7 @@ def vcpu_op(caller: Vcpu, words: Words) -> i64:
 
 def is_down(vcpu: Vcpu) -> bool:
     with locked(vcpu):
-        return vcpu.down
+        return vcpu.stays_down
 
 
 def get_runstate(caller: Vcpu, target: Vcpu, address: u64) -> i64:

@@ -62,6 +62,9 @@ class Vcpu(Reclaimable):
     at: Atomic[u32]
     blocked: bool
     down: bool
+    begins: bool  # it is down, but begins again at `entry` when no CPU has its registers any more
+    entry: u64
+    argument: u64
     pauses: u32
     running: bool  # its state is in a CPU's registers, or on the way from or to there
     runstate: RunState
@@ -78,6 +81,10 @@ class Vcpu(Reclaimable):
     def belong_to(self, cpu: u32) -> None:
         """Under the lock of the CPU that it leaves."""
         self.at.store_release(cpu)
+
+    @property
+    def stays_down(self) -> bool:
+        return self.down and not self.begins
 
     @property
     def runnable(self) -> bool:

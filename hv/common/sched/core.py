@@ -104,20 +104,44 @@ def vcpu_up(vcpu: Vcpu, entry: u64, argument: u64) -> None:
     """Switches a vCPU on: it begins at `entry` with `argument` in its first register. From any CPU. EBUSY: it is on,
     or not quite off yet.
     """
-    with locked(vcpu):
+    with locked(vcpu) as held:
         if not vcpu.down or vcpu.running:
             raise Errno.EBUSY
-        architecture.vcpus.start(vcpu, entry, argument)
-        vcpu.down = False
-        vcpu.blocked = False
-        vcpu.account(now())
+        _begin(held, vcpu, entry, argument)
     _queue(vcpu)
+
+
+@raises
+def vcpu_up_once_off(vcpu: Vcpu, entry: u64, argument: u64) -> None:
+    """As `vcpu_up`, but a vCPU that is not quite off yet is switched on as soon as it is off, unless it is switched off
+    once more before. EBUSY: it is on, or will be.
+    """
+    with locked(vcpu) as held:
+        if not vcpu.stays_down:
+            raise Errno.EBUSY
+        if vcpu.running:
+            vcpu.begins = True
+            vcpu.entry = entry
+            vcpu.argument = argument
+            return
+        _begin(held, vcpu, entry, argument)
+    _queue(vcpu)
+
+
+def _begin(held: Held[Rank.SCHEDULER], vcpu: Vcpu, entry: u64, argument: u64) -> None:
+    """Of one that is down, and in no CPU's registers. Behind it, `_queue`."""
+    architecture.vcpus.start(vcpu, entry, argument)
+    vcpu.down = False
+    vcpu.begins = False
+    vcpu.blocked = False
+    vcpu.account(now())
 
 
 def vcpu_down(vcpu: Vcpu) -> None:
     """Switches a vCPU off, from any CPU; when it is off, `is_off` says so."""
     with locked(vcpu) as held:
         vcpu.down = True
+        vcpu.begins = False
         _stop(held, vcpu)
 
 
@@ -132,7 +156,7 @@ def all_down(domain: Domain) -> bool:
     """
     for vcpu in Vcpus.of(domain):
         with locked(vcpu):
-            if not vcpu.down:
+            if not vcpu.stays_down:
                 return False
     return True
 
@@ -271,6 +295,7 @@ def schedule() -> None:
     """Chooses what this CPU runs, and switches to it."""
     processor = Processor.this()
     before = processor.current
+    begun: Vcpu | None = None
     with processor.lock as held:
         at = now()
         decision = scheduling.scheduler.do_schedule(held, before, at)
@@ -281,6 +306,9 @@ def schedule() -> None:
                 architecture.vcpus.save(before)
                 before.running = False
                 before.account(at)
+                if before.begins:
+                    _begin(held, before, before.entry, before.argument)
+                    begun = before
             else:
                 trace_runstate(IDLE_DOMAIN, cpu_id(), u32(u8(RunState.RUNNING)), u32(u8(RunState.RUNNABLE)))
             if chosen is not None:
@@ -291,6 +319,8 @@ def schedule() -> None:
                 trace_runstate(IDLE_DOMAIN, cpu_id(), u32(u8(RunState.RUNNABLE)), u32(u8(RunState.RUNNING)))
             processor.current = chosen
         processor.set_idle(chosen is None)
+    if begun is not None:
+        _queue(begun)
     if chosen is None:
         if scheduling.scheduler.balance():
             raise_softirq(Softirq.SCHEDULE)

@@ -32,6 +32,7 @@ class Vcpu:
         self.since = since
         self.blocked = False
         self.down = True
+        self.begins = False  # when it is off
         self.pauses = 0
 
     @property
@@ -72,9 +73,22 @@ class Scheduling(RuleBasedStateMachine):
 
     # What CPUs and guests do
 
+    def settle(self, cpu):
+        """What goes off there, and is to begin again when it is off, begins."""
+        before = self.current(cpu)
+        self.machine.settle(cpu)
+        if before is not None and before.begins:
+            assert self.machine.call(f"{VCPUS}entry_of", before.real) == 0x8000
+            before.down = before.begins = before.blocked = False
+
+    def settle_all(self, rounds):
+        for _ in range(rounds):
+            for cpu in range(self.machine.cpus):
+                self.settle(cpu)
+
     @rule(data=st.data())
     def do_what_is_due(self, data):
-        self.machine.settle(self.on(data))
+        self.settle(self.on(data))
 
     @rule(ns=st.integers(1, 3 * SLICE))
     def time_passes(self, ns):
@@ -104,6 +118,31 @@ class Scheduling(RuleBasedStateMachine):
         vcpu.blocked = False
 
     @rule(data=st.data())
+    def start_once_off(self, data):
+        vcpu = self.any_vcpu(data)
+        self.on(data)
+        running = vcpu.real.running
+        try:
+            self.machine.core("vcpu_up_once_off", vcpu.real, 0x8000, 7)
+        except Raised as raised:
+            assert raised.code == EBUSY and (not vcpu.down or vcpu.begins)
+            return
+        assert vcpu.down and not vcpu.begins
+        if running:
+            vcpu.begins = True
+        else:
+            assert self.machine.call(f"{VCPUS}entry_of", vcpu.real) == 0x8000
+            vcpu.down = vcpu.blocked = False
+
+    @rule(data=st.data())
+    def guest_is_switched_off(self, data):
+        """By another: what it was to begin with is forgotten."""
+        vcpu = self.any_vcpu(data)
+        self.on(data)
+        self.machine.core("vcpu_down", vcpu.real)
+        vcpu.down, vcpu.begins = True, False
+
+    @rule(data=st.data())
     def guest_waits(self, data):
         """The vCPU of a CPU waits for an interrupt: it goes on at once when it has one."""
         vcpu = self.current(self.on(data))
@@ -124,7 +163,7 @@ class Scheduling(RuleBasedStateMachine):
         vcpu = self.current(self.on(data))
         if vcpu is not None:
             self.machine.core("vcpu_down", vcpu.real)
-            vcpu.down = True
+            vcpu.down, vcpu.begins = True, False
 
     @rule(data=st.data())
     def interrupt_comes(self, data):
@@ -168,6 +207,7 @@ class Scheduling(RuleBasedStateMachine):
         for vcpu in self.vcpus:
             real = vcpu.real
             assert (real.blocked, real.down, real.pauses) == (vcpu.blocked, vcpu.down, vcpu.pauses)
+            assert real.begins == vcpu.begins <= real.running
             where = self.machine.call(f"{VCPUS}loaded_on", real)
             assert bool(real.running) == (where != 0)
             if real.running:
@@ -181,7 +221,7 @@ class Scheduling(RuleBasedStateMachine):
     @rule()
     def settled(self):
         """When every CPU has done what is due, the right ones run and nobody idles in vain."""
-        self.machine.settle_all(rounds=3)
+        self.settle_all(rounds=3)
         idle = [c for c in range(self.machine.cpus) if not self.machine.processor(c).current]
         for vcpu in self.vcpus:
             assert bool(vcpu.real.running) <= vcpu.runnable
@@ -197,7 +237,7 @@ class Scheduling(RuleBasedStateMachine):
         before = {v: self.time(v, RUNNING) for v in self.vcpus}
         for _ in range(len(self.vcpus) + 1):
             self.time_passes(SLICE)
-            self.machine.settle_all(rounds=2)
+            self.settle_all(rounds=2)
         for vcpu in self.vcpus:
             gained = self.time(vcpu, RUNNING) - before[vcpu]
             assert (gained >= SLICE) if vcpu.runnable else (gained == 0)
@@ -269,6 +309,31 @@ def test_a_vcpu_that_is_not_off_yet_is_not_started():
     machine.core("vcpu_up", vcpu, 0, 0)
     machine.settle_all()
     assert vcpu.running
+
+
+def test_a_vcpu_that_is_not_off_yet_begins_when_it_is():
+    """The last that was asked for holds; meanwhile it counts as one that is on."""
+    machine = Machine(2).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 1)
+    vcpu = machine.call(f"{VCPUS}make_vcpu", domain, 0b10)
+    machine.core("vcpu_up", vcpu, 0, 0)
+    machine.settle_all()
+    for entry in (0x1000, 0x2000):
+        machine.enter(0)
+        machine.core("vcpu_down", vcpu)
+        assert machine.core("all_down", domain)
+        machine.core("vcpu_up_once_off", vcpu, entry, 5)
+        assert vcpu.running and not machine.core("all_down", domain) and not machine.core("is_off", vcpu)
+        assert machine.host.errno(f"{SCHED}vcpu_up_once_off", vcpu, 0x3000, 0) == EBUSY
+    machine.settle_all()
+    assert vcpu.running and not vcpu.down
+    assert machine.call(f"{VCPUS}entry_of", vcpu) == 0x2000 and machine.call(f"{VCPUS}argument_of", vcpu) == 5
+    machine.enter(0)
+    machine.core("vcpu_down", vcpu)
+    machine.core("vcpu_up_once_off", vcpu, 0x4000, 0)
+    machine.core("vcpu_down", vcpu)
+    machine.settle_all()
+    assert machine.core("is_off", vcpu) and machine.core("all_down", domain)
 
 
 def test_a_slice_that_ends_offers_what_waits_to_an_idle_cpu():
