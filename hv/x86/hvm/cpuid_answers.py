@@ -9,7 +9,8 @@ from hv.common.model.vcpu import Vcpu, Vcpus
 from hv.lang import Final, truncate, u8, u16, u32, u64
 from hv.x86.context import RAX, RBX, RCX, RDX
 from hv.x86.cpuid import Leaf
-from hv.x86.hvm.lapic_device import apic_id_of
+from hv.x86.hvm.lapic import apic_id
+from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
 from hv.x86.timer import clock, to_ns
@@ -22,6 +23,7 @@ TSC_IS_CLOCK: Final[u32] = 1 << 1
 HAS_RDTSCP: Final[u32] = 1 << 2
 VCPU_ID_PRESENT: Final[u32] = 1 << 3
 DOMID_PRESENT: Final[u32] = 1 << 4
+HAS_APIC: Final[u32] = 1 << 9
 XSAVE_ENABLED: Final[u32] = 1 << 27  # OSXSAVE
 KEYS_ENABLED: Final[u32] = 1 << 4  # OSPKE
 THREADS: Final[u32] = 1 << 8
@@ -55,9 +57,11 @@ def answer(vcpu: Vcpu) -> None:
 def complete(vcpu: Vcpu, number: u32, subleaf: u32, leaf: Leaf) -> None:
     control = virtualisation().read(vcpu, Register.CR4)
     if number == 1:
-        leaf.ebx |= apic_id_of(vcpu) << 24
+        leaf.ebx |= apic_id(vcpu.id) << 24
         if control >> CR4_OSXSAVE & 1 != 0:
             leaf.ecx |= XSAVE_ENABLED
+        if not VcpuApic.of(vcpu).apic.is_reachable:
+            leaf.edx &= ~HAS_APIC
     elif number == 0xB:
         tell_of_topology(vcpu, subleaf, leaf)
     elif number == 7 and subleaf == 0:
@@ -76,7 +80,7 @@ def complete(vcpu: Vcpu, number: u32, subleaf: u32, leaf: Leaf) -> None:
 def tell_of_topology(vcpu: Vcpu, subleaf: u32, leaf: Leaf) -> None:
     """Each vCPU is a core of one thread: numbers count by two, so a core's lowest bit is its thread's."""
     leaf.ecx = subleaf & 0xFF
-    leaf.edx = apic_id_of(vcpu)
+    leaf.edx = apic_id(vcpu.id)
     if subleaf == 0:
         leaf.eax = 1
         leaf.ebx = 1

@@ -22,8 +22,9 @@ from hv.x86.hvm.event import (
     interrupt,
     together,
 )
-from hv.x86.hvm.lapic import NO_VECTOR
+from hv.x86.hvm.lapic_access import follow_task_priority
 from hv.x86.hvm.lapic_device import VcpuApic
+from hv.x86.hvm.lapic_record import NO_VECTOR
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.upcall import waiting_upcall
 from hv.x86.hvm.virtualisation import Register, virtualisation
@@ -117,11 +118,9 @@ def offer_upcall(vcpu: Vcpu, free: bool, vector: u8) -> None:
 
 
 def waiting_vector(vcpu: Vcpu) -> u32:
-    """Behind what the guest has written to CR8. NO_VECTOR."""
+    """NO_VECTOR."""
     apic = VcpuApic.of(vcpu).apic
-    priority = u32(virtualisation().task_priority(vcpu))
-    if priority != apic.tpr >> 4:
-        apic.tpr = priority << 4
+    follow_task_priority(vcpu, apic)
     return apic.next_vector()
 
 

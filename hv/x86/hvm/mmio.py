@@ -8,13 +8,14 @@ from hv.common.kernel.log import Level
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Errno, Final, truncate, u32, u64
 from hv.x86.context import VcpuContext
+from hv.x86.hvm import lapic_access
 from hv.x86.hvm.alu import AND, CHANGED, COMPARE, compute
 from hv.x86.hvm.complain import complain
 from hv.x86.hvm.decode import Action, Code, Decoded, Decoder, extended, mask_of
 from hv.x86.hvm.exits import skip
 from hv.x86.hvm.fetch import fetch, raise_unread
 from hv.x86.hvm.inject import raise_undefined
-from hv.x86.hvm.lapic import CURRENT_COUNT, DEFAULT_BASE, EOI, SELF_IPI
+from hv.x86.hvm.lapic import DEFAULT_BASE
 from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.mode import mode_of
 from hv.x86.hvm.virtualisation import Register, virtualisation
@@ -103,20 +104,15 @@ def read(vcpu: Vcpu, address: u64, size: u32) -> u64:
     """Bytes that no register has are zero."""
     offset = address - DEFAULT_BASE
     place = offset & 0xF
-    register = truncate(u32, offset >> 4)
-    if place >= LONGEST_REGISTER or register in (EOI, SELF_IPI):
+    if place >= LONGEST_REGISTER:
         return 0
-    own = VcpuApic.of(vcpu)
-    if not own.apic.is_reachable:
+    if not VcpuApic.of(vcpu).apic.is_reachable:
         return mask_of(size)
-    return u64(own.read(register)) >> place * 8 & mask_of(size)
+    return u64(lapic_access.read(vcpu, truncate(u32, offset >> 4))) >> place * 8 & mask_of(size)
 
 
 def write(vcpu: Vcpu, address: u64, size: u32, value: u64) -> None:
     """Only whole registers are written; an access of another kind has no effect (10.4.1)."""
     offset = address - DEFAULT_BASE
-    register = truncate(u32, offset >> 4)
-    own = VcpuApic.of(vcpu)
-    if u64(size) == LONGEST_REGISTER and offset & 0xF == 0 and own.apic.is_reachable:
-        if register not in (CURRENT_COUNT, SELF_IPI):
-            own.write(register, truncate(u32, value))
+    if u64(size) == LONGEST_REGISTER and offset & 0xF == 0 and VcpuApic.of(vcpu).apic.is_reachable:
+        lapic_access.write(vcpu, truncate(u32, offset >> 4), truncate(u32, value))

@@ -7,10 +7,10 @@ Sources: Intel SDM 4; AMD APM 2, appendix A.
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Errno, Final, raises, u8, u32, u64
 from hv.x86.cpu import write_msr
-from hv.x86.hvm import lapic_device
+from hv.x86.hvm import lapic_access
 from hv.x86.hvm.cpuid_answers import HYPERCALL_REGISTER
 from hv.x86.hvm.hypercall_page import install_page
-from hv.x86.hvm.lapic_device import FIRST_REGISTER, LAST_REGISTER, VcpuApic
+from hv.x86.hvm.lapic_access import FIRST_REGISTER, LAST_REGISTER
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
 from hv.x86.sysreg import TSC_AUX
@@ -33,9 +33,9 @@ def read(vcpu: Vcpu, register: u32) -> u64:
         case 0x10:
             return HvmDomain.of(vcpu.domain).tsc
         case 0x1B:
-            return lapic_device.read_base(vcpu)
+            return lapic_access.read_base(vcpu)
         case 0x6E0:
-            return VcpuApic.of(vcpu).deadline
+            return lapic_access.read_deadline(vcpu)
         case 0x8B | 0x179 | 0x17A:  # microcode, machine check banks: none
             return 0
         case 0x277:
@@ -51,7 +51,7 @@ def read(vcpu: Vcpu, register: u32) -> u64:
             return LFENCE_SERIALISES
         case _:
             if FIRST_REGISTER <= register <= LAST_REGISTER:
-                return lapic_device.read_register(vcpu, register)
+                return lapic_access.read_register(vcpu, register)
     raise Errno.EPERM
 
 
@@ -62,10 +62,10 @@ def write(vcpu: Vcpu, register: u32, value: u64) -> None:
         case 0x8B | 0xC001_001F | 0xC001_1029:
             return
         case 0x1B:
-            lapic_device.write_base(vcpu, value)
+            lapic_access.write_base(vcpu, value)
             return
         case 0x6E0:
-            VcpuApic.of(vcpu).set_deadline(value)
+            lapic_access.write_deadline(vcpu, value)
             return
         case 0x17A:
             if value == 0:
@@ -88,7 +88,7 @@ def write(vcpu: Vcpu, register: u32, value: u64) -> None:
             return
         case _:
             if FIRST_REGISTER <= register <= LAST_REGISTER:
-                lapic_device.write_register(vcpu, register, value)
+                lapic_access.write_register(vcpu, register, value)
                 return
     raise Errno.EPERM
 

@@ -36,7 +36,7 @@ def set_priority(vcpu: Vcpu, context: VcpuContext) -> None:
     if value > HIGHEST:
         raise_protection(vcpu)
         return
-    VcpuApic.of(vcpu).apic.tpr = u32(value) << 4
+    VcpuApic.of(vcpu).apic.set_priority_class(u32(value))
     virtualisation().set_task_priority(vcpu, u8(value))
     skip(vcpu, u64(at) + 3)
 

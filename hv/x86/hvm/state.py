@@ -39,7 +39,6 @@ class HvmVcpu(Extension[Vcpu]):
     raised: Event  # an exception that it takes next
     debug_addresses: array[u64, DEBUG_ADDRESSES]
     tsc_aux: u64
-    starts_in_real_mode: bool  # at its next start, by STARTUP; else as a PVH kernel does
 
     @raises
     def init(self, owner: Vcpu) -> None:

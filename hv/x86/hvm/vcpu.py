@@ -17,8 +17,8 @@ from hv.x86.cpustart import cpu_starts
 from hv.x86.hvm import guest_memory
 from hv.x86.hvm.event import NOTHING, EventKind
 from hv.x86.hvm.inject import deliver, waiting_vector
-from hv.x86.hvm.lapic import NO_VECTOR
 from hv.x86.hvm.lapic_device import VcpuApic
+from hv.x86.hvm.lapic_record import NO_VECTOR
 from hv.x86.hvm.mode import in_long_mode
 from hv.x86.hvm.pv_clock import tell_time
 from hv.x86.hvm.segment import Segment, SegmentName
@@ -65,7 +65,7 @@ class HvmVcpus(VcpuMachine):
 
     def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
         """As a PVH kernel is entered (Xen, docs/misc/pvh.pandoc): flat 32-bit protected mode without paging, `argument`
-        in EBX.
+        in EBX. By STARTUP in real mode.
         """
         own = HvmVcpu.of(vcpu)
         extension = virtualisation()
@@ -99,9 +99,7 @@ class HvmVcpus(VcpuMachine):
         extension.set_segment(vcpu, SegmentName.LDTR, Segment(0, TABLE, 0, 0))
         extension.set_segment(vcpu, SegmentName.GDTR, Segment(0, 0, 0, 0))
         extension.set_segment(vcpu, SegmentName.IDTR, Segment(0, 0, 0, 0))
-        VcpuApic.of(vcpu).restart()
-        if own.starts_in_real_mode:
-            own.starts_in_real_mode = False
+        if VcpuApic.of(vcpu).restart():
             begin_in_real_mode(vcpu, entry)
 
     def load(self, vcpu: Vcpu) -> None:

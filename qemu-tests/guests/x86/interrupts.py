@@ -10,6 +10,7 @@ from guests.x86.lib.cpu import (
     or32,
     pause,
     read32,
+    read_msr,
     set_task_priority,
     timestamp,
     wait_for_interrupt,
@@ -18,6 +19,7 @@ from guests.x86.lib.cpu import (
 )
 from guests.x86.lib.hypercall import POWER_OFF, end
 from guests.x86.lib.interrupts import (
+    APIC_BASE,
     CURRENT_COUNT,
     DIVIDE,
     ICR,
@@ -49,6 +51,9 @@ TPR: Final[u32] = 0x08
 SVR: Final[u32] = 0x0F
 BY_ONE: Final[u64] = 0xB  # the divider's code
 COUNT: Final[u64] = 100_000  # a millisecond
+STARTS: Final = 20  # of the other CPU
+ON: Final[u64] = 1 << 11  # of APIC_BASE
+HAS_APIC: Final[u32] = 1 << 9  # CPUID.01H:EDX
 PATIENCE: Final[u64] = 4_000_000_000  # ticks of the TSC
 
 
@@ -100,6 +105,7 @@ def guest_main(information: u64) -> None:
 def by_memory() -> None:
     """The registers where they lie before x2APIC is on, by loads, stores, exchange and arithmetic."""
     fill_table()
+    off_and_on()
     check(read32(at(VERSION)) & 0xF0 == 0x10, "no version of a local APIC")
     write32(at(SVR), 0xFF)
     or32(at(SVR), 0x100)
@@ -114,6 +120,20 @@ def by_memory() -> None:
     line("by memory")
 
 
+def off_and_on() -> None:
+    """A CPU whose local APIC is off says that it has none; when it comes back it is as at power-on."""
+    write32(at(SVR), 0x1FF)
+    base = read_msr(APIC_BASE)
+    write_msr(APIC_BASE, base & ~ON)
+    _, _, _, edx = cpuid(1, 0)
+    check(edx & HAS_APIC == 0 and read_msr(APIC_BASE) == base & ~ON, "a local APIC does not go off")
+    check(read32(at(VERSION)) == 0xFFFF_FFFF, "a local APIC answers that is off")
+    write_msr(APIC_BASE, base)
+    _, _, _, edx = cpuid(1, 0)
+    check(edx & HAS_APIC != 0 and read_msr(APIC_BASE) == base, "a local APIC does not come back")
+    check(read32(at(SVR)) == 0xFF, "a local APIC comes back as it went")
+
+
 def hold_back() -> None:
     """By IF, and by the task priority; the higher of two comes first where both wait."""
     write(SELF_IPI, HELD)
@@ -121,6 +141,7 @@ def hold_back() -> None:
     interrupt_window()
     check(taken.count[HELD] == 1, "an interrupt did not come when they were on")
     set_task_priority(8)
+    check(read(TPR) == 0x80, "CR8 is not the task priority")
     write(SELF_IPI, LOW)
     write(SELF_IPI, HIGH)
     interrupt_window()
@@ -131,14 +152,22 @@ def hold_back() -> None:
     line("held back")
 
 
-@unbounded("ends when the other CPU answers, or patience does")
 def await_other() -> None:
+    start_and_hear(1)
+    line("another CPU")
+    for again in range(2, STARTS + 1):
+        start_and_hear(u64(again))
+    line("again and again")
+
+
+@unbounded("ends when the other CPU answers, or patience does")
+def start_and_hear(answers: u64) -> None:
+    """It may still run: INIT and STARTUP come right behind each other."""
     start_other()
     deadline = timestamp() + PATIENCE
-    while taken.count[FROM_OTHER] == 0 and timestamp() < deadline:
+    while taken.count[FROM_OTHER] < answers and timestamp() < deadline:
         interrupt_window()
-    check(taken.count[FROM_OTHER] == 1, "the other CPU does not answer")
-    line("another CPU")
+    check(taken.count[FROM_OTHER] == answers, "the other CPU does not answer")
 
 
 @export
@@ -146,6 +175,8 @@ def await_other() -> None:
 def guest_secondary() -> None:
     """Both CPUs halt at the same time, which is the domain's end."""
     take_interrupts()
+    check(read(TPR) == 0, "INIT leaves the task priority")
+    write(TPR, 0x10)
     write(ICR, FROM_OTHER | 0x4000)  # to CPU 0
     while read32(address_of(other)) == 0:
         pause()
