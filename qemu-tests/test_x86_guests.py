@@ -5,6 +5,7 @@ from console import assert_no_long_exit, assert_well
 
 from devtools import build
 from devtools.boot import Options
+from devtools.machine import Machine
 
 pytestmark = pytest.mark.x86
 
@@ -26,12 +27,34 @@ def test_a_unikernel_finds_what_pvh_promises_and_ends_alone(booted, cpu: str) ->
     assert machine.running, machine.tail()
 
 
-def test_a_cpu_without_svm_is_told_and_the_hypervisor_goes_on(booted) -> None:
-    machine = booted("x86-pvh", Options(cpu="max,-svm"))
+@pytest.mark.parametrize("cpu", ["max,-svm", "qemu64,-svm"])
+def test_a_cpu_without_svm_is_told_and_the_hypervisor_goes_on(booted, cpu: str) -> None:
+    machine = booted("x86-pvh", Options(cpu=cpu))
     machine.expect("no guest can run here: guests need a CPU with AMD SVM", SECONDS)
+    machine.expect("2 of 2 CPUs run", SECONDS)
     machine.expect("pvh: guests need a CPU with AMD SVM: the domain is not built", SECONDS)
-    machine.send("h")
-    machine.expect("h: lists the keys", SECONDS)
+    idles(machine)
+
+
+def test_a_build_without_guests_is_told_and_the_hypervisor_goes_on(booted) -> None:
+    """One where the configuration left SVM out, and with it guests."""
+    machine = booted("x86-pvh", Options(hypervisor=build.build("x86_alone")))
+    machine.expect("2 of 2 CPUs run", SECONDS)
+    machine.expect("(hv) no guest can run here: guests need a build with CONFIG_HVM", SECONDS)
+    machine.expect("(hv) pvh: guests need a build with CONFIG_HVM: the domain is not built", SECONDS)
+    idles(machine)
+    assert "SVM" not in machine.output
+
+
+def idles(machine: Machine) -> None:
+    """Each CPU has nothing to do, and the hypervisor answers keys."""
+    machine.send("r")
+    for cpu in range(2):
+        machine.expect(f"(hv) CPU {cpu}: idle", SECONDS)
+    machine.send("qu")
+    machine.expect("frames are free", SECONDS)
+    assert "(hv) d1" not in machine.output
+    assert_well(machine)
 
 
 @pytest.mark.parametrize("cpus", [2, 1])

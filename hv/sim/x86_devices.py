@@ -36,6 +36,7 @@ class Answer:
 class PlayedCpu:
     timestamp: Callable[[], u64] | None  # without: it stands at 0
     msr_written: Callable[[u32, u64], None] | None
+    msr_read: Callable[[u32], u64] | None  # without: there is none
     answers: array[Answer, LEAVES]
 
 
@@ -53,6 +54,12 @@ def played_x86_cpu_write_msr(register: u32, value: u64) -> None:
     written = cpu.msr_written
     if written is not None:
         written(register, value)
+
+
+@export
+def read_msr_or(register: u32, otherwise: u64) -> u64:
+    read = cpu.msr_read
+    return otherwise if read is None else read(register)
 
 
 @export

@@ -63,6 +63,8 @@ if CONFIG_HVM:
     from hv.common.builder.lifecycle import build_domains
     from hv.x86.descriptions import read_descriptions
     from hv.x86.guests import start_guests
+else:
+    from hv.x86.no_guests import refuse_descriptions
 if CONFIG_NS16550:
     from hv.x86.console import look_for_console, prepare_serial_ports, start_input, start_serial_ports
 if CONFIG_PCI:
@@ -158,6 +160,8 @@ def initialise() -> None:
     if CONFIG_HVM:
         read_descriptions(information, smp.cpus.count)
         build_domains()
+    else:
+        refuse_descriptions(information)
     idle()
 
 

@@ -71,7 +71,7 @@ def test_only_what_the_hardware_switches_is_open():
 
 
 @pytest.mark.parametrize(
-    ("asids", "features", "enabled", "hint"),
+    ("asids", "features", "allowed", "hint"),
     [
         (16, 1, True, ""),
         (16, 1, False, "firmware"),
@@ -79,6 +79,56 @@ def test_only_what_the_hardware_switches_is_open():
         (1, 1, True, "address space identifier"),
     ],
 )
-def test_what_hinders_guests_is_told(asids, features, enabled, hint):
-    told = host().call("hv.x86.svm.features.hindrance_of", asids, features, enabled)
+def test_what_hinders_guests_is_told(asids, features, allowed, hint):
+    told = host().call("hv.x86.svm.features.hindrance_of", asids, features, allowed)
     assert (hint in told) if hint else told == ""
+
+
+VM_CR = 0xC001_0114
+LOCK, SVMDIS = 1 << 3, 1 << 4
+
+
+class Firmware:
+    """VM_CR as the firmware has left it; once locked, or where the CPU has it fixed, writes are ignored (15.30.1)."""
+
+    def __init__(self, value: int, fixed: bool = False) -> None:
+        self.value, self.fixed, self.writes = value, fixed, 0
+        ffi, cpu = host().ffi, host().cleared("hv.sim.x86_devices.cpu")
+        self.kept = (
+            ffi.callback("unsigned long(unsigned int)", self.read),
+            ffi.callback("void(unsigned int, unsigned long)", self.write),
+        )
+        cpu.msr_read, cpu.msr_written = self.kept
+
+    def read(self, register: int) -> int:
+        assert register == VM_CR
+        return self.value
+
+    def write(self, register: int, value: int) -> None:
+        assert register == VM_CR
+        self.writes += 1
+        if not self.fixed and not self.value & LOCK:
+            self.value = value
+
+
+@pytest.mark.parametrize(
+    ("left", "fixed", "allowed", "writes"),
+    [
+        (0, False, True, 0),
+        (LOCK, False, True, 0),
+        (SVMDIS, False, True, 1),
+        (SVMDIS | 1 << 1, False, True, 1),
+        (SVMDIS, True, False, 1),
+        (SVMDIS | LOCK, False, False, 0),
+    ],
+)
+def test_svm_is_used_unless_the_firmware_has_turned_it_off_for_good(left, fixed, allowed, writes):
+    """What is off and not locked is turned on; what stays off is told of, with what to do in the firmware's setup."""
+    firmware = Firmware(left, fixed)
+    features = host().cleared("hv.x86.svm.features.svm_features")
+    host().call("hv.x86.svm.features.SvmFeatures.find", features)
+    assert (features.allowed, firmware.writes) == (allowed, writes)
+    assert firmware.value & ~SVMDIS == left & ~SVMDIS, "the other bits stay"
+    assert bool(firmware.value & SVMDIS) != allowed
+    told = host().call("hv.x86.svm.features.hindrance_of", 16, 1, features.allowed)
+    assert told == "" if allowed else "the firmware has turned SVM off: turn on what its setup calls SVM mode" in told

@@ -17,7 +17,7 @@ from hv.x86.hvm.segment import Segment, SegmentName
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.virtualisation import Register, Virtualisation, extensions
 from hv.x86.svm.asid import Asid
-from hv.x86.svm.features import hindrance_of, is_present, may_enable, svm_features
+from hv.x86.svm.features import hindrance_of, is_present, svm_features
 from hv.x86.svm.host import SvmCpu, start_svm
 from hv.x86.svm.permissions import ports_at, prepare_maps, registers_at
 from hv.x86.svm.vmcb import (
@@ -85,7 +85,7 @@ class Svm(Virtualisation):
         return "SVM"
 
     def hindrance(self) -> str:
-        return hindrance_of(svm_features.asids, svm_features.has, may_enable())
+        return hindrance_of(svm_features.asids, svm_features.has, svm_features.allowed)
 
     def start_cpu(self) -> None:
         start_svm()

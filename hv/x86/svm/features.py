@@ -1,7 +1,7 @@
 """Which of SVM this CPU has, and whether it may be used (AMD APM 2, 15.4; APM 3, appendix E: CPUID 8000000AH)."""
 
 from hv.lang import Bits, Field, Final, u32, u64
-from hv.x86.cpu import read_msr_or
+from hv.x86.cpu import read_msr_or, write_msr
 from hv.x86.cpuid import EXTENDED, Leaf
 
 VM_CR: Final[u32] = 0xC001_0114
@@ -36,12 +36,14 @@ class SvmFeatures:
 
     asids: u32  # how many there are; 0 is the hypervisor's
     has: Capabilities
+    allowed: bool  # by the firmware
 
     def find(self) -> None:
         leaf = Leaf()
         leaf.read(EXTENDED + 0xA)
         self.asids = leaf.ebx
         self.has = Capabilities(leaf.edx)
+        self.allowed = allow()
 
 
 svm_features: Final = SvmFeatures()
@@ -53,15 +55,19 @@ def is_present() -> bool:
     return leaf.ecx & SVM_PRESENT != 0
 
 
-def may_enable() -> bool:
-    """Whether firmware lets SVM be used, or at least its setting be changed."""
+def allow() -> bool:
+    """On this CPU: whether SVM may be turned on. What the firmware has turned off without locking it is allowed."""
     control = Control(read_msr_or(VM_CR, 0))
-    return not control.disabled or not control.locked
+    if not control.disabled or control.locked:
+        return not control.disabled
+    control.disabled = False
+    write_msr(VM_CR, control.raw)
+    return not Control(read_msr_or(VM_CR, 0)).disabled
 
 
-def hindrance_of(asids: u32, has: Capabilities, enabled: bool) -> str:
+def hindrance_of(asids: u32, has: Capabilities, allowed: bool) -> str:
     """Why guests cannot run with these features. Empty: they can."""
-    if not enabled:
+    if not allowed:
         return "the firmware has turned SVM off: turn on what its setup calls SVM mode or AMD-V"
     if not has.nested_paging:
         return "guests need SVM with nested paging, which this CPU does not have"

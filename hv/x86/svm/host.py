@@ -6,9 +6,9 @@ from hv.common.kernel.panic import panic
 from hv.common.mm.heap import heap
 from hv.common.mm.types import paddr_of
 from hv.lang import Embedded, Errno, Final, PerCpu, asm, assembly_layout, u32, u64
-from hv.x86.cpu import read_msr, read_msr_or, write_msr
+from hv.x86.cpu import read_msr, write_msr
 from hv.x86.svm.asid import AsidPool
-from hv.x86.svm.features import VM_CR, Control, svm_features
+from hv.x86.svm.features import allow, svm_features
 from hv.x86.sysreg import EFER
 
 VM_HSAVE_PA: Final[u32] = 0xC001_0117
@@ -23,10 +23,8 @@ class SvmCpu(PerCpu):
 
 def start_svm() -> None:
     """On this CPU, once."""
-    control = Control(read_msr_or(VM_CR, 0))
-    if control.disabled:
-        control.disabled = False
-        write_msr(VM_CR, control.raw)
+    if not allow():
+        panic("the firmware has turned SVM off on this CPU, and not on the first")
     write_msr(EFER, read_msr(EFER) | SVME)
     own = SvmCpu.this()
     own.asids.init(svm_features.asids)
