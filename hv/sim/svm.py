@@ -7,7 +7,7 @@ from hv.sim.fixtures import p2m
 from hv.x86.cpuid import Leaf
 from hv.x86.hvm.cpuid_policy import CpuidPolicy
 from hv.x86.hvm.decode import Code, Decoded, Decoder, Mode
-from hv.x86.hvm.event import Event, EventKind, Together, together
+from hv.x86.hvm.event import Event, EventKind, Together, comes_again, together
 from hv.x86.hvm.guest_walk import Access, Control0, Control4, Extended, Paging, Walk, walk
 from hv.x86.svm.asid import Asid, AsidPool
 from hv.x86.svm.vmcb import Vmcb
@@ -26,6 +26,10 @@ sample: Final = Sample()
 
 def two_events(first_kind: EventKind, first: u8, second: u8) -> Together:
     return together(Event(first_kind, first, False, 0), Event(EventKind.EXCEPTION, second, False, 0))
+
+
+def is_injected_again(kind: EventKind, vector: u8) -> bool:
+    return comes_again(Event(kind, vector, False, 0))
 
 
 def walk_guest(cr0: u64, cr3: u64, cr4: u64, efer: u64, users: bool, linear: u64, rights: u64) -> Walk:

@@ -31,3 +31,11 @@ def test_an_exception_on_the_way_to_anything_else_is_taken_by_itself(kind):
     for first in range(256):
         for second in (8, 13, 14):
             assert host().call("hv.sim.svm.two_events", kind, first, second) == SECOND
+
+
+@pytest.mark.parametrize(("kind", "again"), [(INTERRUPT, True), (NMI, True), (EXCEPTION, True), (SOFTWARE, False)])
+def test_what_was_being_delivered_is_injected_again_unless_its_instruction_is_done_again(kind, again):
+    """INT3 and INTO are exceptions to SVM; behind an injection the guest would return to them and do them again."""
+    for vector in range(256):
+        by_instruction = kind == EXCEPTION and vector in (3, 4)
+        assert host().call("hv.sim.svm.is_injected_again", kind, vector) == (again and not by_instruction), vector

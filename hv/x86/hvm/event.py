@@ -6,6 +6,8 @@ NO_ERROR_CODE: Final[u32] = 0
 
 DIVIDE: Final[u8] = 0
 DEBUG: Final[u8] = 1
+BREAKPOINT: Final[u8] = 3
+OVERFLOW: Final[u8] = 4
 UNDEFINED: Final[u8] = 6
 DOUBLE_FAULT: Final[u8] = 8
 INVALID_TSS: Final[u8] = 10
@@ -36,6 +38,20 @@ class Event:
 
 
 NOTHING: Final = Event(EventKind.NOTHING, 0, False, 0)
+
+
+def comes_again(event: Event) -> bool:
+    """Whether an event in whose delivery the guest came out has to be injected again. A software interrupt comes by
+    itself, since its instruction is done again; so do INT3 and INTO, which SVM reports as exceptions (AMD APM 2,
+    15.7.2 and 15.20).
+    """
+    match event.kind:
+        case EventKind.INTERRUPT | EventKind.NMI:
+            return True
+        case EventKind.EXCEPTION:
+            return event.vector not in (BREAKPOINT, OVERFLOW)
+        case _:
+            return False
 
 
 class Severity(U8Enum):

@@ -19,7 +19,7 @@ from hv.config import CONFIG_EXIT_STATS
 from hv.lang import Bits, Field, Final, export, rarely, truncate, u16, u32, u64
 from hv.x86.context import RAX, RSP, VcpuContext
 from hv.x86.hvm import exits, mmio
-from hv.x86.hvm.event import ALIGNMENT, DEBUG, EventKind, exception, fault
+from hv.x86.hvm.event import ALIGNMENT, DEBUG, comes_again, exception, fault
 from hv.x86.hvm.inject import raise_event, raise_protection, triple_fault
 from hv.x86.hvm.ports import port_read, port_write
 from hv.x86.hvm.priority import set_priority
@@ -83,11 +83,9 @@ def traced(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> VcpuContext:
 
 @rarely
 def interrupted(vcpu: Vcpu, vmcb: Vmcb) -> None:
-    """The guest came out while it took an event (EXITINTINFO), which it takes again. A software interrupt or exception
-    comes by itself, since its instruction is done again.
-    """
+    """The guest came out while it took an event (EXITINTINFO), which it takes again."""
     event = event_of(vmcb.exit_event)
-    if event.kind not in (EventKind.SOFTWARE, EventKind.NOTHING):
+    if comes_again(event):
         HvmVcpu.of(vcpu).in_flight = event
 
 
@@ -162,10 +160,15 @@ def port(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: PortExit) -> None
 
 
 def nested_fault(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: NestedFault) -> None:
-    """An access that the map refused although it now allows it came in the moment of a change: it is done again."""
+    """An access that the map refused although it now allows it came in the moment of a change: it is done again. What
+    the CPU reads and writes to take an event is not the instruction's, which alone can be played.
+    """
     address = vmcb.exit_info2
     if mmio.is_played(vcpu, address) and not access.on_walk and not access.fetch:
-        mmio.perform(vcpu, context, address)
+        if vmcb.exit_event.valid:
+            exits.end(vcpu, "an exception or interrupt whose tables or stack are registers, at", address)
+        else:
+            mmio.perform(vcpu, context, address)
         return
     wanted = Access.X if access.fetch else Access.W if access.write else Access.R
     if wanted in DomainMemory.of(vcpu.domain).p2m.lookup(gfn_of(Gaddr(address))).access:
