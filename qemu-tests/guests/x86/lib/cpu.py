@@ -45,6 +45,12 @@ def flush() -> None:
     ...
 
 
+@asm("movq {root}, %cr3")
+def use_map(root: u64) -> None:
+    """Page tables."""
+    ...
+
+
 @asm("sti\n\thlt\n\tcli")
 def wait_for_interrupt() -> None: ...
 

@@ -50,14 +50,18 @@ def use_own_stack(cpu: u64) -> None:
     top = symbol("trap_stacks") + (cpu + 1) * STACK_BYTES
     task = tasks[cpu]
     task.words[STACK] = u32(top)
-    place = address_of(task)
-    entry = FIRST_TASK + 2 * cpu
-    segments.words[entry] = (TASK_BYTES - 1) | (place & 0xFF_FFFF) << 16 | TASK | (place >> 24 & 0xFF) << 56
-    segments.words[entry + 1] = place >> 32
+    describe_task(cpu, address_of(task), TASK_BYTES)
     pointer = Pointer()
     set_pointer(pointer, address_of(segments), u16(8 * (FIRST_TASK + 2 * CPUS) - 1))
     load_gdt(address_of(pointer))
-    load_task(truncate(u16, entry * 8))
+    load_task(truncate(u16, (FIRST_TASK + 2 * cpu) * 8))
+
+
+def describe_task(cpu: u64, place: u64, bytes: u64) -> None:
+    """As available, which a task is not any more once it has been loaded."""
+    entry = FIRST_TASK + 2 * cpu
+    segments.words[entry] = (bytes - 1) | (place & 0xFF_FFFF) << 16 | TASK | (place >> 24 & 0xFF) << 56
+    segments.words[entry + 1] = place >> 32
 
 
 def cpu_of(frame: u64) -> u64:
