@@ -39,6 +39,10 @@ class Board(Machine):
         words = [data[4 * (first + i)] for i in range(8)]
         return {i * 32 + b for i, word in enumerate(words) for b in range(32) if word >> b & 1}
 
+    def forget_requests(self, vcpu: int) -> None:
+        for i in range(8):
+            self.apic(vcpu).regs.data[4 * (IRR + i)] = 0
+
     def turn_x2apic_on(self, vcpu: int) -> None:
         self.call(f"{DEVICE}write_base", self.own(vcpu), self.apic(vcpu).hw.apic_base_msr | WIDE)
 

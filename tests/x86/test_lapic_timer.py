@@ -168,20 +168,25 @@ def test_a_timer_that_ends_just_as_it_is_set_anew_does_not_ring_for_the_new_coun
     assert board.bits(0, IRR) == (set() if restart else {0x40})
 
 
-def test_an_apic_that_goes_off_or_is_reset_has_no_timer():
-    for stop in ("off", "restart"):
-        board = Board()
-        board.write(0, SVR, 0x1FF)
-        own = board.own(0)
-        board.call(f"{DEVICE}write_timer", own, LVT, 0x40 | PERIODIC)
-        board.call(f"{DEVICE}write_timer", own, INITIAL_COUNT, 10_000)
-        if stop == "off":
-            board.call(f"{DEVICE}write_base", own, board.apic(0).hw.apic_base_msr & ~(1 << 11))
-        else:
-            assert not board.call(f"{DEVICE}restart", own)
-        board.advance(10**9)
-        board.settle(0)
-        assert board.bits(0, IRR) == set() and not own.timer.place.queued
+@pytest.mark.parametrize("stop", ["off", "restart", "down"])
+def test_a_timer_does_not_go_on(stop):
+    """Of an APIC that is turned off or reset, and of a vCPU that is off."""
+    board = Board()
+    own = board.own(0)
+    board.core("vcpu_up", board.made[0], 0, 0)
+    board.write(0, SVR, 0x1FF)
+    board.call(f"{DEVICE}write_timer", own, LVT, 0x40 | PERIODIC)
+    board.call(f"{DEVICE}write_timer", own, INITIAL_COUNT, 10_000)
+    if stop == "off":
+        board.call(f"{DEVICE}write_base", own, board.apic(0).hw.apic_base_msr & ~(1 << 11))
+    elif stop == "restart":
+        assert not board.call(f"{DEVICE}restart", own)
+    else:
+        board.core("vcpu_down", board.made[0])
+    board.advance(10**9)
+    board.settle(0)
+    assert not own.timer.place.queued
+    assert board.bits(0, IRR) == (set() if stop != "down" else {0x40})  # that one was on its way
 
 
 @given(

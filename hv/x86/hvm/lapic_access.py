@@ -22,6 +22,7 @@ from hv.x86.hvm.lapic import (
 from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.lapic_ipi import command
 from hv.x86.hvm.state import HvmDomain
+from hv.x86.hvm.upcall import tell_again
 from hv.x86.hvm.virtualisation import virtualisation
 
 FIRST_REGISTER: Final[u32] = 0x800  # of x2APIC's
@@ -41,6 +42,8 @@ def write(vcpu: Vcpu, register: u32, value: u32) -> None:
     own = VcpuApic.of(vcpu)
     if register in (SVR, LVT_TIMER, INITIAL_COUNT, DIVIDE):
         own.write_timer(register, value)
+        if register == SVR and own.apic.is_enabled:
+            tell_again(vcpu)
     elif own.apic.write(register, value):
         command(vcpu, own.apic)
     elif register == TPR:

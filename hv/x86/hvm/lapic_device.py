@@ -72,11 +72,13 @@ class VcpuApic(Extension[Vcpu], TimerOwner):
     # The timer
 
     def expired(self, now: Ns) -> None:
-        """It may have been set anew since it expired: then it is not due."""
+        """It may have been set anew since it expired: then it is not due. Of a vCPU that is off it does not go on: that
+        one begins without a timer.
+        """
         with self.lock:
             if now < self.due:
                 return
-            if self.apic.repeats:
+            if self.apic.repeats and not self.vcpu.down:
                 period = max(self._length(), SHORTEST)
                 self.due = Ns(self.due + ((now - self.due) // period + 1) * period)
                 self.timer.set(self.due)

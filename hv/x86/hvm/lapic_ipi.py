@@ -73,7 +73,7 @@ def is_target(sender: Vcpu, target: Vcpu, apic: LocalApic) -> bool:
             return its.answers(destination_of(apic), command & LOGICAL != 0, apic.is_x2apic)
 
 
-def takes_interrupts(target: Vcpu) -> bool:
+def listens(target: Vcpu) -> bool:
     """One whose APIC is off by software loses them (10.4.7.2), and so does one that waits for its STARTUP."""
     own = VcpuApic.of(target)
     return own.apic.is_enabled and not own.awaits_startup.load_relaxed()
@@ -84,7 +84,7 @@ def least_busy(sender: Vcpu, apic: LocalApic) -> Vcpu | None:
     found: Vcpu | None = None
     lowest = ABOVE_ALL
     for target in Vcpus.of(sender.domain):
-        if is_target(sender, target, apic) and takes_interrupts(target):
+        if is_target(sender, target, apic) and listens(target):
             priority = VcpuApic.of(target).apic.ppr()
             if priority < lowest:
                 found = target
@@ -96,7 +96,7 @@ def deliver(target: Vcpu, command: u32) -> None:
     """A fixed interrupt, INIT or STARTUP."""
     match command >> 8 & 7:
         case 0:
-            if takes_interrupts(target):
+            if listens(target):
                 send(target, u8(command & 0xFF))
         case 5:
             if command & ASSERT != 0 or command & LEVEL == 0:

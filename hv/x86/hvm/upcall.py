@@ -55,6 +55,13 @@ def waiting_upcall(vcpu: Vcpu) -> u8:
     return vector
 
 
+def tell_again(vcpu: Vcpu) -> None:
+    """Its local APIC has been turned on, and may have lost what it was told through it."""
+    vector = VcpuUpcall.of(vcpu).vector
+    if vector != 0 and VcpuInfo.of(vcpu).upcall_pending:
+        send(vcpu, vector)
+
+
 @changes.entry(index=CALLBACK_IRQ)
 def set_callback(caller: Vcpu, value: u64) -> bool:
     """The way by which every vCPU without one of its own is told. Lines of interrupt controllers, which this guest does

@@ -2,7 +2,17 @@
 timers, polling, and what the hypervisor tells of time.
 """
 
-from guests.x86.lib.cpu import halt, interrupt_window, pause, read32, timestamp, wait_for_interrupt, write32
+from guests.x86.lib.cpu import (
+    halt,
+    interrupt_window,
+    pause,
+    read32,
+    read_msr,
+    timestamp,
+    wait_for_interrupt,
+    write32,
+    write_msr,
+)
 from guests.x86.lib.hypercall import (
     EEXIST,
     EINVAL,
@@ -21,7 +31,16 @@ from guests.x86.lib.hypercall import (
     end,
     hypercall,
 )
-from guests.x86.lib.interrupts import fill_table, take_interrupts, taken, upcall
+from guests.x86.lib.interrupts import (
+    APIC_BASE,
+    SVR,
+    X2APIC,
+    fill_table,
+    take_interrupts,
+    taken,
+    upcall,
+    write,
+)
 from guests.x86.lib.secondary import start_other
 from guests.x86.lib.text import line
 from hv.lang import Final, Message, address_of, aligned, array, export, ptr, u8, u16, u32, u64, unbounded
@@ -33,6 +52,7 @@ DATE: Final[u64] = 2048 + 1024  # wc_version
 TIME: Final[u64] = 32  # vcpu_time_info in vcpu_info
 UPCALL: Final = 0x50  # vectors
 BY_APIC: Final = 0x51
+APIC_ON: Final[u64] = 1 << 11  # of APIC_BASE
 BIND_INTERDOMAIN: Final[u64] = 0
 BIND_VIRQ: Final[u64] = 1
 CLOSE: Final[u64] = 3
@@ -416,6 +436,17 @@ def by_apic(port: u32) -> None:
     send(port)
     interrupt_window()
     check(taken.count[BY_APIC] == others + 1 and taken.count[UPCALL] == before, "no upcall through the local APIC")
+    ptr[u8](upcall.flag)[0] = 0
+    send(port)
+    base = read_msr(APIC_BASE)
+    write_msr(APIC_BASE, base & ~(X2APIC | APIC_ON))
+    write_msr(APIC_BASE, base & ~X2APIC)
+    write_msr(APIC_BASE, base)
+    interrupt_window()
+    check(taken.count[BY_APIC] == others + 1, "an upcall through a local APIC that is off")
+    write(SVR, 0x1FF)
+    interrupt_window()
+    check(taken.count[BY_APIC] == others + 2, "an upcall is lost that came before the local APIC was turned off")
     line("by the local APIC")
 
 
