@@ -78,4 +78,6 @@ def test_four_cpus_on_two_sum_rightly(booted, tmp_path: Path, mib: int, firmware
     assert "DONE sums ok" in machine.output, machine.tail()
     machine.send("echo $(nproc) CPUs took part\r")
     machine.expect("4 CPUs took part", ANSWER_SECONDS)
+    machine.send("echo $(cat /sys/devices/system/cpu/cpu*/topology/package_cpus_list | uniq) in one package\r")
+    machine.expect("0-3 in one package", ANSWER_SECONDS)
     assert_well(machine)

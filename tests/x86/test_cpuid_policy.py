@@ -81,3 +81,21 @@ def test_only_components_that_are_switched_are_offered(offered):
     highest = max((i for i in range(2, 10) if offered >> i & 1), default=None)
     wanted = 576 if highest is None else 576 + 64 * highest + 64
     assert host().call(f"{POLICY}size_of", policy, offered) == wanted
+
+
+@given(st.integers(1, 128), LEAF, LEAF)
+def test_all_vcpus_are_cores_of_one_package(vcpus, one, sizes):
+    """As Linux reads it on AMD (APM 3, E.4.7 and CPUID 1): whatever the CPU says of its own threads and cores."""
+    policy = made({(0, 0): (0xFFFF, 0, 0, 0), (1, 0): one, (0x8000_0000, 0): (0x8000_FFFF, 0, 0, 0),
+                   (0x8000_0008, 0): sizes})  # fmt: skip
+    before = find(policy, 1), find(policy, 0x8000_0008)
+    host().call(f"{POLICY}arrange", policy, vcpus)
+    (eax, ebx, ecx, edx), extended = find(policy, 1), find(policy, 0x8000_0008)
+    assert (eax, ebx & 0xFFFF, ecx, edx & ~(1 << 28)) == before[0] and extended[:2] == before[1][:2]
+    assert edx >> 28 & 1 == 1 and ebx >> 16 == min(2 * vcpus, 255)
+    cores, bits = (extended[2] & 0xFF) + 1, extended[2] >> 12 & 0xF
+    assert extended[2] == bits << 12 | cores - 1 and extended[3] == 0
+    numbers = [2 * vcpu for vcpu in range(vcpus)]
+    assert {number >> bits for number in numbers} == {0} and max(numbers) < cores
+    assert bits == 1 or max(numbers) + 1 > 1 << bits - 1, "no more bits than it takes"
+    assert host().call("hv.x86.hvm.cpuid_policy.package_bits", vcpus) == bits

@@ -5,10 +5,11 @@ Source of the leaves from 40000000H: public/arch-x86/cpuid.h.
 
 from hv.common.control.version import ABI_MAJOR, ABI_MINOR
 from hv.common.kernel.time import Ticks
-from hv.common.model.vcpu import Vcpu, Vcpus
+from hv.common.model.vcpu import Vcpu
 from hv.lang import Final, truncate, u8, u16, u32, u64
 from hv.x86.context import RAX, RBX, RCX, RDX
 from hv.x86.cpuid import Leaf
+from hv.x86.hvm.cpuid_policy import package_bits
 from hv.x86.hvm.lapic import apic_id
 from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.state import HvmDomain, HvmVcpu
@@ -28,7 +29,6 @@ XSAVE_ENABLED: Final[u32] = 1 << 27  # OSXSAVE
 KEYS_ENABLED: Final[u32] = 1 << 4  # OSPKE
 THREADS: Final[u32] = 1 << 8
 CORES: Final[u32] = 2 << 8
-PACKAGE_BITS: Final[u32] = 8
 CR4_OSXSAVE: Final = 18
 CR4_PKE: Final = 22
 
@@ -86,8 +86,8 @@ def tell_of_topology(vcpu: Vcpu, subleaf: u32, leaf: Leaf) -> None:
         leaf.ebx = 1
         leaf.ecx |= THREADS
     elif subleaf == 1:
-        leaf.eax = PACKAGE_BITS
-        leaf.ebx = Vcpus.of(vcpu.domain).count
+        leaf.eax = package_bits(vcpu.domain.config.vcpus)
+        leaf.ebx = vcpu.domain.config.vcpus
         leaf.ecx |= CORES
 
 

@@ -7,7 +7,7 @@ Sources: Intel SDM 2A (CPUID), AMD APM 3 appendix E; which features a guest can 
 hypervisor switches between guests.
 """
 
-from hv.lang import Final, array, bounded, u32
+from hv.lang import Final, array, bounded, leading_zeros, u32
 from hv.x86.cpuid import EXTENDED, Leaf
 
 BASIC: Final = 14
@@ -16,7 +16,7 @@ SUBLEAVES_7: Final = 2
 COMPONENTS: Final = 10  # of XSAVE, that a guest may have
 
 FEATURES_1D: Final[u32] = 0x178B_EBFF & ~u32(1 << 12 | 1 << 28)
-"""FPU to SSE2, but for memory type ranges and several threads."""
+"""FPU to SSE2, but for memory type ranges; whether there are several threads `arrange` says."""
 FEATURES_1C: Final[u32] = (
     1 << 0 | 1 << 1 | 1 << 9 | 1 << 12 | 1 << 13 | 1 << 19 | 1 << 20 | 1 << 22 | 1 << 23 | 1 << 25 | 1 << 26 | 7 << 28
 )
@@ -39,6 +39,8 @@ INVARIANT_TSC: Final[u32] = 1 << 8
 XSAVE_FORMS: Final[u32] = 1 << 0 | 1 << 1 | 1 << 2  # XSAVEOPT, XSAVEC, XGETBV with ECX = 1
 ADDRESS_SIZES: Final[u32] = 0xFFFF
 RDTSCP: Final[u32] = 1 << 27
+SEVERAL: Final[u32] = 1 << 28  # HTT: a package has more than one thread
+MOST_THREADS: Final[u32] = 255  # that leaf 1 can tell
 
 
 class CpuidPolicy:
@@ -49,7 +51,7 @@ class CpuidPolicy:
     components: array[Leaf, COMPONENTS]
     extended: array[Leaf, EXTENDED_LEAVES]
 
-    def init(self, offered: u32) -> None:
+    def init(self, offered: u32, vcpus: u32) -> None:
         """From this CPU. `offered` are the components of XCR0 that guests may enable."""
         leaf = Leaf()
         for number in range(BASIC):
@@ -63,6 +65,17 @@ class CpuidPolicy:
         for number in range(EXTENDED_LEAVES):
             leaf.read(EXTENDED + u32(number))
             self.take(EXTENDED + u32(number), 0, leaf, offered)
+        self.arrange(vcpus)
+
+    def arrange(self, vcpus: u32) -> None:
+        """All vCPUs are cores of one package, as in Xen's guests: the numbers of their local APICs count by two, as if
+        each had a second thread that is not there. Behind `take`.
+        """
+        threads = 2 * vcpus
+        first = self.basic[1]
+        first.ebx = first.ebx & 0xFFFF | min(threads, MOST_THREADS) << 16
+        first.edx |= SEVERAL
+        self.extended[8].ecx = package_bits(vcpus) << 12 | threads - 1
 
     def take(self, number: u32, subleaf: u32, found: Leaf, offered: u32) -> None:
         """Takes in what a CPU says, as far as guests may know of it."""
@@ -124,6 +137,11 @@ class CpuidPolicy:
             if xcr0 >> i & 1 != 0:
                 size = max(size, self.components[i].ebx + self.components[i].eax)
         return size
+
+
+def package_bits(vcpus: u32) -> u32:
+    """How many low bits of a local APIC's number tell the threads of the package apart."""
+    return 32 - leading_zeros(2 * vcpus - 1)
 
 
 def store(leaf: Leaf, eax: u32, ebx: u32, ecx: u32, edx: u32) -> None:

@@ -29,7 +29,7 @@ class HvmDomain(Extension[Domain]):
 
     def init(self, owner: Domain) -> None:
         self.tsc_offset = ~ticks() + 1
-        self.cpuid.init(truncate(u32, offered_components()))
+        self.cpuid.init(truncate(u32, offered_components()), owner.config.vcpus)
 
 
 class HvmVcpu(Extension[Vcpu]):
