@@ -450,6 +450,16 @@ class Words(Lowering):
         raise self.refuse(node, f"{instance.shown} has no static method `{func.attr}`: mark one @staticmethod")
 
     def w_attach_percpu(self, node: ast.Call, want: t.Type | None) -> Value:
+        """Where the area lies is read without a word to the C compiler that this changes it, so that it reads it once.
+        It may then read it before this, unless that stands in no function that uses the area, nor in one that calls
+        such a function.
+        """
+        body = self.function.node.body[ast.get_docstring(self.function.node) is not None :]
+        alone = len(body) == 1 and isinstance(body[0], ast.Expr) and body[0].value is node
+        if not self.compiler.program.target.hosted and not (alone and "export" in self.function.decorators):
+            raise self.refuse(
+                node, "attach_percpu stands alone in a function that assembly calls: make it one with @export"
+            )
         cpu = self.coerce_integer(self.expression(self.arguments(node, 1)[0], t.U32), node)
         self.unit.helper("cx_attach_cpu", "void cx_attach_cpu(u64)")
         return Value(f"cx_attach_cpu({cpu.text})", t.VOID, cost=2)

@@ -251,6 +251,8 @@ started:
     adrp    x1, __stack_chk_guard
     str     x0, [x1, :lo12:__stack_chk_guard]
 
+    mov     w0, wzr
+    bl      attach_cpu
     mov     x0, x20
     mov     x1, x21
     bl      boot
@@ -272,6 +274,8 @@ secondary_started:
     add     x0, x0, x20, lsl #STACK_SLOT_SHIFT
     mov     sp, x0
     mov     x29, xzr
+    mov     x0, x20
+    bl      attach_cpu
     mov     x0, x20
     bl      boot_secondary
     b       park

@@ -252,6 +252,8 @@ started:
     xorb    %al, %al
     movq    %rax, __stack_chk_guard(%rip)
 
+    xorl    %edi, %edi
+    call    attach_cpu
     movq    %r12, %rdi
     movq    %r13, %rsi
     movl    %r14d, %edx
@@ -296,6 +298,9 @@ secondary_started:
     movabsq $STACKS, %rcx
     leaq    (%rax,%rcx), %rsp
     xorl    %ebp, %ebp
+    movl    %edi, %ebx
+    call    attach_cpu
+    movl    %ebx, %edi
     call    boot_secondary
     ud2
 

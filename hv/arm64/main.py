@@ -83,9 +83,14 @@ machine: Final = Boot()
 
 
 @export
+def attach_cpu(cpu: u32) -> None:
+    """The first Python on each CPU."""
+    attach_percpu(cpu)
+
+
+@export
 def boot(tree_paddr: u64, image: u64) -> u64:
     """Makes the address space. Returns the top of this CPU's stack in it."""
-    attach_percpu(0)
     machine.tree = Paddr(tree_paddr)
     try:
         mmu.build(Paddr(image))
@@ -128,7 +133,6 @@ def initialise() -> None:
 
 @export
 def boot_secondary(cpu: u32) -> None:
-    attach_percpu(cpu)
     ThisCpu.this().id = cpu
     serrors_on()
     interrupts.start_cpu()

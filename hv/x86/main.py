@@ -95,9 +95,14 @@ machine: Final = Boot()
 
 
 @export
+def attach_cpu(cpu: u32) -> None:
+    """The first Python on each CPU."""
+    attach_percpu(cpu)
+
+
+@export
 def boot(info: u64, image: u64, by: u32) -> u64:
     """Makes the address space. Returns the top of this CPU's stack in it."""
-    attach_percpu(0)
     machine.info = Paddr(info)
     machine.by = by
     find_features()
@@ -167,7 +172,6 @@ def initialise() -> None:
 
 @export
 def boot_secondary(cpu: u32) -> None:
-    attach_percpu(cpu)
     ThisCpu.this().id = cpu
     set_up_cpu()
     load_descriptors(cpu)
