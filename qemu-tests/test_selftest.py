@@ -10,7 +10,7 @@ from devtools.paths import ROOT
 
 SECONDS = 300
 ENDING = re.compile(r"\(hv\) (DONE selftest [^\r\n]*|PANIC[^\r\n]*)")
-EVERY = {"heap", "calls", "guard-page", "wx", "bound", "lock-rank", "timers", "log-flood", "unmap"}
+EVERY = {"heap", "calls", "guard-page", "wx", "bound", "unset", "lock-rank", "timers", "log-flood", "unmap"}
 OF_X86 = {"nmi"}
 
 
@@ -80,5 +80,5 @@ def test_expected_faults_are_lines_that_say_so() -> None:
     for module in ("faults", "unmap"):
         text = (ROOT / f"hv/common/selftest/{module}.py").read_text().splitlines()
         marked += [text[n + 1].strip() for n, line in enumerate(text) if "next_line_faults(code_address())" in line]
-    assert len(marked) == 9
+    assert len(marked) == 11
     assert all(re.search(r"\[|call\(|assert|u64\(", line) for line in marked)

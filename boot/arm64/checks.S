@@ -24,6 +24,5 @@ checks_start:
     check   pointer_overflow, 19
     check   shift_out_of_bounds, 20
     check   sub_overflow, 21
-    check   type_mismatch, 22
     .global checks_end
 checks_end:

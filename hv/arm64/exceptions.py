@@ -14,7 +14,7 @@ from hv.arm64.syndrome import (
     is_write,
     kind_in_words,
 )
-from hv.common.kernel.checks import STACK_PROTECTOR, VALUE_OUT_OF_RANGE, check_in_words
+from hv.common.kernel.checks import STACK_PROTECTOR, VALUE_OUT_OF_RANGE, check_in_words, unset_in_words
 from hv.common.kernel.panic import MachineState, line, trapped
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import (
@@ -102,10 +102,11 @@ def synchronous(frame: FaultFrame, syndrome: Syndrome) -> Never:
     if is_abort(syndrome):
         if overflowed(frame.sp):
             frame.end("stack overflow")
+        unset = unset_in_words(frame.address)
         if syndrome.kind == INSTRUCTION_ABORT:
-            frame.end(f"{kind}: {fault_in_words(syndrome)} at {frame.address:#x}")
+            frame.end(f"{kind}: {fault_in_words(syndrome)} at {frame.address:#x}{unset}")
         access = "write" if is_write(syndrome) else "read"
-        frame.end(f"{kind}: {fault_in_words(syndrome)}, {access} at {frame.address:#x}")
+        frame.end(f"{kind}: {fault_in_words(syndrome)}, {access} at {frame.address:#x}{unset}")
     if syndrome.kind == BREAKPOINT_INSTRUCTION:
         frame.end(f"{trap_in_words(syndrome.iss & 0xFFFF)}")
     frame.end(f"{kind}")

@@ -4,7 +4,7 @@ The stubs are in boot/x86/vectors.S. Checks that the C compiler puts in end in b
 displacement is the number of the check; the traps that our own compiler uses for values that do not fit are UD2.
 """
 
-from hv.common.kernel.checks import STACK_PROTECTOR, VALUE_OUT_OF_RANGE, check_in_words
+from hv.common.kernel.checks import STACK_PROTECTOR, VALUE_OUT_OF_RANGE, check_in_words, unset_in_words
 from hv.common.kernel.panic import MachineState, line, trapped
 from hv.lang import Bits, Field, Final, Message, Never, assembly_layout, bounded, export, ptr, symbol, u8, u32, u64
 from hv.x86.cpu import read_msr, read_msr_or
@@ -119,7 +119,7 @@ def page_fault(frame: FaultFrame, error: PageFaultError, address: u64) -> Never:
     if error.reserved:
         frame.end(f"page fault: a table has reserved bits set, {what} at {address:#x}")
     why = "protection" if error.present else "nothing is mapped"
-    frame.end(f"page fault: {why}, {what} at {address:#x}")
+    frame.end(f"page fault: {why}, {what} at {address:#x}{unset_in_words(address)}")
 
 
 def undefined_in_words(address: u64) -> str:

@@ -8,6 +8,12 @@ from hv.lang import Final, u64
 
 VALUE_OUT_OF_RANGE: Final = "value out of range"  # our own compiler's __builtin_trap has no number
 STACK_PROTECTOR: Final = "stack protector: a function overran a local array"
+UNSET_LIMIT: Final[u64] = 0x10_0000  # no object is larger; nothing is mapped there
+
+
+def unset_in_words(address: u64) -> str:
+    """Behind what is told of an access that faulted."""
+    return ", through a reference that nobody has set" if address < UNSET_LIMIT else ""
 
 
 def check_in_words(number: u64) -> str:
@@ -34,7 +40,5 @@ def check_in_words(number: u64) -> str:
             return "shift by too much"
         case 21:
             return "overflow in a subtraction"
-        case 22:
-            return "null reference or misaligned object"
         case _:
             return "check of an unknown kind"

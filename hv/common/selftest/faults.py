@@ -25,6 +25,10 @@ class Word:
     target: u64
 
 
+class Owner:
+    table: Table  # nobody sets it
+
+
 class Locks:
     low: SpinLock[Rank.HEAP]
     high: SpinLock[Rank.TIMER]
@@ -33,6 +37,7 @@ class Locks:
 table: Final = Table()
 word: Final = Word()
 locks: Final = Locks()
+owner: Final = Owner()
 
 
 def expect(function: Callable[[], None], what: str) -> None:
@@ -113,6 +118,24 @@ def convert_too_much() -> None:
 def assert_falsehood() -> None:
     next_line_faults(code_address())
     assert table.entries[0] == 1, "on purpose"
+
+
+@selftests.entry(name="unset")
+def unset() -> None:
+    """Nothing is mapped where a reference leads that nobody has set."""
+    expect(read_unset, "read through an unset reference")
+    expect(write_unset, "write through an unset reference")
+    check(names(Expected.this().words.text, "through a reference that nobody has set"), "what it was is not told")
+
+
+def read_unset() -> None:
+    next_line_faults(code_address())
+    table.entries[0] = owner.table.entries[3]
+
+
+def write_unset() -> None:
+    next_line_faults(code_address())
+    owner.table.entries[2] = 1
 
 
 @selftests.entry(name="lock-rank")
