@@ -40,6 +40,7 @@ FUNCTION_DECORATORS = {
     "property",
     "staticmethod",
     "rarely",
+    "apart",
     "test_only",
     "preemption_policy",
 }

@@ -181,6 +181,8 @@ class Header:
             said = "__attribute__((noreturn, cold)) "
         elif attributes and "rarely" in function.decorators:
             said = "__attribute__((noinline, cold)) "
+        elif attributes and "apart" in function.decorators:
+            said = "__attribute__((noinline)) "
         return f"{said}{function.return_c} {function.c}({arguments})"
 
     def variables(self) -> list[Global]:

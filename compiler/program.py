@@ -22,8 +22,8 @@ WORDS = frozenset(
     U8Enum U16Enum U32Enum U64Enum U8Flag U16Flag U32Flag U64Flag PerCpu Extension Registry Atomic SystemRegister
     u8 u16 u32 u64 i8 i16 i32 i64 usize bool str array ptr size_of value guard embedded aligned extensible raises
     unbounded asm export extern assembly_layout truncate bounded min max leading_zeros trailing_zeros popcount byteswap
-    address_of symbol str_at attach_percpu init_extensions teardown_extensions test_only rarely must_use preemptible
-    preemption_policy packed union abi Long Aligned Compat widen narrow Adapted step_extensions
+    address_of symbol str_at attach_percpu init_extensions teardown_extensions test_only rarely apart must_use
+    preemptible preemption_policy packed union abi Long Aligned Compat widen narrow Adapted step_extensions
     """.split()
 )
 PYTHON_WORDS = frozenset(

@@ -33,6 +33,7 @@ from hv.lang.enums import U8Enum, U8Flag, U16Enum, U16Flag, U32Enum, U32Flag, U6
 from hv.lang.errno import Errno
 from hv.lang.functions import (
     SystemRegister,
+    apart,
     asm,
     assembly_layout,
     export,
@@ -105,6 +106,7 @@ __all__ = [
     "abi",
     "address_of",
     "aligned",
+    "apart",
     "array",
     "asm",
     "assembly_layout",

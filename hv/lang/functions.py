@@ -13,7 +13,7 @@ def _same(function: Any) -> Any:
     return function
 
 
-raises = export = assembly_layout = override = rarely = test_only = _same
+raises = export = assembly_layout = override = rarely = apart = test_only = _same
 
 
 class Preemption:

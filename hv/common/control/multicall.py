@@ -16,6 +16,7 @@ from hv.lang import (
     Final,
     Long,
     abi,
+    apart,
     array,
     i64,
     raises,
@@ -47,6 +48,7 @@ def perform(caller: Vcpu, number: u32, words: Words) -> i64:
         return -i64(e.code)
 
 
+@apart
 @raises
 @unbounded("each round does one of the entries that are left")
 def multicall(caller: Vcpu, words: Words) -> i64:

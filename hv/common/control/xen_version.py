@@ -9,7 +9,7 @@ from hv.common.control.hypercall import XEN_VERSION, Words, failed, plain
 from hv.common.control.version import ABI_MAJOR, ABI_MINOR, EXTRA_VERSION
 from hv.common.mm.types import PAGE_SIZE
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Errno, Final, abi, address_of, array, bounded, i64, raises, size_of, truncate, u8, u32, u64
+from hv.lang import Errno, Final, abi, address_of, array, bounded, i64, raises, rarely, size_of, truncate, u8, u32, u64
 
 EXTRA_BYTES: Final[u64] = 16
 CAPABILITIES_BYTES: Final[u64] = 1024
@@ -86,6 +86,7 @@ def answer(caller: Vcpu, question: u32, to: u64) -> i64:
     return 0
 
 
+@rarely
 @raises
 def put_text(caller: Vcpu, to: u64, text: str, bytes: u64) -> None:
     """EFAULT."""
@@ -95,6 +96,7 @@ def put_text(caller: Vcpu, to: u64, text: str, bytes: u64) -> None:
     write_guest(caller, to, address_of(room), bytes)
 
 
+@rarely
 @raises
 def features(caller: Vcpu, address: u64) -> None:
     """EFAULT. EINVAL: there is but one word of features."""

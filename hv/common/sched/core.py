@@ -390,7 +390,8 @@ def wait() -> None:
 
 def settle() -> Vcpu | None:
     """Does what can be done now. Returns the vCPU that is to run here; None: there is none for the moment."""
-    run_softirqs()
+    if softirqs_pending():
+        run_softirqs()
     return Processor.this().current
 
 

@@ -9,7 +9,7 @@ from hv.common.control.multicall import perform
 from hv.common.kernel.log import Level
 from hv.common.model.vcpu import Vcpu
 from hv.common.sched.core import block, switch_off
-from hv.lang import Errno, Final, truncate, u32, u64
+from hv.lang import Errno, Final, apart, truncate, u32, u64
 from hv.x86.context import R8, R10, RAX, RBX, RCX, RDI, RDX, RSI, VcpuContext
 from hv.x86.hvm import cpuid_answers, msr
 from hv.x86.hvm.complain import complain
@@ -38,11 +38,13 @@ def skip(vcpu: Vcpu, length: u64) -> None:
     extension.clear_shadow(vcpu)
 
 
+@apart
 def cpuid(vcpu: Vcpu) -> None:
     cpuid_answers.answer(vcpu)
     skip(vcpu, CPUID_BYTES)
 
 
+@apart
 def read_register(vcpu: Vcpu, context: VcpuContext) -> None:
     register = truncate(u32, context.registers[RCX])
     try:
@@ -55,6 +57,7 @@ def read_register(vcpu: Vcpu, context: VcpuContext) -> None:
         raise_protection(vcpu)
 
 
+@apart
 def write_register(vcpu: Vcpu, context: VcpuContext) -> None:
     register = truncate(u32, context.registers[RCX])
     value = context.registers[RAX] & LOW | context.registers[RDX] << 32
@@ -76,6 +79,7 @@ def enable_components(vcpu: Vcpu, context: VcpuContext) -> None:
     skip(vcpu, XSETBV_BYTES)
 
 
+@apart
 def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
     """From the guest's kernel: number in EAX; arguments in RDI, RSI, RDX, R10 and R8 in 64-bit mode (public/arch-x86/
     xen-x86_64.h), in EBX, ECX, EDX, ESI and EDI else (xen-x86_32.h).
@@ -119,6 +123,7 @@ def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
     skip(vcpu, VMMCALL_BYTES)
 
 
+@apart
 def halt(vcpu: Vcpu) -> None:
     """Waits for an interrupt. With interrupts off none can come: the vCPU is off, and with the last one the domain."""
     skip(vcpu, HLT_BYTES)

@@ -16,7 +16,7 @@ from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpu
 from hv.common.sched.core import current, yield_
 from hv.config import CONFIG_EXIT_STATS
-from hv.lang import Bits, Field, Final, export, rarely, truncate, u16, u32, u64
+from hv.lang import Bits, Field, Final, apart, export, rarely, truncate, u16, u32, u64
 from hv.x86.context import RAX, RSP, VcpuContext
 from hv.x86.hvm import exits, mmio
 from hv.x86.hvm.event import ALIGNMENT, DEBUG, comes_again, exception, fault
@@ -146,6 +146,7 @@ def handle_rare(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
             exits.refuse(vcpu, "an instruction")
 
 
+@apart
 def port(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: PortExit) -> None:
     """EXITINFO2 says where the next instruction begins."""
     if access.string:
@@ -159,6 +160,7 @@ def port(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: PortExit) -> None
     vmcb.shadow = 0
 
 
+@apart
 def nested_fault(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: NestedFault) -> None:
     """An access that the map refused although it now allows it came in the moment of a change: it is done again. What
     the CPU reads and writes to take an event is not the instruction's, which alone can be played.
