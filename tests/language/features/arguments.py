@@ -1,6 +1,6 @@
 """Parameters: defaults, names, order; local names."""
 
-from hv.lang import Final, U8Enum, U8Flag, rarely, u8, u16, u32, u64
+from hv.lang import Final, U8Enum, U8Flag, apart, rarely, u8, u16, u32, u64
 
 DEFAULT: Final = 12
 WIDE: Final[u16] = 65535
@@ -81,5 +81,10 @@ def seldom(x: u64) -> u64:
     return x * 3
 
 
-def test_a_function_out_of_line() -> u64:
-    return seldom(seldom(5))
+@apart
+def often(x: u64) -> u64:
+    return x + 1
+
+
+def test_functions_out_of_line() -> u64:
+    return seldom(often(seldom(5)))
