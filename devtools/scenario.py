@@ -149,7 +149,7 @@ def unfit(machine: Machine) -> Iterator[tuple[str, str]]:
     if medium and not pc:
         yield "boot", 'only x86 boots from a medium, write "kernel"'
     if machine.firmware == "uefi" and not medium:
-        yield "firmware", 'only a medium starts by UEFI, write boot = "iso"'
+        yield "firmware", 'only a PC\'s medium starts by UEFI, write boot = "iso"'
     if machine.emulator == "bochs":
         if not pc:
             yield "emulator", 'Bochs emulates x86 only, write "qemu"'

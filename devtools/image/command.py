@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
     contents = Contents(hypervisor, (*offered, SELF_TESTS), arguments.timeout, default(arguments.default, offered))
     out = Path(arguments.out) if arguments.out else build.folder(arguments.config) / NAMES[arguments.kind]
     make(arguments.kind, contents, out)
-    progress(f"the menu offers {', '.join(entry.title for entry in contents.entries)}")
+    progress("the menu offers: " + "; ".join(entry.title for entry in contents.entries))
     progress(WRITTEN[arguments.kind])
     print(out)
     return 0

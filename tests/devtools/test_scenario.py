@@ -83,7 +83,7 @@ def test_a_mistake_names_its_line_and_what_to_write(folder: Path, text: str, lin
 
 def test_a_run_may_choose_another_firmware_where_there_is_one(folder: Path) -> None:
     chosen = scenario.load("base", folder)
-    with pytest.raises(Problem, match=r"base cannot start so: firmware: only a medium starts by UEFI"):
+    with pytest.raises(Problem, match=r"base cannot start so: firmware: only a PC's medium starts by UEFI"):
         boot.command(chosen, boot.Options(firmware="uefi"))
 
 
