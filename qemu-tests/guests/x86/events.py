@@ -436,8 +436,11 @@ def by_apic(port: u32) -> None:
     send(port)
     interrupt_window()
     check(taken.count[BY_APIC] == others + 1 and taken.count[UPCALL] == before, "no upcall through the local APIC")
+    forget(port)
     ptr[u8](upcall.flag)[0] = 0
+    ptr[u64](upcall.flag + 8)[0] = 0
     send(port)
+    check(ptr[u8](upcall.flag)[0] == 1, "an event that is not told")
     base = read_msr(APIC_BASE)
     write_msr(APIC_BASE, base & ~(X2APIC | APIC_ON))
     write_msr(APIC_BASE, base & ~X2APIC)
