@@ -266,6 +266,7 @@ def test_ways_from_one_mode_to_another(values, vcpu):
             kept = 0
         mode = new
         assert apic.it.hw.apic_base_msr == BASE | value
+        assert apic.call("is_in_memory") == (mode == "memory")
         assert apic.call("is_reachable") == (mode != "off") and bool(apic.it.hw.disabled & HARDWARE) == (mode == "off")
         if mode == "off":
             assert apic.call("next_vector") == 0

@@ -131,6 +131,11 @@ class LocalApic:
     def is_x2apic(self) -> bool:
         return self.hw.apic_base_msr & X2APIC != 0
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Its registers are in its page: neither is it off, nor does it show them as model-specific registers."""
+        return self.hw.apic_base_msr & (GLOBALLY_ENABLED | X2APIC) == GLOBALLY_ENABLED
+
     def post(self, vector: u8) -> None:
         """From any CPU: the vCPU has to be woken behind it."""
         self.posted[vector // 32].or_(u32(1) << vector % 32)

@@ -25,10 +25,9 @@ CARRY: Final[u64] = 1
 LONGEST_REGISTER: Final[u64] = 4
 
 
-def is_played(vcpu: Vcpu, address: u64) -> bool:
+def is_played(address: u64) -> bool:
     """Whether the hypervisor answers at a guest-physical address."""
-    apic = VcpuApic.of(vcpu).apic
-    return address - DEFAULT_BASE < PAGE and not apic.is_x2apic
+    return address - DEFAULT_BASE < PAGE
 
 
 def perform(vcpu: Vcpu, context: VcpuContext, address: u64) -> None:
@@ -101,18 +100,18 @@ def put(context: VcpuContext, it: Decoded, value: u64) -> None:
 
 
 def read(vcpu: Vcpu, address: u64, size: u32) -> u64:
-    """Bytes that no register has are zero."""
+    """Bytes that no register has are zero; without registers in memory all are ones."""
     offset = address - DEFAULT_BASE
     place = offset & 0xF
+    if not VcpuApic.of(vcpu).apic.is_in_memory:
+        return mask_of(size)
     if place >= LONGEST_REGISTER:
         return 0
-    if not VcpuApic.of(vcpu).apic.is_reachable:
-        return mask_of(size)
     return u64(lapic_access.read(vcpu, truncate(u32, offset >> 4))) >> place * 8 & mask_of(size)
 
 
 def write(vcpu: Vcpu, address: u64, size: u32, value: u64) -> None:
     """Only whole registers are written; an access of another kind has no effect (10.4.1)."""
     offset = address - DEFAULT_BASE
-    if u64(size) == LONGEST_REGISTER and offset & 0xF == 0 and VcpuApic.of(vcpu).apic.is_reachable:
+    if u64(size) == LONGEST_REGISTER and offset & 0xF == 0 and VcpuApic.of(vcpu).apic.is_in_memory:
         lapic_access.write(vcpu, truncate(u32, offset >> 4), truncate(u32, value))

@@ -166,7 +166,7 @@ def nested_fault(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: NestedFau
     the CPU reads and writes to take an event is not the instruction's, which alone can be played.
     """
     address = vmcb.exit_info2
-    if mmio.is_played(vcpu, address) and not access.on_walk and not access.fetch:
+    if mmio.is_played(address) and not access.on_walk and not access.fetch:
         if vmcb.exit_event.valid:
             exits.end(vcpu, "an exception or interrupt whose tables or stack are registers, at", address)
         else:

@@ -71,6 +71,8 @@ def guest_main(information: u64) -> None:
     check(ecx >> 21 & 1 == 1 and ecx >> 24 & 1 == 1, "no x2APIC or TSC deadline")
     by_memory()
     take_interrupts()
+    write32(at(SVR), 0)
+    check(read32(at(SVR)) == 0xFFFF_FFFF and read(SVR) == 0x1FF, "an x2APIC has registers in memory")
     write(DIVIDE, BY_ONE)
     write(LVT_TIMER, ONE_SHOT)
     write(INITIAL_COUNT, COUNT)
