@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from devtools import debian, initramfs
+from devtools import debian, initramfs, vmlinux
 from devtools.report import Problem
 
 UNIKERNEL = "guest:"
@@ -18,13 +18,16 @@ class Missing(Problem, LookupError):
 def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str], Path]:
     """The function from names to files for one scenario.
 
-    "debian" is the kernel of Debian's cloud images, "busybox" our initramfs, "guest:NAME" the unikernel of
-    qemu-tests/guests/NAME as built in `unikernels`; anything else is a path relative to the folder `beside`.
+    "debian" is the kernel of Debian's cloud images, "vmlinux" what is packed in it on x86, "busybox" our initramfs,
+    "guest:NAME" the unikernel of qemu-tests/guests/NAME as built in `unikernels`; anything else is a path relative to
+    the folder `beside`.
     """
 
     def resolve(name: str) -> Path:
         if name == "debian":
             return kernel(DEBIANS[architecture])
+        if name == "vmlinux" and architecture == "x86":
+            return vmlinux.unpacked(kernel(DEBIANS[architecture]))
         if name == "busybox":
             return initramfs.busybox(DEBIANS[architecture])
         if name.startswith(UNIKERNEL):

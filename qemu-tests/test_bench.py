@@ -5,7 +5,7 @@ import json
 import pytest
 
 from devtools import bench
-from devtools.bench import boot, peer
+from devtools.bench import boot, linux, peer
 
 pytestmark = pytest.mark.emulator
 
@@ -34,6 +34,24 @@ def test_figures_of_x86_meet_their_targets(tmp_path) -> None:
         assert 0 < row["ours"] < row["xen"]
     assert rows["x86.apic_read"]["ours"] <= 0.2 * rows["x86.apic_read"]["xen"]
     assert rows["x86.first_line"]["ours"] < rows["x86.guest_start"]["ours"] <= 0.2 * rows["x86.guest_start"]["xen"]
+
+
+@pytest.mark.x86
+def test_a_guest_of_debians_costs_little(tmp_path) -> None:
+    """From its kernel's first instruction to a shell it takes at most 1.10 of what the bare machine takes."""
+    result = tmp_path / "bench.json"
+    assert bench.main(["linux", "--recorded", "--json", str(result)]) == 0
+    rows = {row["name"]: row for row in json.loads(result.read_text())["rows"]}
+    assert 500_000_000 < rows["linux.ready"]["ours"] <= 1.10 * rows["linux.ready"]["bare"]
+    assert rows["linux.ready_xen"]["ours"] == rows["linux.ready"]["ours"] < rows["linux.ready_xen"]["xen"]
+
+
+@pytest.mark.long
+@pytest.mark.x86
+def test_the_recorded_boot_of_the_bare_machine_is_that_of_the_present_one() -> None:
+    was = peer.Recording.read("linux").figure("linux.ready")
+    assert was is not None
+    assert abs(linux.instructions(linux.theirs()) - was) <= 0.02 * was
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from devtools.bench import arm64, boot, rows, x86
+from devtools.bench import arm64, boot, linux, rows, x86
 from devtools.bench.peer import Recording
 from devtools.bench.rows import Figure, Row
 from devtools.report import Problem, progress
@@ -27,7 +27,7 @@ class Set(Protocol):
     def measure(self, side: Any, wanted: Collection[Figure], /) -> Mapping[Figure, int]: ...
 
 
-SETS: dict[str, Set] = {"arm64": arm64, "boot": boot, "x86": x86}
+SETS: dict[str, Set] = {"arm64": arm64, "boot": boot, "linux": linux, "x86": x86}
 
 
 def main(argv: Sequence[str]) -> int:

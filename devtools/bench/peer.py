@@ -15,8 +15,6 @@ from devtools import debian, guests
 from devtools.qemu import PROGRAMS
 from devtools.report import Problem
 
-DEBIAN = {"arm64": "arm64", "x86": "amd64"}
-"""Debian's names of the architectures."""
 XEN = "xen-hypervisor-4.17"
 RECORDED = Path(__file__).with_name("xen_recorded.json")
 
@@ -24,11 +22,11 @@ RECORDED = Path(__file__).with_name("xen_recorded.json")
 def image(architecture: str) -> Path:
     """The image of Debian's Xen, fetched when it is not in the cache. That for x86 is compressed by gzip."""
     compressed = ".gz" if architecture == "x86" else ""
-    return _package(architecture) / "boot" / f"xen-4.17-{DEBIAN[architecture]}{compressed}"
+    return _package(architecture) / "boot" / f"xen-4.17-{guests.DEBIANS[architecture]}{compressed}"
 
 
 def _package(architecture: str) -> Path:
-    name = DEBIAN[architecture]
+    name = guests.DEBIANS[architecture]
     return debian.unpacked(f"{XEN}-{name}", name)
 
 
@@ -36,7 +34,7 @@ def versions(architecture: str, with_xen: bool, with_kernel: bool = True) -> dic
     """What a figure of Xen depends on: the packages of Xen and of the guest's kernel, and the emulator."""
     found = {"emulator": _emulator(architecture)}
     if with_kernel:
-        found["kernel"] = _archive(guests.kernel(architecture).parents[1])
+        found["kernel"] = _archive(guests.kernel(guests.DEBIANS[architecture]).parents[1])
     return found | ({"xen": _archive(_package(architecture))} if with_xen else {})
 
 

@@ -13,31 +13,35 @@ from rich.text import Text
 from devtools.report import Problem
 
 INSTRUCTIONS = "instructions"
+XEN = "xen"
 HEADS = ("ours", "Xen", "ratio", "target")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Something to measure. `target` is the largest allowed ratio of our figure to Xen's, None where none is set."""
+    """Something to measure. `target` is the largest allowed ratio of our figure to Xen's, None where none is set.
+    `peer` says what the other figure belongs to where that is not Xen.
+    """
 
     name: str
     meaning: str
     unit: str = INSTRUCTIONS
     target: float | None = None
+    peer: str = XEN
 
 
 @dataclass(frozen=True)
 class Row:
-    """A figure measured on both sides; `xen` is None when Xen has no such feature."""
+    """A figure measured on both sides; `theirs` is None when Xen has no such feature."""
 
     figure: Figure
     ours: int
-    xen: int | None
+    theirs: int | None
 
     @property
     def ratio(self) -> float | None:
-        """Ours divided by Xen's, to three decimals: what is compared with the target and written down."""
-        return round(self.ours / self.xen, 3) if self.xen else None
+        """Ours divided by theirs, to three decimals: what is compared with the target and written down."""
+        return round(self.ours / self.theirs, 3) if self.theirs else None
 
     @property
     def missed(self) -> bool:
@@ -50,7 +54,8 @@ class Row:
             "name": figure.name,
             "unit": figure.unit,
             "ours": self.ours,
-            "xen": self.xen,
+            XEN: None,
+            figure.peer: self.theirs,
             "ratio": self.ratio,
             "target": figure.target,
         }
@@ -71,12 +76,14 @@ def show(machine: Mapping[str, str], rows: Sequence[Row]) -> None:
     for row in rows:
         figure = row.figure
         counted = f", {figure.unit}" if figure.unit != INSTRUCTIONS else ""
-        xen = "none" if row.xen is None else f"{row.xen:,}"
+        theirs = "none" if row.theirs is None else f"{row.theirs:,}"
+        if figure.peer != XEN:
+            theirs += f"\n({figure.peer})"
         ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
         target = "" if figure.target is None else f"≤ {figure.target:g}"
         style = "" if figure.target is None else "red" if row.missed else "green"
         label = Text.assemble(figure.name, "\n", (figure.meaning + counted, "dim"))
-        table.add_row(label, f"{row.ours:,}", xen, Text(ratio, style), target)
+        table.add_row(label, f"{row.ours:,}", theirs, Text(ratio, style), target)
     console = Console()
     console.print(table)
     console.print("Counts are executed instructions unless another unit is named.", highlight=False)

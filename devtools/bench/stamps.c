@@ -72,7 +72,8 @@ static bool is_port_write(const uint8_t *bytes, size_t size) {
     return (size == 1 && bytes[0] == 0xee) || (size == 2 && bytes[0] == 0xe6);
 }
 
-/* Whether a block of code begins as the signature does, which is compared as far as both go. */
+/* Whether a block of code begins as the signature does, which is compared as far as both go. A byte or two begin many
+ * blocks, so they do not do. */
 static bool begins_with(const Block *block, const uint8_t *signature) {
     size_t at = 0;
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
@@ -83,7 +84,7 @@ static bool begins_with(const Block *block, const uint8_t *signature) {
             if (bytes[j] != signature[at]) return false;
         }
     }
-    return true;
+    return at >= 4;
 }
 
 static void translated(uint64_t id, Block *block) {

@@ -9,7 +9,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from devtools import guests, qemu, scenario
-from devtools.bench import arm64, boot, command, peer, protocol, rows, x86, xen_memory
+from devtools.bench import arm64, boot, command, linux, peer, protocol, rows, x86, xen_memory
 from devtools.bench.rows import Figure, Row
 from devtools.bench.stamps import Stamps, Watch
 from devtools.machine import Machine
@@ -429,10 +429,29 @@ def test_the_table_fits_a_terminal(capsys, monkeypatch):
         assert f" {figure.name} " in shown and figure.meaning in shown
 
 
-def test_what_is_recorded_covers_every_figure():
-    recording = peer.Recording.read("arm64")
-    assert set(recording.figures) == {figure.name for figure in arm64.FIGURES}
+@pytest.mark.parametrize(("name", "figures"), [("arm64", arm64.FIGURES), ("linux", linux.FIGURES)])
+def test_what_is_recorded_covers_every_figure(name, figures):
+    recording = peer.Recording.read(name)
+    assert set(recording.figures) == {figure.name for figure in figures}
     assert set(recording.versions) == {"emulator", "kernel", "xen"}
+
+
+def test_a_figure_beside_another_than_xens_is_told_as_that(capsys, monkeypatch):
+    """And is held against its target as others are."""
+    monkeypatch.setenv("COLUMNS", "80")
+    row = Row(linux.BARE, 1_200, 1_000)
+    assert row.as_json() == {
+        "name": "linux.ready",
+        "unit": "instructions",
+        "ours": 1_200,
+        "xen": None,
+        "bare": 1_000,
+        "ratio": 1.2,
+        "target": 1.1,
+    }
+    assert row.missed
+    rows.show({}, [row])
+    assert "(bare)" in capsys.readouterr().out
 
 
 @pytest.mark.long
