@@ -24,8 +24,8 @@ SUM_SECONDS = 600
     ],
 )
 def test_debian_guests_answer_and_end_alone(booted, cpus: int, firmware: str) -> None:
-    """Each runs on two CPUs and finds its processors by ACPI. One powers off, one reboots, and the other does not
-    notice, nor does a unikernel that answers. One that crashes comes again, as its description wants it.
+    """Each runs on two CPUs, finds them by ACPI, and takes one off and on again. One powers off, one reboots, and the
+    other does not notice, nor does a unikernel that answers. One that crashes comes again, as its description wants it.
     """
     machine = booted("x86", Options(cpus=cpus, firmware=firmware))
     machine.expect_all(["READY linux1", "READY linux2", "READY hello"], BOOT_SECONDS)
@@ -34,6 +34,9 @@ def test_debian_guests_answer_and_end_alone(booted, cpus: int, firmware: str) ->
         ask_shell(machine, name)
         machine.send("echo $(nproc) CPUs, $(ls -d /sys/devices/system/cpu/cpu*/firmware_node | wc -l) by ACPI\r")
         machine.expect("2 CPUs, 2 by ACPI", ANSWER_SECONDS)
+        machine.send("for i in 0 1 0 1 0 1; do echo $i >/sys/devices/system/cpu/cpu1/online; done\r")
+        machine.send("echo $(nproc) CPUs, $(dmesg | grep -c 'CPU 1 is now offline') times fewer\r")
+        machine.expect("2 CPUs, 3 times fewer", ANSWER_SECONDS)
     focus(machine, "hello")
     ask_hello(machine)
     assert "ACPI Error" not in machine.output and "ACPI BIOS" not in machine.output
