@@ -5,8 +5,8 @@ none keeps a CPU for long, and others get their sums right beside them.
 import re
 
 import pytest
-from console import ANSWER_SECONDS, assert_no_long_exit, assert_well
-from lives import ENDS, await_lives
+from console import ANSWER_SECONDS, ask_shell, assert_no_long_exit, assert_well, focus
+from lives import ENDS, await_lives, lives_of
 
 from devtools import build
 from devtools.boot import Options
@@ -18,6 +18,7 @@ SECONDS = 90
 HOSTILE_SECONDS = 300
 BOTH = ("crash1", "crash2")
 MEMORY = re.compile(r"\(hv\) memory: .*(?:\n.*)*?\(hv\)   \d+ vCPUs of \d+ bytes")
+HOSTILE_ENDS = re.compile(r"\(hv\) d2 hostile vcpu\d+: .*the guest ends|hostile fail")
 FREE = re.compile(r"banks: (\d+) free")
 WHOLE = re.compile(r"\(hv\)   d\d+ crash[12]: 4099 frames, 6 of at most")
 
@@ -78,3 +79,34 @@ def free_frames(machine: Machine) -> int:
         if len(WHOLE.findall(told)) == len(BOTH) and ENDS not in machine.output[start:]:
             return int(FREE.search(told)[1])
     raise AssertionError(machine.tail())
+
+
+@pytest.mark.parametrize("lives", [12, pytest.param(100, marks=pytest.mark.long)])
+def test_no_exit_takes_long_when_guests_break_down(booted, lives: int) -> None:
+    """With time in instructions on one CPU: nor does any step of taking a guest apart and building it again."""
+    timed = build.build("x86_exits")
+    machine = booted("x86-crash", Options(icount=True, hypervisor=timed, added="conswitch=ax"))
+    ended = await_lives(machine, BOTH, lives)
+    assert len({life.way for life in ended}) >= min(lives // 2, 30), ended
+    counts = assert_no_long_exit(machine)
+    assert counts["shutdown"] >= lives // 3 and counts["step of long work"] > 100 * lives // 3, counts
+    assert_well(machine)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_hostile_guests_harm_nobody(booted, seed: int) -> None:
+    """Beside one that does all it can to break out, and one that breaks down again and again, on two CPUs for all: a
+    Linux gets its sums right and answers, and the others have gone on meanwhile.
+    """
+    machine = booted("x86-neighbours", Options(seed=seed))
+    machine.expect("READY linux1", HOSTILE_SECONDS)
+    before = len(lives_of(machine, "crash1"))
+    machine.expect(re.compile(r"DONE linux1 (ok|fail[^\r\n]*)\r"), HOSTILE_SECONDS)
+    assert "DONE linux1 ok" in machine.output, machine.tail()
+    machine.expect(re.compile(r"\(d2 hostile\) round \d+ of"), SECONDS)
+    assert len(await_lives(machine, ("crash1",), before + 2)) > before
+    focus(machine, "linux1")
+    ask_shell(machine, "linux1")
+    assert not HOSTILE_ENDS.search(machine.output), machine.tail()
+    assert_well(machine)
