@@ -70,6 +70,7 @@ from hv.sim import (
     fpsimd,
     interrupts,
     machine,
+    pvh,
     samples,
     spaces,
     storms,
