@@ -1,11 +1,12 @@
 """The machine's own apt sources, rewritten so that they serve a foreign architecture. Pure text work.
 
 Both forms are known (sources.list(5)): one line per source, and paragraphs of fields. Kept are those of the
-machine's own Debian release; restrictions to its architecture are dropped, since the guests' differs.
+machine's own Debian release; restrictions to its architecture are dropped, since the guests' differs. Where packages
+that were backported to the release are asked for, they come from the same servers as the release itself.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<components>.*)$")
 
@@ -15,19 +16,27 @@ def of_release(codename: str, suites: Iterable[str]) -> bool:
     return any(re.fullmatch(rf"({codename}|stable)([-/].*)?", suite) for suite in suites)
 
 
-def one_line_sources(text: str, codename: str) -> str:
+def served(codename: str, suites: Sequence[str], backports: bool) -> Sequence[str]:
+    """The suites to ask a source for that the machine asks for `suites`; none when it does not serve the release."""
+    if backports:
+        return [f"{codename}-backports"] if codename in suites or "stable" in suites else []
+    return suites if of_release(codename, suites) else []
+
+
+def one_line_sources(text: str, codename: str, backports: bool = False) -> str:
     """The lines of a sources.list that serve the release, without arch= options."""
     kept = []
     for line in text.splitlines():
         match = ONE_LINE.match(line.strip())
-        if match is None or not of_release(codename, [match["suite"]]):
+        if match is None:
             continue
         options = " ".join(word for word in (match["options"] or "").split() if not word.startswith("arch"))
-        kept.append(f"deb {f'[{options}] ' if options else ''}{match['uri']} {match['suite']} {match['components']}\n")
+        for suite in served(codename, [match["suite"]], backports):
+            kept.append(f"deb {f'[{options}] ' if options else ''}{match['uri']} {suite} {match['components']}\n")
     return "".join(kept)
 
 
-def paragraph_sources(text: str, codename: str) -> str:
+def paragraph_sources(text: str, codename: str, backports: bool = False) -> str:
     """The paragraphs of a .sources file that serve the release, without their Architectures field."""
     kept = []
     for paragraph in re.split(r"\n\s*\n", text):
@@ -42,8 +51,10 @@ def paragraph_sources(text: str, codename: str) -> str:
         values = {lines[0].partition(":")[0].strip().lower(): " ".join(lines).partition(":")[2] for lines in fields}
         if "deb" not in values.get("types", "").split() or values.get("enabled", "yes").strip() in ("no", "false"):
             continue
-        if not of_release(codename, values.get("suites", "").split()):
+        suites = served(codename, values.get("suites", "").split(), backports)
+        if not suites:
             continue
-        wanted = [lines for lines in fields if not lines[0].lower().startswith(("architectures", "types"))]
-        kept.append("Types: deb\n" + "".join(line + "\n" for lines in wanted for line in lines))
+        wanted = [lines for lines in fields if not lines[0].lower().startswith(("architectures", "suites", "types"))]
+        head = f"Types: deb\nSuites: {' '.join(suites)}\n"
+        kept.append(head + "".join(line + "\n" for lines in wanted for line in lines))
     return "\n".join(kept)

@@ -25,6 +25,7 @@ class Options:
     cpu: str | None = None
     cpus: int | None = None
     firmware: str | None = None
+    emulator: str | None = None
     icount: bool = False
     seed: int | None = None
     hypervisor: Path | None = None
@@ -40,6 +41,7 @@ def command(scenario: Scenario, options: Options = Options()) -> list[str]:
         cpu=options.cpu or machine.cpu,
         cpus=1 if options.icount else options.cpus or machine.cpus,
         firmware=options.firmware or machine.firmware,
+        emulator=options.emulator or machine.emulator,
     )
     for key, why in unfit(machine):
         raise Problem(f"{scenario.name} cannot start so: {key}: {why}")

@@ -80,6 +80,7 @@ def add_run(commands: Commands) -> None:
     run.add_argument("--cpu", metavar="MODEL", help="another CPU model of QEMU")
     run.add_argument("--cpus", type=int, metavar="N", help="another number of physical CPUs")
     run.add_argument("--firmware", choices=("bios", "uefi"), help="what a PC starts its medium by")
+    run.add_argument("--emulator", choices=scenario.CHOICES["emulator"], help="another emulator")
     run.add_argument("--icount", action="store_true", help="one CPU, time counted in instructions: repeatable runs")
     run.add_argument("--seed", type=int, metavar="N", help="the seed of what is random in machine and guests")
     run.add_argument("--hypervisor", metavar="IMAGE", help="boot IMAGE in place of the one built here")

@@ -2,7 +2,8 @@
 
 apt runs over a root of its own in the cache: its lists, its downloads, an empty list of installed packages, the
 sources and keys of the machine, and of the machine's configuration only how to reach a server (Acquire::*). An
-unpacked package is complete when its folder exists, and then nothing is fetched for it again.
+unpacked package is complete when its folder exists, and then nothing is fetched for it again; the file PACKAGE in it
+names what it was unpacked from, with the version.
 """
 
 import os
@@ -10,8 +11,9 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from devtools import aptsources
 from devtools.paths import cache
@@ -27,46 +29,80 @@ def unpacked(package: str, architecture: str, behind: str | None = None) -> Path
     `behind` is the start of a name: the package meant is then the one that `package` depends on and whose name
     starts so (linux-image-cloud-arm64 is empty and depends on the kernel of the day).
     """
-    place = cache() / "debian" / architecture / package
+
+    def names(root: AptRoot) -> Sequence[str]:
+        return [root.dependency(package, behind) if behind else package]
+
+    return _kept(cache() / "debian" / architecture / package, AptRoot.of_release(architecture), names)
+
+
+def backported(name: str, packages: Sequence[str]) -> Path:
+    """The folder, called `name`, that packages of the release's backports for this machine's own architecture share."""
+    architecture = own_architecture()
+    place = cache() / "debian" / f"{architecture}-backports" / name
+    return _kept(place, AptRoot.of_backports(architecture), lambda _: packages)
+
+
+def own_architecture() -> str:
+    """What Debian calls the architecture of the machine that this runs on."""
+    return _output(["dpkg", "--print-architecture"], Path.cwd(), os.environ).strip()
+
+
+def _kept(place: Path, root: "AptRoot", names: Callable[["AptRoot"], Sequence[str]]) -> Path:
     if place.exists():
         return place
     with locked(cache() / "debian" / ".lock"):
         if not place.exists():
-            _fetch(package, architecture, behind, place)
+            _fetch(place, root, names)
     return place
 
 
-def _fetch(package: str, architecture: str, behind: str | None, place: Path) -> None:
-    root = AptRoot(cache() / "apt" / architecture, architecture)
+def _fetch(place: Path, root: "AptRoot", names: Callable[["AptRoot"], Sequence[str]]) -> None:
     root.prepare()
-    work = place.with_name(f".{package}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "files").mkdir(parents=True)
+    work = place.with_name(f".{place.name}.partial")
     for fresh in (False, True):  # lists that are old name versions that the servers no longer have
+        shutil.rmtree(work, ignore_errors=True)
+        (work / "files").mkdir(parents=True)
         try:
             root.update(even_if_there=fresh)
-            name = root.dependency(package, behind) if behind else package
-            progress(f"downloading {name} for {architecture}")
-            root.run(["apt-get", "--quiet", "download", name], work)
+            packages = names(root)
+            progress(f"downloading {' '.join(packages)} for {root.architecture}")
+            root.run(["apt-get", "--quiet", "download", *packages], work)
             break
-        except Problem:
+        except Problem as problem:
             if fresh:
-                raise
-    (archive,) = work.glob("*.deb")
-    root.run(["dpkg-deb", "--extract", str(archive), str(work / "files")], work)
-    (work / "files" / "PACKAGE").write_text(archive.name + "\n")
-    archive.unlink()
+                raise Problem(
+                    f"{place.name} could not be had from Debian's servers. Is the network there? Try again when it is;"
+                    f" what was downloaded before is kept in {cache()}.\n{problem}"
+                ) from None
+    archives = sorted(work.glob("*.deb"))
+    for archive in archives:
+        root.run(["dpkg-deb", "--extract", str(archive), str(work / "files")], work)
+        archive.unlink()
+    (work / "files" / "PACKAGE").write_text("".join(f"{archive.name}\n" for archive in archives))
     (work / "files").rename(place)
     work.rmdir()
 
 
 class AptRoot:
-    """apt with its state, cache and configuration in one folder, for one architecture."""
+    """apt with its state, cache and configuration in one folder, for one architecture.
 
-    def __init__(self, root: Path, architecture: str) -> None:
+    It knows the machine's release, or only what was backported to it: so the newest of a package is the one meant.
+    """
+
+    def __init__(self, root: Path, architecture: str, backports: bool = False) -> None:
         self.root = root
         self.architecture = architecture
+        self.backports = backports
         self.configuration = root / "apt.conf"
+
+    @classmethod
+    def of_release(cls, architecture: str) -> Self:
+        return cls(cache() / "apt" / architecture, architecture)
+
+    @classmethod
+    def of_backports(cls, architecture: str) -> Self:
+        return cls(cache() / "apt" / f"{architecture}-backports", architecture, backports=True)
 
     def prepare(self) -> None:
         """Writes the configuration and the sources. Cheap, so done before every use: the machine's may have changed."""
@@ -82,14 +118,14 @@ class AptRoot:
             if not path.is_file():
                 continue
             rewrite = aptsources.paragraph_sources if path.suffix == ".sources" else aptsources.one_line_sources
-            text = rewrite(path.read_text(), codename)
+            text = rewrite(path.read_text(), codename, self.backports)
             suffix = ".sources" if path.suffix == ".sources" else ".list"
             if text:
                 (sources / f"{count}{suffix}").write_text(text)
                 count += 1
         if count == 0:
             raise Problem(
-                f"guests are made from Debian's packages, but no source in {ETC}/sources.list or {ETC}/sources.list.d"
+                f"Debian's packages are needed, but no source in {ETC}/sources.list or {ETC}/sources.list.d"
                 f" serves {codename or 'a Debian release'}: add one such as"
                 f" 'deb http://deb.debian.org/debian {codename or 'bookworm'} main'"
             )
@@ -128,7 +164,7 @@ class AptRoot:
         lists = self.root / "state" / "lists"
         if not even_if_there and any(lists.glob("*_Packages*")):
             return
-        progress(f"fetching Debian's list of packages for {self.architecture}")
+        progress(f"fetching Debian's list of {'backported ' * self.backports}packages for {self.architecture}")
         try:
             self.run(["apt-get", "--quiet", "update"], self.root)
         except Problem:
@@ -145,15 +181,19 @@ class AptRoot:
 
     def run(self, command: Sequence[str], folder: Path) -> str:
         """Runs a program of apt or dpkg in a folder, over this root, and returns what it printed."""
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, "APT_CONFIG": str(self.configuration), "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if done.returncode:
-            raise Problem(f"{' '.join(command)} failed:\n{done.stdout}")
-        return done.stdout
+        return _output(command, folder, {**os.environ, "APT_CONFIG": str(self.configuration), "LC_ALL": "C.UTF-8"})
+
+
+def _output(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        raise Problem(f"{' '.join(command)} failed:\n{done.stdout}")
+    return done.stdout

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devtools import debian
 from devtools.paths import cache
 from devtools.report import Problem, locked
 from devtools.scenario import Machine
 
 PROGRAMS = {"arm64": "qemu-system-aarch64", "x86": "qemu-system-x86_64"}
+NEWER_PARTS = ("qemu-system-common", "qemu-system-data", "qemu-system-modules-opengl")
+NEWER = {"arm64": ("qemu-system-arm", *NEWER_PARTS), "x86": ("qemu-system-x86", "seabios", *NEWER_PARTS)}
+"""The packages of the QEMU that was backported to the release. It runs from where they are unpacked; its libraries are
+those of Debian's own QEMU.
+"""
 DUMP_SECONDS = 60
 
 TIME_IN_INSTRUCTIONS = ("-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm")
@@ -89,7 +95,7 @@ def hardware(machine: Machine, *options: str) -> list[str]:
         if machine.hypervisor:
             board.append("virtualization=on")
     return [
-        _program(machine),
+        *_start(machine),
         *("-machine", ",".join([*board, *options])),
         *("-cpu", machine.cpu),
         *("-smp", str(machine.cpus)),
@@ -100,7 +106,7 @@ def hardware(machine: Machine, *options: str) -> list[str]:
 def base_tree(machine: Machine) -> bytes:
     """The device tree that QEMU generates for a machine. Kept by what is emulated and by which QEMU."""
     words = hardware(machine)
-    program = Path(words[0]).resolve()
+    program = _program(machine)
     key = "\0".join([*words, *machine.extra, str(program.stat().st_mtime_ns)])
     place = cache() / "trees" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.dtb"
     if not place.exists():
@@ -122,11 +128,27 @@ def base_tree(machine: Machine) -> bytes:
     return place.read_bytes()
 
 
-def _program(machine: Machine) -> str:
-    program = shutil.which(PROGRAMS[machine.arch])
+def _start(machine: Machine) -> list[str]:
+    """What the command begins with. The newer program looks for its files where they would be if it were installed,
+    unless it is told: modules of another build it would refuse, with a complaint on the console.
+    """
+    program = _program(machine)
+    if machine.emulator != "newer-qemu":
+        return [str(program)]
+    root = program.parents[1]
+    (modules,) = root.glob("lib/*/qemu")
+    folders = [word for name in ("qemu", "seabios") for word in ("-L", str(root / "share" / name))]
+    return ["env", f"QEMU_MODULE_DIR={modules}", str(program), *folders]
+
+
+def _program(machine: Machine) -> Path:
+    name = PROGRAMS[machine.arch]
+    if machine.emulator == "newer-qemu":
+        return debian.backported(name, NEWER[machine.arch]) / "usr" / "bin" / name
+    program = shutil.which(name)
     if program is None:
-        raise Problem(f"{PROGRAMS[machine.arch]} is not installed")
-    return program
+        raise Problem(f"{name} is not installed")
+    return Path(program)
 
 
 def _escaped(path: Path) -> str:

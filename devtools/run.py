@@ -26,6 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
         cpu=arguments.cpu,
         cpus=arguments.cpus,
         firmware=arguments.firmware,
+        emulator=arguments.emulator,
         icount=arguments.icount,
         seed=arguments.seed,
         hypervisor=Path(arguments.hypervisor) if arguments.hypervisor else None,

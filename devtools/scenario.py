@@ -15,7 +15,8 @@
     hypervisor = true           # false: boot the only domain's kernel on the bare machine
     boot = "kernel"             # the emulator loads the hypervisor; x86 also: "iso", "disk", as ./dev image makes them
     firmware = "bios"           # or "uefi", to boot a medium with; x86 only
-    emulator = "qemu"           # or "bochs", whose cpu is one of `bochs -help cpu` and which boots a medium by BIOS
+    emulator = "qemu"           # Debian's own; or "newer-qemu", that of its backports, fetched when it is needed; or
+                                # "bochs", whose cpu is one of `bochs -help cpu` and which boots a medium by BIOS
     serial = "com1"             # our terminal; or "com2", "pci" (a card), "none"; x86 in QEMU only
     extra = []                  # more arguments of QEMU
 
@@ -58,7 +59,7 @@ class Machine:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What emulating it takes, in the words of bootstrap.NEEDS."""
+        """What emulating it takes, in the words of bootstrap.NEEDS. A newer QEMU lives on the libraries of Debian's."""
         emulator = "bochs" if self.emulator == "bochs" else f"qemu-{self.arch}"
         return (
             emulator,
@@ -73,7 +74,7 @@ CHOICES = {
     "arch": tuple(CONFIGS),
     "boot": ("kernel", "iso", "disk"),
     "firmware": ("bios", "uefi"),
-    "emulator": ("qemu", "bochs"),
+    "emulator": ("qemu", "newer-qemu", "bochs"),
     "serial": ("com1", "com2", "pci", "none"),
 }
 """Keys of [machine] that take one of a few words."""
@@ -157,7 +158,7 @@ def unfit(machine: Machine) -> Iterator[tuple[str, str]]:
             yield "emulator", 'Bochs boots a medium by BIOS, write boot = "iso" and firmware = "bios"'
         if machine.extra:
             yield "extra", "these are arguments of QEMU, leave them out"
-    if machine.serial != "com1" and (not pc or machine.emulator != "qemu"):
+    if machine.serial != "com1" and (not pc or machine.emulator == "bochs"):
         yield "serial", 'only QEMU\'s PCs have other ports, write "com1"'
 
 

@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
         show(Path(arguments.read).read_bytes())
         return 0
     chosen = scenario.load(arguments.scenario) if arguments.scenario else scenario.every()[0]
-    if chosen.machine.emulator != "qemu" or not chosen.machine.hypervisor:
+    if chosen.machine.emulator == "bochs" or not chosen.machine.hypervisor:
         raise Problem(f"{chosen.name} has no hypervisor in QEMU, whose memory could be read: name another scenario")
     added = f"tbuf_size={arguments.pages} tevt_mask={arguments.events}"
     command = boot.command(chosen, boot.Options(cpus=arguments.cpus, added=added))

@@ -47,6 +47,7 @@ def ending(hypervisor) -> Callable[[str], tuple[str, str]]:
             for variant in ("1cpu", "8cpu", "kernel", "uefi", "disk", "disk-uefi")
         ),
         pytest.param("x86-selftest-bochs", marks=[pytest.mark.x86, pytest.mark.bochs, pytest.mark.long]),
+        pytest.param("x86-selftest-x2apic", marks=[pytest.mark.x86, pytest.mark.long]),
     ],
 )
 def test_all_pass(booted, scenario: str) -> None:
@@ -55,6 +56,9 @@ def test_all_pass(booted, scenario: str) -> None:
     assert machine.expect(ENDING, SECONDS) == "(hv) DONE selftest ok", machine.tail()
     wanted = EVERY | OF_X86 if scenario.startswith("x86") else EVERY
     assert set(re.findall(r"selftest ([\w-]+): ok", machine.output)) >= wanted
+    if scenario.startswith("x86"):
+        kind = "x2APICs" if scenario.endswith(("bochs", "x2apic")) else "xAPICs, reached by memory"
+        assert f"the local APICs are {kind}" in machine.output
     powers_off(machine)
 
 

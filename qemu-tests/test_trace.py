@@ -44,10 +44,7 @@ def test_a_trace_tells_a_guests_life(place, monkeypatch, capsys) -> None:
     for cpu in (0, 1):
         ways = re.findall(rf"cpu{cpu} HVM_VM(ENTRY|EXIT64)", text)
         assert ways == ["ENTRY", "EXIT64"] * (len(ways) // 2) + ["ENTRY"] * (len(ways) % 2)
-    machine = subprocess.run(
-        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    xenalyze = debian.unpacked("xen-utils-common", machine) / "usr" / "bin" / "xenalyze"
+    xenalyze = debian.unpacked("xen-utils-common", debian.own_architecture()) / "usr" / "bin" / "xenalyze"
     done = subprocess.run([xenalyze, "--dump-all", raw], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"vmentry", done.stdout)) == len(re.findall("HVM_VMENTRY", text))

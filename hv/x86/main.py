@@ -218,6 +218,7 @@ def start_interrupts() -> None:
         except Errno as e:
             panic(f"the local APIC's registers cannot be mapped: {e.name}")
     lapic.start_cpu()
+    info(f"the local APICs are {'x2APICs' if lapic.machine.has_x2apic else 'xAPICs, reached by memory'}")
     smp.name_boot_cpu()
     if found.madt:
         for apic in madt.io_apics():

@@ -3,6 +3,7 @@
 import hashlib
 import stat
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -61,14 +62,28 @@ def test_one_line_sources_keep_the_release_and_lose_the_architecture() -> None:
 def test_paragraph_sources_keep_the_release_and_lose_the_architecture() -> None:
     assert aptsources.paragraph_sources(PARAGRAPHS, "bookworm").splitlines() == [
         "Types: deb",
-        "URIs: http://deb.debian.org/debian",
         "Suites: bookworm bookworm-updates",
+        "URIs: http://deb.debian.org/debian",
         "Components: main",
         "Signed-By:",
         " -----BEGIN PGP PUBLIC KEY BLOCK-----",
         " .",
         " mDMEY865UxYJKw",
     ]
+
+
+def test_backports_come_from_the_servers_of_the_release_alone() -> None:
+    """Asked for by the machine or not; its updates, its security fixes and other releases are elsewhere."""
+    lines = LINES + "deb http://deb.debian.org/debian bookworm-backports main\n"
+    assert aptsources.one_line_sources(lines, "bookworm", backports=True).splitlines() == [
+        "deb [signed-by=/k.gpg] http://deb.debian.org/debian bookworm-backports main contrib",
+    ]
+    paragraphs = PARAGRAPHS + "\nTypes: deb\nURIs: http://security.debian.org\nSuites: bookworm-security\n"
+    said = aptsources.paragraph_sources(paragraphs, "bookworm", backports=True)
+    assert said.startswith(
+        "Types: deb\nSuites: bookworm-backports\nURIs: http://deb.debian.org/debian\nComponents: main"
+    )
+    assert said.count("Suites:") == said.count("Types:") == 1
 
 
 @pytest.fixture
@@ -107,6 +122,64 @@ def test_what_is_cached_is_not_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path
     place = tmp_path / "debian" / "arm64" / "some-package"
     place.mkdir(parents=True)
     assert debian.unpacked("some-package", "arm64") == place
+
+
+@pytest.fixture
+def server(etc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and a folder for Debian's servers: a package is a file there, its version the contents."""
+    (etc / "sources.list").write_text(LINES)
+    monkeypatch.setenv("CONSTRICTOR_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "server"
+    folder.mkdir()
+
+    def run(command: list[str], work: Path, environment: Mapping[str, str]) -> str:
+        match command:
+            case ["dpkg", "--print-architecture"]:
+                return "amd64\n"
+            case ["apt-get", "--quiet", "update"]:
+                root = Path(environment["APT_CONFIG"]).parent
+                (root / "state" / "lists" / "server_Packages").touch()
+            case ["apt-get", "--quiet", "download", *names]:
+                for name in names:
+                    if not (folder / name).exists():
+                        raise Problem(f"E: Unable to locate package {name}")
+                    version = (folder / name).read_text()
+                    (work / f"{name}_{version}_amd64.deb").write_text(version)
+            case ["dpkg-deb", "--extract", archive, files]:
+                (Path(files) / "usr").mkdir(exist_ok=True)
+                (Path(files) / "usr" / Path(archive).name.partition("_")[0]).touch()
+        return ""
+
+    monkeypatch.setattr(debian, "_output", run)
+    return folder
+
+
+def test_backported_packages_share_a_folder_that_names_their_versions(server: Path, tmp_path: Path) -> None:
+    """And come from lists of their own, since the release has the same names with older versions."""
+    for name in ("program", "data"):
+        (server / name).write_text("2.0")
+    place = debian.backported("tool", ("program", "data"))
+    assert place == tmp_path / "cache" / "debian" / "amd64-backports" / "tool"
+    assert sorted(path.name for path in (place / "usr").iterdir()) == ["data", "program"]
+    assert (place / "PACKAGE").read_text() == "data_2.0_amd64.deb\nprogram_2.0_amd64.deb\n"
+    assert list(place.parent.iterdir()) == [place], "nothing half done is left"
+    (sources,) = (tmp_path / "cache" / "apt" / "amd64-backports" / "sources.list.d").iterdir()
+    assert " bookworm-backports " in sources.read_text() and " bookworm " not in sources.read_text()
+    (server / "program").unlink()
+    assert debian.backported("tool", ("program", "data")) == place
+
+
+def test_what_cannot_be_fetched_leaves_nothing_and_says_what_to_do(server: Path, tmp_path: Path) -> None:
+    (server / "program").write_text("2.0")
+    with pytest.raises(Problem, match=r"tool could not be had .* Is the network there\?(?s:.*)locate package data"):
+        debian.backported("tool", ("program", "data"))
+    assert not (tmp_path / "cache" / "debian" / "amd64-backports" / "tool").exists()
+    (server / "program").write_text("2.1")
+    (server / "data").write_text("2.1")
+    place = debian.backported("tool", ("program", "data"))
+    assert (place / "PACKAGE").read_text() == "data_2.1_amd64.deb\nprogram_2.1_amd64.deb\n", (
+        "and of the first try nothing"
+    )
 
 
 def test_an_archive_of_one_file_is_these_bytes() -> None:

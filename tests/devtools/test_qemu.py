@@ -8,7 +8,7 @@ from pathlib import Path
 import libfdt
 import pytest
 
-from devtools import qemu, tree
+from devtools import debian, qemu, tree
 from devtools.paths import ROOT
 from devtools.scenario import Machine
 
@@ -65,6 +65,20 @@ def test_a_pc_takes_the_kernel_with_its_command_line() -> None:
     command = qemu.command(PC, qemu.Payload(Path("hv.image"), bootargs="selftest=all x"))
     assert Path(command[0]).name == "qemu-system-x86_64"
     assert pairs(command) >= {("-machine", "q35"), ("-kernel", "hv.image"), ("-append", "selftest=all x")}
+
+
+def test_the_newer_qemu_runs_from_the_cache_with_its_own_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Firmware and modules are those that were unpacked with it, whatever of another build is installed."""
+    (tmp_path / "usr" / "lib" / "any-linux-gnu" / "qemu").mkdir(parents=True)
+    asked = []
+    monkeypatch.setattr(debian, "backported", lambda *what: asked.append(what) or tmp_path)
+    command = qemu.command(dataclasses.replace(PC, emulator="newer-qemu"), qemu.Payload(Path("hv.image")))
+    root = tmp_path / "usr"
+    assert command[:3] == ["env", f"QEMU_MODULE_DIR={root}/lib/any-linux-gnu/qemu", f"{root}/bin/qemu-system-x86_64"]
+    assert pairs(command) >= {("-L", f"{root}/share/qemu"), ("-L", f"{root}/share/seabios"), ("-machine", "q35")}
+    ((name, packages),) = asked
+    assert name == "qemu-system-x86_64"
+    assert {"qemu-system-x86", "qemu-system-data", "seabios"} <= set(packages)
 
 
 @pytest.mark.parametrize(

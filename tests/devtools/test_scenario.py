@@ -46,6 +46,15 @@ def test_defaults_are_those_of_the_architecture(folder: Path) -> None:
     assert (machine.boot, machine.firmware, machine.emulator) == ("kernel", "bios", "qemu")
 
 
+@pytest.mark.parametrize("arch", ["arm64", "x86"])
+def test_a_newer_qemu_is_had_on_either_architecture(folder: Path, arch: str) -> None:
+    """It has the ports of QEMU's PCs, and needs the libraries of Debian's own."""
+    text = f'[scenario]\ndescription = "x"\n[machine]\narch = "{arch}"\nemulator = "newer-qemu"\n'
+    (folder / "newer.toml").write_text(text + ('serial = "pci"\n' if arch == "x86" else ""))
+    machine = scenario.load("newer", folder).machine
+    assert (machine.emulator, machine.needs) == ("newer-qemu", (f"qemu-{arch}",))
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -60,6 +69,7 @@ def test_defaults_are_those_of_the_architecture(folder: Path) -> None:
         ('[scenario]\ndescription = "x"\n[machine]\narch = "x86"\nfirmware = "uefi"\n', 5, 'write boot = "iso"'),
         ('[scenario]\ndescription = "x"\n[machine]\nemulator = "bochs"\n', 4, 'write "qemu"'),
         ('[scenario]\ndescription = "x"\n[machine]\narch = "x86"\nemulator = "bochs"\n', 5, 'write boot = "iso"'),
+        ('[scenario]\ndescription = "x"\n[machine]\nemulator = "newer"\n', 4, "write one of qemu, newer-qemu, bochs"),
         (
             '[scenario]\ndescription = "x"\n[machine]\narch = "x86"\nemulator = "bochs"\nboot = "disk"\n'
             'extra = ["-S"]\n',
