@@ -1,6 +1,8 @@
 """What is done for a guest that came out, whichever extension brought it: the same for SVM and VMX.
 
-Who calls here says where the next instruction begins, since a CPU need not.
+A CPU need not say where the next instruction begins. Where it does not, each instruction that is performed here is
+taken to be as long as it is without prefixes: these have no use before it, and a guest that puts one there goes on
+inside its own instruction, to its own harm alone.
 """
 
 from hv.common.builder.lifecycle import domain_crash
@@ -9,7 +11,7 @@ from hv.common.control.multicall import perform
 from hv.common.kernel.log import Level
 from hv.common.model.vcpu import Vcpu
 from hv.common.sched.core import block, switch_off
-from hv.lang import Errno, Final, apart, truncate, u32, u64
+from hv.lang import Errno, Final, apart, rarely, truncate, u32, u64
 from hv.x86.context import R8, R10, RAX, RBX, RCX, RDI, RDX, RSI, VcpuContext
 from hv.x86.hvm import cpuid_answers, msr
 from hv.x86.hvm.complain import complain
@@ -30,12 +32,26 @@ NOT_PERMITTED: Final[u64] = ~u64(0)  # -EPERM
 USER_PRIVILEGE: Final = 3
 
 
-def skip(vcpu: Vcpu, length: u64) -> None:
-    """Past an instruction that has been performed."""
+def skip(vcpu: Vcpu, plain: u64) -> None:
+    """Past the instruction that brought the guest out and has been performed. `plain`: its bytes without prefixes."""
+    advance(vcpu, virtualisation().instruction_length(vcpu, plain))
+
+
+def advance(vcpu: Vcpu, length: u64) -> None:
+    """Past an instruction of this length."""
     extension = virtualisation()
-    next = extension.read(vcpu, Register.RIP) + length
-    extension.write(vcpu, Register.RIP, next if in_long_mode(vcpu) else next & LOW)
+    before = extension.read(vcpu, Register.RIP)
+    next = before + length
+    if (before ^ next) > LOW:
+        next = past_edge(vcpu, next)
+    extension.write(vcpu, Register.RIP, next)
     extension.clear_shadow(vcpu)
+
+
+@rarely
+def past_edge(vcpu: Vcpu, next: u64) -> u64:
+    """Beyond a multiple of 4 GiB, where only 64-bit code goes on."""
+    return next if in_long_mode(vcpu) else next & LOW
 
 
 @apart

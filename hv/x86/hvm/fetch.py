@@ -1,4 +1,4 @@
-"""The bytes of the instruction at which a guest is, read as its CPU reads them."""
+"""The bytes of the instruction at which a guest is, as its CPU has read them, or else would read them."""
 
 from hv.common.mm.guest_copy import copy_from_guest, page_rest
 from hv.common.model.memory import DomainMemory
@@ -29,6 +29,9 @@ class Fetched:
 
 def fetch(vcpu: Vcpu, code: Code) -> Fetched:
     """15 bytes, fewer when one of their pages is not there."""
+    virtualisation().copy_instruction(vcpu, code)
+    if code.length == LONGEST:
+        return Fetched(True, 0, PageFault(0), False)
     at = linear_ip(vcpu)
     code.length = 0
     code.overrun = False

@@ -12,7 +12,7 @@ from hv.x86.hvm import lapic_access
 from hv.x86.hvm.alu import AND, CHANGED, COMPARE, compute
 from hv.x86.hvm.complain import complain
 from hv.x86.hvm.decode import Action, Code, Decoded, Decoder, extended, mask_of
-from hv.x86.hvm.exits import skip
+from hv.x86.hvm.exits import advance
 from hv.x86.hvm.fetch import fetch, raise_unread
 from hv.x86.hvm.inject import raise_undefined
 from hv.x86.hvm.lapic import DEFAULT_BASE
@@ -38,7 +38,7 @@ def perform(vcpu: Vcpu, context: VcpuContext, address: u64) -> None:
     try:
         decoded = decoder.decode(code, mode_of(vcpu))
         execute(vcpu, context, decoded, address)
-        skip(vcpu, u64(decoded.length))
+        advance(vcpu, u64(decoded.length))
     except Errno:
         if code.overrun and not fetched.whole:
             raise_unread(vcpu, fetched)

@@ -1,14 +1,14 @@
 """MOV to CR8 that comes out of the guest, because an interrupt waits for the task priority to fall.
 
-The instruction is 0F 22 /0 with REX.R, or on AMD 0F 22 /0 behind LOCK; its operand is always a 64-bit register (APM 3,
-MOV CRn).
+Where the CPU does not tell which register is moved, the instruction is read. It is 0F 22 /0 with REX.R, or on AMD 0F 22
+/0 behind LOCK; its operand is always a 64-bit register (APM 3, MOV CRn).
 """
 
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Final, u8, u32, u64
 from hv.x86.context import VcpuContext
 from hv.x86.hvm.decode import Code
-from hv.x86.hvm.exits import skip
+from hv.x86.hvm.exits import advance
 from hv.x86.hvm.fetch import fetch, raise_unread
 from hv.x86.hvm.inject import raise_protection, raise_undefined
 from hv.x86.hvm.lapic_device import VcpuApic
@@ -19,7 +19,8 @@ PREFIXES: Final = 12  # before the opcode, at most
 REX_BASE: Final[u8] = 1 << 0
 
 
-def set_priority(vcpu: Vcpu, context: VcpuContext) -> None:
+def play_move(vcpu: Vcpu, context: VcpuContext) -> None:
+    """The instruction at which the guest is."""
     instruction = Code()
     fetched = fetch(vcpu, instruction)
     at = opcode_at(instruction)
@@ -32,13 +33,18 @@ def set_priority(vcpu: Vcpu, context: VcpuContext) -> None:
         return
     if at != 0 and instruction.byte(at - 1) & 0xF0 == 0x40 and instruction.byte(at - 1) & REX_BASE != 0:
         register += 8
+    set_priority(vcpu, context, register, u64(at) + 3)
+
+
+def set_priority(vcpu: Vcpu, context: VcpuContext, register: u32, length: u64) -> None:
+    """By an instruction of this length, from this general register."""
     value = context.registers[register]
     if value > HIGHEST:
         raise_protection(vcpu)
         return
     VcpuApic.of(vcpu).apic.set_priority_class(u32(value))
     virtualisation().set_task_priority(vcpu, u8(value))
-    skip(vcpu, u64(at) + 3)
+    advance(vcpu, length)
 
 
 def opcode_at(instruction: Code) -> u32:

@@ -10,6 +10,7 @@ An implementation is chosen at boot: the first of `extensions` that the CPU has 
 
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Callable, Final, Never, Protocol, Registry, U8Enum, raises, u8, u64, value
+from hv.x86.hvm.decode import Code
 from hv.x86.hvm.event import Event
 from hv.x86.hvm.segment import Segment, SegmentName
 
@@ -64,6 +65,18 @@ class Virtualisation(Protocol):
     def segment(self, vcpu: Vcpu, name: SegmentName) -> Segment: ...
 
     def set_segment(self, vcpu: Vcpu, name: SegmentName, segment: Segment) -> None: ...
+
+    def instruction_length(self, vcpu: Vcpu, plain: u64) -> u64:
+        """Bytes of the instruction that brought the guest out by itself. `plain`: without prefixes, which is the answer
+        where the CPU does not tell.
+        """
+        ...
+
+    def copy_instruction(self, vcpu: Vcpu, code: Code) -> None:
+        """What the CPU has read of the instruction whose access to memory brought the guest out: mostly more bytes than
+        it has, or fewer, or none.
+        """
+        ...
 
     def privilege(self, vcpu: Vcpu) -> u8:
         """CPL."""

@@ -12,6 +12,7 @@ from hv.common.model.vcpu import Vcpu
 from hv.lang import Embedded, Extension, Final, Never, extern, ptr, raises, truncate, u8, u16, u32, u64
 from hv.x86 import tlb
 from hv.x86.context import RAX, RSP, VcpuContext
+from hv.x86.hvm.decode import Code
 from hv.x86.hvm.event import ALIGNMENT, DEBUG, MACHINE_CHECK, NOTHING, Event, EventKind
 from hv.x86.hvm.segment import Segment, SegmentName
 from hv.x86.hvm.state import HvmVcpu
@@ -19,6 +20,7 @@ from hv.x86.hvm.virtualisation import Register, Virtualisation, extensions
 from hv.x86.svm.asid import Asid
 from hv.x86.svm.features import hindrance_of, is_present, svm_features
 from hv.x86.svm.host import SvmCpu, start_svm
+from hv.x86.svm.instruction import copy_fetched, length_of
 from hv.x86.svm.permissions import ports_at, prepare_maps, registers_at
 from hv.x86.svm.vmcb import (
     EVERYTHING,
@@ -207,6 +209,12 @@ class Svm(Virtualisation):
             vmcb.cpl = u8(segment.attributes >> 5 & 3)
         vmcb.clean.segments = False
         vmcb.clean.tables = False
+
+    def instruction_length(self, vcpu: Vcpu, plain: u64) -> u64:
+        return length_of(SvmVcpu.of(vcpu).vmcb, plain)
+
+    def copy_instruction(self, vcpu: Vcpu, code: Code) -> None:
+        copy_fetched(SvmVcpu.of(vcpu).vmcb, code)
 
     def privilege(self, vcpu: Vcpu) -> u8:
         return SvmVcpu.of(vcpu).vmcb.cpl

@@ -1,8 +1,5 @@
 """Why a guest came out, by SVM: boot/x86/svm.S calls `svm_exit`, and enters the vCPU whose context it returns.
 
-Not every CPU, and no emulator, says where the next instruction begins. Each instruction that comes here has one length
-but for prefixes, which a guest has no reason to use; ports and interrupted software events say it by themselves.
-
 Source: AMD APM 2, 15.6 to 15.14 and appendix C.
 """
 
@@ -22,10 +19,11 @@ from hv.x86.hvm import exits, mmio
 from hv.x86.hvm.event import ALIGNMENT, DEBUG, comes_again, exception, fault
 from hv.x86.hvm.inject import raise_event, raise_protection, triple_fault
 from hv.x86.hvm.ports import port_read, port_write
-from hv.x86.hvm.priority import set_priority
+from hv.x86.hvm.priority import play_move, set_priority
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.vcpu import way_in
 from hv.x86.svm.driver import SvmVcpu, event_of, ran, svm
+from hv.x86.svm.instruction import length_of, register_of, tells_register
 from hv.x86.svm.reasons import reason_of
 from hv.x86.svm.vmcb import Vmcb
 
@@ -123,7 +121,10 @@ def handle(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
 def handle_rare(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
     match truncate(u32, vmcb.exit_code):
         case 0x18:
-            set_priority(vcpu, context)
+            if tells_register(vmcb):
+                set_priority(vcpu, context, register_of(vmcb), length_of(vmcb, 0))
+            else:
+                play_move(vcpu, context)
         case 0x8D:
             exits.enable_components(vcpu, context)
         case 0x41:

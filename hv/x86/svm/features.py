@@ -16,19 +16,17 @@ class Control(Bits[u64]):
 
 
 class Capabilities(Bits[u32]):
-    """EDX of 8000000AH."""
+    """EDX of 8000000AH: those that serve guests without SVM of their own. A virtual GIF is not one: STGI and CLGI are
+    not theirs.
+    """
 
     nested_paging = Field(0)
-    branches = Field(1)
-    locks = Field(2)
     next_rip = Field(3)
-    tsc_ratio = Field(4)
     clean_bits = Field(5)
     flush_by_asid = Field(6)
     decode_assists = Field(7)
     pause_filter = Field(10)
     pause_threshold = Field(12)
-    virtual_gif = Field(16)
 
 
 class SvmFeatures:

@@ -53,11 +53,9 @@ class VirtualInterrupt(Bits[u64]):
 
     tpr = Field(7, 0)
     pending = Field(8)  # V_IRQ
-    gif = Field(9)
     priority = Field(19, 16)
     ignore_tpr = Field(20)
     masking = Field(24)  # the host's IF decides over physical interrupts, the guest's over virtual ones
-    gif_enabled = Field(25)
     vector = Field(39, 32)
 
 
