@@ -107,8 +107,11 @@ class Fifo(EventForm):
             return
         word = state.word_at(u32(port))
         if word is None:
-            channel.missed.store(True)
-            return
+            # The page may come in this moment; then one of the two sees the other's mark.
+            channel.missed.exchange(True)
+            word = state.word_at(u32(port))
+            if word is None or not channel.missed.exchange(False):
+                return
         before = word.bits.or_(PENDING)
         vcpu = Vcpus.of(domain).find(channel.told)
         if vcpu is not None:

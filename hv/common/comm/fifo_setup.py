@@ -3,10 +3,10 @@ EVTCHNOP_expand_array). `binding.lock` serialises it.
 """
 
 from hv.arch import direct_address
-from hv.common.comm.channel import Port, State
+from hv.common.comm.channel import Channel, Port, State
 from hv.common.comm.event_form import Form, form_of
 from hv.common.comm.event_ports import MAX_BUCKETS, PER_BUCKET, EventChannels, binding
-from hv.common.comm.fifo import MOST_PAGES, PRIORITIES, WORDS_PER_PAGE, ControlBlock, FifoEvents, FifoState, fifo, pool
+from hv.common.comm.fifo import MOST_PAGES, PRIORITIES, ControlBlock, FifoEvents, FifoState, fifo, pool
 from hv.common.comm.two_level import two_level
 from hv.common.comm.vcpu_info import hold_writable
 from hv.common.kernel.rank import Rank
@@ -52,21 +52,35 @@ def take_control(held: Held[Rank.EVENT_PORTS], state: FifoState, vcpu: Vcpu, gfn
 
 
 def change_form(held: Held[Rank.EVENT_PORTS], domain: Domain, state: FifoState) -> None:
-    """What is pending now is told of as soon as it has a word."""
+    """What is pending now is told of as soon as it has a word. Who was about to set a port pending has done so when its
+    lock is had, and from then on finds the new form.
+    """
     FifoEvents.of(domain).state.store_release(state)
     Form.of(domain).form = fifo
     own = EventChannels.of(domain)
     for i in bounded(MAX_BUCKETS * PER_BUCKET, MAX_BUCKETS * PER_BUCKET):
         port = Port(u32(i))
         channel = own.find(port)
-        if channel is not None and channel.state != State.FREE and two_level.is_pending(domain, port):
-            channel.missed.store(True)
+        if channel is not None and channel.state != State.FREE:
+            with sending_end(held, channel).lock:
+                if two_level.is_pending(domain, port):
+                    channel.missed.store(True)
+
+
+def sending_end(held: Held[Rank.EVENT_PORTS], channel: Channel) -> Channel:
+    """Whose lock is held by who sets the port pending."""
+    peer = channel.peer
+    if channel.state != State.INTERDOMAIN or peer is None:
+        return channel
+    other = EventChannels.of(peer).find(channel.peer_port)
+    assert other is not None, "a channel has no other end"
+    return other
 
 
 @raises
 def expand_array(vcpu: Vcpu, gfn: Gfn) -> None:
-    """Takes the next page of the event array. ENOSYS: the domain's events are bits. ENOSPC: there are pages for all
-    ports. EINVAL: the domain has no memory there.
+    """Takes the next page of the event array, behind which `tell_missed` comes for all buckets. ENOSYS: the domain's
+    events are bits. ENOSPC: there are pages for all ports. EINVAL: the domain has no memory there.
     """
     domain = vcpu.domain
     with binding.lock:
@@ -77,15 +91,19 @@ def expand_array(vcpu: Vcpu, gfn: Gfn) -> None:
         if count == MOST_PAGES:
             raise Errno.ENOSPC
         state.pages[count] = hold_writable(vcpu, gfn)
-        state.page_count.store_release(count + 1)
-        first = count * WORDS_PER_PAGE
-        for i in bounded(WORDS_PER_PAGE, WORDS_PER_PAGE):
-            port = Port(first + u32(i))
-            channel = EventChannels.of(domain).find(port)
-            if channel is None:
-                break
-            if channel.missed.exchange(False):
-                with channel.lock:
+        state.page_count.exchange(count + 1)
+
+
+def tell_missed(domain: Domain, index: u32) -> None:
+    """Of the ports in a bucket, those that became pending before they had a word."""
+    bucket = EventChannels.of(domain).buckets[index].load_acquire()
+    if bucket is None:
+        return
+    for i, channel in enumerate(bucket.channels):
+        if channel.missed.load() and channel.missed.exchange(False):
+            with channel.lock:
+                if channel.state != State.FREE:
+                    port = Port(index * PER_BUCKET + u32(i))
                     form_of(domain).set_pending(domain, port, channel)
 
 

@@ -3,7 +3,7 @@
 from hv.common.comm import evtchn, fifo_setup
 from hv.common.comm.channel import State
 from hv.common.comm.event_form import form_of
-from hv.common.comm.event_ports import EventChannels
+from hv.common.comm.event_ports import MAX_BUCKETS, EventChannels
 from hv.common.control.domid import must_manage, named, numbered
 from hv.common.control.event_layout import (
     AllocUnbound,
@@ -20,10 +20,10 @@ from hv.common.control.event_layout import (
     Status,
     Unmask,
 )
-from hv.common.control.hypercall import EVENT_CHANNEL_OP, answering, hypercall
+from hv.common.control.hypercall import EVENT_CHANNEL_OP, answering, begin, hypercall, is_long_enough
 from hv.common.mm.types import Gfn
 from hv.common.model.vcpu import Vcpu, Vcpus
-from hv.lang import Errno, Final, raises, u8, u32, u64
+from hv.lang import Errno, Final, bounded, raises, u8, u32, u64
 
 STATUS_CLOSED: Final[u32] = 0
 STATUS_UNBOUND: Final[u32] = 1
@@ -31,6 +31,7 @@ STATUS_INTERDOMAIN: Final[u32] = 2
 STATUS_VIRQ: Final[u32] = 4
 STATUS_IPI: Final[u32] = 5
 LINK_BITS: Final[u8] = 17
+GFN_BITS: Final = 52  # none is longer
 
 
 @answering(EVENT_CHANNEL_OP, sub=0)
@@ -162,13 +163,24 @@ def init_control(caller: Vcpu, request: InitControl) -> u64:
     return 0
 
 
-@hypercall(EVENT_CHANNEL_OP, sub=12)
+@answering(EVENT_CHANNEL_OP, sub=12)
 @raises
 def expand_array(caller: Vcpu, request: ExpandArray) -> u64:
     """Gives the next page of the event array. ENOSYS: the domain's events are bits. ENOSPC: there are pages for all
     ports. EINVAL: there is no memory of the domain's.
     """
-    fifo_setup.expand_array(caller, Gfn(request.array_gfn))
+    # Progress, in buckets of ports, is kept above the frame's number: with any there, the page has been taken.
+    begin()
+    done = u32(request.array_gfn >> GFN_BITS)
+    gfn = request.array_gfn & (u64(1) << GFN_BITS) - 1
+    if done == 0:
+        fifo_setup.expand_array(caller, Gfn(gfn))
+    for i in bounded(done, MAX_BUCKETS, MAX_BUCKETS):
+        fifo_setup.tell_missed(caller.domain, u32(i))
+        if is_long_enough() and i + 1 < MAX_BUCKETS:
+            request.array_gfn = u64(i + 1) << GFN_BITS | gfn
+            raise Errno.ERESTART
+    request.array_gfn = gfn
     return 0
 
 

@@ -180,6 +180,32 @@ class Queues(RuleBasedStateMachine):
             assert port == 0
 
 
+def test_many_that_came_before_the_array_are_told_in_several_calls() -> None:
+    """With others' turns in between; the guest's structure is as it was in the end."""
+    machine = Machine(1).with_heap().start_scheduling()
+    guest = Guest(machine, 1, 1)
+    ports = [guest.event(IPI, "<II", 0, 0)[1][1] for _ in range(200)]
+    gfn = (ARGUMENT + CONTROL) // PAGE
+    assert guest.event(INIT_CONTROL, "<QIIB7x", gfn, 0, 0, 0)[0] == 0
+    for port in ports:
+        assert guest.event(SEND, "<I", port)[0] == 0
+    machine.host.per_cpu(0, "hv.common.kernel.softirq.Pending").bits = 1
+    guest.calls = 0
+    array = (ARGUMENT + ARRAY) // PAGE
+    assert guest.event(EXPAND_ARRAY, "<Q", array) == (0, (array,))
+    assert guest.calls == 16
+    words = struct.unpack("<1024I", guest.get(PAGE, ARRAY))
+    assert [port for port, word in enumerate(words) if word & PENDING] == ports
+    queue, port = [], struct.unpack("<I", guest.get(4, CONTROL + 8 + USUAL * 4))[0]
+    while port:
+        queue.append(port)
+        port = words[port] & LINK
+    assert queue == ports
+    assert guest.event(EXPAND_ARRAY, "<Q", 3 << 52 | array) == (0, (array,))
+    state = machine.ffi.addressof(guest.domain, "common_comm_fifo_FifoEvents").state
+    assert state.page_count == 1, "a call that goes on takes no page"
+
+
 def test_against_the_model() -> None:
     run_state_machine_as_test(
         Queues,
