@@ -14,7 +14,6 @@ SAID = {
     "panic": "on purpose",
     "index": "array index out of bounds",
     "range": "value out of range",
-    "null": "null reference or misaligned object",
     "overflow": "stack overflow",
 }
 SAID_OF_ACCESSES = {
@@ -22,11 +21,13 @@ SAID_OF_ACCESSES = {
         "read": "data abort: translation fault at level [0-3], read at 0xfffffffff8",
         "write": "data abort: permission fault, write at 0x8000000000",
         "execute": "instruction abort: permission fault",
+        "null": "data abort: translation fault at level 0, write at 0x0, through a reference that nobody has set",
     },
     "x86": {
         "read": "page fault: nothing is mapped, read at 0xffff82fffffffff8",
         "write": "page fault: protection, write at 0xffff808000000000",
         "execute": "page fault: protection, fetch at 0xffff8080",
+        "null": "page fault: nothing is mapped, write at 0x0, through a reference that nobody has set",
     },
 }
 """How the reason of a panic begins, by the kind of fault."""
