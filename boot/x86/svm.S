@@ -43,6 +43,8 @@ enter_svm:
     movq    REGISTER(14), %r14
     movq    REGISTER(15), %r15
     movq    REGISTER(7), %rdi
+    .global vmrun
+vmrun:
     vmrun   %rax
     vmsave  %rax
     pushq   %rdi

@@ -9,7 +9,7 @@ from hv.common.mm.heap import heap
 from hv.common.mm.types import Paddr, mfn_of, paddr_of
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Embedded, Extension, Final, Never, extern, ptr, raises, truncate, u8, u16, u32, u64
+from hv.lang import Embedded, Extension, Final, Never, extern, ptr, raises, symbol, truncate, u8, u16, u32, u64
 from hv.x86 import tlb
 from hv.x86.context import RAX, RSP, VcpuContext
 from hv.x86.hvm.decode import Code
@@ -328,6 +328,13 @@ def event_of(injection: Injection) -> Event:
         case _:
             return NOTHING
     return Event(kind, truncate(u8, injection.vector), injection.has_error, truncate(u32, injection.error))
+
+
+def lost_registers(vmcb: Vmcb) -> bool:
+    """Behind a VMRUN that took no guest: whether the hypervisor's registers lie in place of the guest's, as an emulator
+    leaves them.
+    """
+    return vmcb.rip == symbol("vmrun")
 
 
 def ran(vmcb: Vmcb) -> None:

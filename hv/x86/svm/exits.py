@@ -22,7 +22,7 @@ from hv.x86.hvm.ports import port_read, port_write
 from hv.x86.hvm.priority import play_move, set_priority
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.vcpu import way_in
-from hv.x86.svm.driver import SvmVcpu, event_of, ran, svm
+from hv.x86.svm.driver import SvmVcpu, event_of, lost_registers, ran, svm
 from hv.x86.svm.instruction import length_of, register_of, tells_register
 from hv.x86.svm.reasons import reason_of
 from hv.x86.svm.vmcb import Vmcb
@@ -180,6 +180,9 @@ def nested_fault(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb, access: NestedFau
 
 
 def invalid(vcpu: Vcpu, vmcb: Vmcb) -> None:
-    """VMRUN takes no guest in this state (15.5.1). An emulator puts the hypervisor's RIP in place of the guest's."""
-    vmcb.rip = 0
-    exits.end(vcpu, "its registers are in a state that no CPU can be in, CR0", vmcb.cr0)
+    """VMRUN takes no guest in this state (15.5.1)."""
+    if lost_registers(vmcb):
+        vmcb.rip = 0
+        exits.end(vcpu, "its registers are in a state that no CPU can be in, and lost; exit", vmcb.exit_code)
+    else:
+        exits.end(vcpu, "its registers are in a state that no CPU can be in, CR0", vmcb.cr0)

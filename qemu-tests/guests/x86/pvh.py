@@ -19,6 +19,7 @@ from guests.x86.lib.hypercall import (
     call_page,
     end,
     hypercall,
+    hypercall_prefixed,
 )
 from guests.x86.lib.text import line
 from hv.common.lib.span import Bytes
@@ -76,6 +77,7 @@ def guest_main(information: u64) -> None:
     write_msr(register, address_of(page))
     check(call_page(address_of(page) + XEN_VERSION * ENTRY_BYTES, 0, 0, 0) == VERSION_4_17, "xen_version by the page")
     check(hypercall(XEN_VERSION, 1, FOUR_GIB * 4, 0) == ~u64(13), "an answer where nothing is mapped")
+    check_prefix()
     check_time_leaf()
     check_multicall()
     check_memory_map(start)
@@ -126,6 +128,16 @@ def sum_of(bytes: Bytes) -> u8:
     for i in bounded(bytes.length, 4096):
         sum += bytes.byte(i)
     return sum
+
+
+def check_prefix() -> None:
+    """A hypercall is one with a prefix as well. Where it ends only some CPUs say."""
+    answer = hypercall_prefixed(XEN_VERSION, 0, 0, 0)
+    if answer == VERSION_4_17:
+        line("behind a prefixed hypercall")
+    else:
+        check(answer == VERSION_4_17 * 2, "another answer to a prefixed hypercall")
+        line("in the middle of a prefixed hypercall")
 
 
 def check_time_leaf() -> None:

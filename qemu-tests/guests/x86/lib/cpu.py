@@ -95,3 +95,31 @@ def exchange32(address: u64, value: u32) -> u32: ...
 
 @asm("orl {value:w}, ({address})")
 def or32(address: u64, value: u32) -> None: ...
+
+
+@asm("movq %cr0, {result}")
+def read_cr0() -> u64: ...
+
+
+@asm("movq {value}, %cr0")
+def write_cr0(value: u64) -> None: ...
+
+
+@asm("movq %cr4, %rax\n\torq $0x40000, %rax\n\tmovq %rax, %cr4", changes="rax")
+def allow_xsave() -> None:
+    """CR4.OSXSAVE."""
+    ...
+
+
+@asm("xorl %ecx, %ecx\n\txgetbv\n\tshlq $32, %rdx\n\torq %rdx, %rax", result="rax", changes="rcx rdx")
+def read_xcr0() -> u64: ...
+
+
+@asm("xorl %ecx, %ecx\n\txorl %edx, %edx\n\txsetbv", value="rax", changes="rcx rdx")
+def write_xcr0(value: u32) -> None: ...
+
+
+@asm("rdtscp", result="rcx", changes="rax rdx")
+def processor() -> u32:
+    """TSC_AUX, by RDTSCP."""
+    ...

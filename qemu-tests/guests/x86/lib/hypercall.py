@@ -64,6 +64,12 @@ def hypercall_narrow(number: u64, a: u64, b: u64, c: u64) -> u64:
 
 
 @extern
+def hypercall_prefixed(number: u64, a: u64, b: u64, c: u64) -> u64:
+    """Twice the answer, when the CPU goes on before the instruction's end."""
+    ...
+
+
+@extern
 def no_hypercall(number: u64, a: u64, b: u64, c: u64) -> u64: ...
 
 
