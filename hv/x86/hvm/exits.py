@@ -15,11 +15,13 @@ from hv.lang import Errno, Final, apart, rarely, truncate, u32, u64
 from hv.x86.context import R8, R10, RAX, RBX, RCX, RDI, RDX, RSI, VcpuContext
 from hv.x86.hvm import cpuid_answers, msr
 from hv.x86.hvm.complain import complain
-from hv.x86.hvm.fpu import is_valid
-from hv.x86.hvm.inject import raise_protection, raise_undefined
+from hv.x86.hvm.components import fault_of_xsetbv
+from hv.x86.hvm.event import EventKind
+from hv.x86.hvm.inject import raise_event, raise_protection, raise_undefined
 from hv.x86.hvm.mode import in_long_mode
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
+from hv.x86.sysreg import Control4
 
 CPUID_BYTES: Final[u64] = 2
 RDMSR_BYTES: Final[u64] = 2
@@ -88,8 +90,11 @@ def write_register(vcpu: Vcpu, context: VcpuContext) -> None:
 def enable_components(vcpu: Vcpu, context: VcpuContext) -> None:
     """XSETBV."""
     value = context.registers[RAX] & LOW | context.registers[RDX] << 32
-    if context.registers[RCX] & LOW != 0 or virtualisation().privilege(vcpu) != 0 or not is_valid(value):
-        raise_protection(vcpu)
+    control = Control4(virtualisation().read(vcpu, Register.CR4))
+    register = truncate(u32, context.registers[RCX])
+    event = fault_of_xsetbv(control, virtualisation().privilege(vcpu), register, value)
+    if event.kind != EventKind.NOTHING:
+        raise_event(vcpu, event)
         return
     HvmVcpu.of(vcpu).fpu.enable(value)
     skip(vcpu, XSETBV_BYTES)

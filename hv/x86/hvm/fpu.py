@@ -4,7 +4,7 @@ The hypervisor's own code uses none of it (the build proves it), so it stays in 
 changes hands as a whole when another vCPU is loaded: no guest sees another's. XCR0 stays the guest's meanwhile, too,
 and is read from the hardware when the state is saved, since an emulator may let the guest change it unseen.
 
-Source: Intel SDM 1, 10.5.1 and 13.4; for XCR0 13.3.
+Source: Intel SDM 1, 10.5.1 and 13.4.
 """
 
 from hv.arch import direct_address, zero_bytes
@@ -13,34 +13,14 @@ from hv.common.mm.types import PAGE_SIZE, Mfn, order_for, paddr_of
 from hv.lang import Final, extern, ptr, raises, u32, u64
 from hv.x86.cpu import read_xcr0, write_xcr0
 from hv.x86.cpuid import features
+from hv.x86.hvm.components import SSE, X87, offered_components
 from hv.x86.xsave import extended_state
 
 LEGACY_BYTES: Final[u64] = 512
-X87: Final[u64] = 1 << 0
-SSE: Final[u64] = 1 << 1
-AVX: Final[u64] = 1 << 2
-AVX512: Final[u64] = 7 << 5
-PKRU: Final[u64] = 1 << 9
-OFFERED: Final[u64] = X87 | SSE | AVX | AVX512 | PKRU
 CONTROL_AT_RESET: Final[u64] = 0x40  # FCW after INIT
 MXCSR_AT_RESET: Final[u64] = 0x1F80
 MXCSR_WORD: Final = 3
 HEADER: Final = 64  # XSTATE_BV, in words
-
-
-def offered_components() -> u64:
-    """Of the CPU's components those that guests may enable."""
-    return extended_state.mask & OFFERED
-
-
-def is_valid(xcr0: u64) -> bool:
-    """Whether XSETBV takes it."""
-    if xcr0 & ~offered_components() != 0 or xcr0 & X87 == 0:
-        return False
-    if xcr0 & AVX != 0 and xcr0 & SSE == 0:
-        return False
-    wide = xcr0 & AVX512
-    return wide == 0 or (wide == AVX512 and xcr0 & AVX != 0)
 
 
 class Fpu:
@@ -73,7 +53,7 @@ class Fpu:
         return read_xcr0() if features.xsave else X87
 
     def enable(self, xcr0: u64) -> None:
-        """Of one that is loaded here; `is_valid` has said that it may."""
+        """Of one that is loaded here; `fault_of_xsetbv` has said that it may."""
         write_xcr0(xcr0)
 
     def save(self) -> None:

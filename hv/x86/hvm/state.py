@@ -9,9 +9,10 @@ from hv.common.model.domain import Domain
 from hv.common.model.vcpu import Vcpu
 from hv.lang import Embedded, Errno, Extension, Final, array, raises, truncate, u32, u64
 from hv.x86.context import VcpuContext
+from hv.x86.hvm.components import offered_components
 from hv.x86.hvm.cpuid_policy import CpuidPolicy
 from hv.x86.hvm.event import NOTHING, Event
-from hv.x86.hvm.fpu import Fpu, offered_components
+from hv.x86.hvm.fpu import Fpu
 from hv.x86.hvm.virtualisation import virtualisation
 
 DEBUG_ADDRESSES: Final = 4
