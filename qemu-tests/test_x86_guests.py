@@ -12,14 +12,25 @@ from devtools.machine import Machine
 pytestmark = pytest.mark.x86
 
 SECONDS = 90
+X2APICS = "the local APICs are x2APICs"
+NEWER = [
+    pytest.param(Options(emulator="newer-qemu", cpu=cpu, cpus=4), marks=pytest.mark.long)
+    for cpu in ("EPYC,+svm,+x2apic", "max")
+]
+"""Machines whose CPUs have x2APIC."""
 
 
-@pytest.mark.parametrize("cpu", ["EPYC,+svm", "max"])
-def test_a_unikernel_finds_what_pvh_promises_and_ends_alone(booted, cpu: str) -> None:
+def named(options: Options) -> str:
+    """A test's name for what it changes."""
+    return "-".join(str(part) for part in (options.emulator, options.cpu, options.cpus) if part)
+
+
+@pytest.mark.parametrize("options", [Options(cpu="EPYC,+svm"), Options(cpu="max"), *NEWER], ids=named)
+def test_a_unikernel_finds_what_pvh_promises_and_ends_alone(booted, options: Options) -> None:
     """Start information, Xen's leaves, hypercalls by instruction and page, text by port. `max` has a virtual GIF. A
     hypercall with a prefix, whose end QEMU's SVM does not tell, harms that guest alone.
     """
-    machine = booted("x86-pvh", Options(cpu=cpu))
+    machine = booted("x86-pvh", options)
     machine.expect("guests run by SVM", SECONDS)
     machine.expect("(d1 pvh) memory 16 MiB, command line <from=grub>", SECONDS)
     machine.expect("(d1 pvh) in the middle of a prefixed hypercall", SECONDS)
@@ -61,12 +72,13 @@ def idles(machine: Machine) -> None:
     assert_well(machine)
 
 
-@pytest.mark.parametrize("cpus", [2, 1])
-def test_a_unikernel_lives_by_its_local_apic(booted, cpus: int) -> None:
+@pytest.mark.parametrize("options", [Options(cpus=2), Options(cpus=1), *NEWER], ids=named)
+def test_a_unikernel_lives_by_its_local_apic(booted, options: Options) -> None:
     """The timer's three modes, interrupts held back by IF and CR8, a second vCPU that is started by INIT and STARTUP,
     again and again while it runs; the vCPUs share a CPU too.
     """
-    machine = booted("x86-interrupts", Options(cpus=cpus))
+    machine = booted("x86-interrupts", options)
+    machine.expect(X2APICS if options.emulator else "the local APICs are xAPICs", SECONDS)
     modes = ("by memory", "one-shot", "periodic", "deadline")
     for what in (*modes, "held back", "another CPU", "again and again", "READY interrupts"):
         machine.expect(f"(d1 interrupts) {what}", SECONDS)
@@ -74,17 +86,26 @@ def test_a_unikernel_lives_by_its_local_apic(booted, cpus: int) -> None:
     machine.expect("(hv) d1 interrupts: powered off", SECONDS)
 
 
-@pytest.mark.parametrize("cpus", [2, 1])
-def test_a_unikernel_lives_by_event_channels(booted, cpus: int) -> None:
+@pytest.mark.parametrize("options", [Options(cpus=2), Options(cpus=1), *NEWER], ids=named)
+def test_a_unikernel_lives_by_event_channels(booted, options: Options) -> None:
     """Upcalls by vector and through the local APIC, masks, channels with both ends here, virtual interrupts, timers,
     polling, runstates, and the time that the hypervisor tells; the vCPUs share a CPU too.
     """
-    machine = booted("x86-events", Options(cpus=cpus))
+    machine = booted("x86-events", options)
     for what in ("time", "vcpu_info", "by vector", "masked", "loop back", "timers", "poll", "runstate", "another CPU"):
         machine.expect(f"(d1 events) {what}", SECONDS)
     machine.expect("(d1 events) by the local APIC", SECONDS)
     machine.expect("(d1 events) DONE events ok", SECONDS)
     machine.expect("(hv) d1 events: powered off", SECONDS)
+
+
+@pytest.mark.parametrize("emulator", ["qemu", pytest.param("newer-qemu", marks=pytest.mark.long)])
+def test_a_unikernel_changes_its_components_and_keeps_them(booted, emulator: str) -> None:
+    """XSETBV, which brings the guest out in the newer QEMU alone; two vCPUs share a CPU, with other components each."""
+    machine = booted("x86-components", Options(emulator=emulator))
+    for what in ("refused", "enabled", "DONE components ok"):
+        machine.expect(f"(d1 components) {what}", SECONDS)
+    machine.expect("(hv) d1 components: powered off", SECONDS)
 
 
 def test_a_unikernel_shares_memory_tables_and_a_console(booted) -> None:

@@ -16,18 +16,20 @@ SUM_SECONDS = 600
 
 
 @pytest.mark.parametrize(
-    ("cpus", "firmware"),
+    ("scenario", "cpus", "firmware"),
     [
-        (4, "bios"),
-        *(pytest.param(cpus, "bios", marks=pytest.mark.long) for cpus in (2, 1)),
-        *(pytest.param(cpus, "uefi", marks=pytest.mark.long) for cpus in (4, 2, 1)),
+        ("x86", 4, "bios"),
+        *(pytest.param("x86", cpus, "bios", marks=pytest.mark.long) for cpus in (2, 1)),
+        *(pytest.param("x86", cpus, "uefi", marks=pytest.mark.long) for cpus in (4, 2, 1)),
+        *(pytest.param("x86-x2apic", 4, firmware, marks=pytest.mark.long) for firmware in ("bios", "uefi")),
     ],
 )
-def test_debian_guests_answer_and_end_alone(booted, cpus: int, firmware: str) -> None:
+def test_debian_guests_answer_and_end_alone(booted, scenario: str, cpus: int, firmware: str) -> None:
     """Each runs on two CPUs, finds them by ACPI, and takes one off and on again. One powers off, one reboots, and the
     other does not notice, nor does a unikernel that answers. One that crashes comes again, as its description wants it.
     """
-    machine = booted("x86", Options(cpus=cpus, firmware=firmware))
+    machine = booted(scenario, Options(cpus=cpus, firmware=firmware))
+    machine.expect("the local APICs are xAPICs" if scenario == "x86" else "the local APICs are x2APICs", BOOT_SECONDS)
     machine.expect_all(["READY linux1", "READY linux2", "READY hello"], BOOT_SECONDS)
     for name in ("linux1", "linux2"):
         focus(machine, name)
