@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from console import assert_well
+from console import assert_well, exits
 
 from devtools import build
 from devtools.boot import Options
@@ -101,11 +101,16 @@ def test_a_unikernel_lives_by_event_channels(booted, options: Options) -> None:
 
 @pytest.mark.parametrize("emulator", ["qemu", pytest.param("newer-qemu", marks=pytest.mark.long)])
 def test_a_unikernel_changes_its_components_and_keeps_them(booted, emulator: str) -> None:
-    """XSETBV, which brings the guest out in the newer QEMU alone; two vCPUs share a CPU, with other components each."""
-    machine = booted("x86-components", Options(emulator=emulator))
+    """XSETBV, and two vCPUs that share a CPU, with other components each. QEMU 7.2 ignores the intercept: there the CPU
+    itself refuses and enables, by the same rules, and the hypervisor finds out when it saves the vCPU's state.
+    """
+    machine = booted("x86-components", Options(emulator=emulator, hypervisor=build.build("x86_exits")))
     for what in ("refused", "enabled", "DONE components ok"):
         machine.expect(f"(d1 components) {what}", SECONDS)
     machine.expect("(hv) d1 components: powered off", SECONDS)
+    machine.expect("(hv) input to hypervisor", SECONDS)
+    often = sum(count for reason, count, _ in exits(machine) if reason == "XSETBV")
+    assert often > 360 if emulator == "newer-qemu" else often == 0
 
 
 def test_a_unikernel_shares_memory_tables_and_a_console(booted) -> None:

@@ -7,6 +7,7 @@ from guests.x86.lib.hypercall import POWER_OFF, SCHED_OP, end, hypercall
 from guests.x86.lib.interrupts import fill_table, taken
 from guests.x86.lib.secondary import start_other
 from guests.x86.lib.text import line
+from guests.x86.lib.user import allow_user, back_to_kernel, set_as_user
 from hv.lang import Final, Message, array, asm, export, extern, ptr, u32, u64, unbounded
 
 X87: Final[u64] = 1
@@ -49,6 +50,8 @@ def guest_main(information: u64) -> None:
     for i in range(REFUSALS):
         check(enable(0, REFUSED[i]) == PROTECTION, "components that do not go together, or that there are not")
     check(enable(1, X87) == PROTECTION, "an XCR1")
+    allow_user(0)
+    check(enable_as_user(X87 | SSE) == PROTECTION, "without privilege")
     check(read_xcr0() == X87, "what was refused was done")
     line("refused")
     for i in range(3):
@@ -121,6 +124,12 @@ def enable(register: u32, value: u64) -> u64:
     return trapped.vector
 
 
+def enable_as_user(value: u64) -> u64:
+    trapped.vector = NONE
+    set_as_user(value)
+    return trapped.vector
+
+
 def use() -> u64:
     """The exception that AVX made, or NONE."""
     trapped.vector = NONE
@@ -131,7 +140,8 @@ def use() -> u64:
 
 def step_over(vector: u64, frame: u64) -> None:
     trapped.vector = vector
-    ptr[u64](frame)[0] += trapped.length
+    if not back_to_kernel(frame):
+        ptr[u64](frame)[0] += trapped.length
 
 
 def check(right: bool, what: Message) -> None:

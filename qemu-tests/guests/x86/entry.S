@@ -92,8 +92,10 @@ gdt_pointer:
 
     .section .bss.tables, "aw", @nobits
     .balign PAGE_SIZE
+    .global root
 root:
     .skip   PAGE_SIZE
+    .global directories
 directories:
     .skip   PAGE_SIZE
     .global blocks

@@ -15,6 +15,9 @@ DATA: Final[u64] = 0x00CF_9300_0000_FFFF
 TASK: Final[u64] = 0x89 << 40
 TASK_BYTES: Final[u64] = 104
 FIRST_TASK: Final = 3  # in the table of segments
+USER: Final = FIRST_TASK + 2 * CPUS
+SEGMENTS: Final = USER + 2
+LEAST: Final[u64] = 3 << 45  # privilege, of a segment
 OWN_STACK: Final[u64] = 1 << 32  # of a gate: the task's first stack
 STACK: Final = 9  # where the task names it
 
@@ -25,7 +28,7 @@ class Task:
 
 
 class Segments:
-    words: array[u64, FIRST_TASK + 2 * CPUS]
+    words: array[u64, SEGMENTS]
 
 
 tasks: Final[array[Task, CPUS]] = array()
@@ -47,12 +50,14 @@ def use_own_stack(cpu: u64) -> None:
     """On this CPU, which has this number."""
     segments.words[1] = CODE
     segments.words[2] = DATA
+    segments.words[USER] = CODE | LEAST
+    segments.words[USER + 1] = DATA | LEAST
     top = symbol("trap_stacks") + (cpu + 1) * STACK_BYTES
     task = tasks[cpu]
     task.words[STACK] = u32(top)
     describe_task(cpu, address_of(task), TASK_BYTES)
     pointer = Pointer()
-    set_pointer(pointer, address_of(segments), u16(8 * (FIRST_TASK + 2 * CPUS) - 1))
+    set_pointer(pointer, address_of(segments), 8 * SEGMENTS - 1)
     load_gdt(address_of(pointer))
     load_task(truncate(u16, (FIRST_TASK + 2 * cpu) * 8))
 
