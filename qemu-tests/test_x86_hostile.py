@@ -20,6 +20,7 @@ BOTH = ("crash1", "crash2")
 MEMORY = re.compile(r"\(hv\) memory: .*(?:\n.*)*?\(hv\)   \d+ vCPUs of \d+ bytes")
 HOSTILE_ENDS = re.compile(r"\(hv\) d2 hostile vcpu\d+: .*the guest ends|hostile fail")
 FREE = re.compile(r"banks: (\d+) free")
+SLACK = 6  # frames: objects of both may lie in one slab or in two, and a guest binds its ports some time after its start
 WHOLE = re.compile(r"\(hv\)   d\d+ crash[12]: 4099 frames, 6 of at most")
 
 
@@ -58,13 +59,13 @@ def test_no_exit_takes_long_whatever_a_guest_does(booted, seed: int) -> None:
 @pytest.mark.parametrize("lives", [20, pytest.param(500, marks=pytest.mark.long)])
 def test_a_guest_that_ends_in_triple_faults_is_built_again_and_again(booted, lives: int) -> None:
     """IDTs of no bytes or in no memory, broken gates, segments, tasks and stacks, and all kinds of exceptions and
-    interrupts: each ends that guest with one line, and nothing of it stays.
+    interrupts: each ends that guest with one line, and nothing of it stays: not a frame for each life.
     """
     machine = booted("x86-crash", Options(added="conswitch=ax"))  # the keyboard stays at the hypervisor
     await_lives(machine, BOTH, 4)
     before = free_frames(machine)
     ended = await_lives(machine, BOTH, lives)
-    assert free_frames(machine) == before
+    assert before - free_frames(machine) <= SLACK < lives
     assert len({life.way for life in ended}) >= min(lives // 2, 30), ended
     assert len({life.trigger for life in ended}) >= min(lives // 3, 17), ended
     assert_well(machine)
