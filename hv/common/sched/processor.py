@@ -43,7 +43,8 @@ class LockedVcpu:
         while True:
             self.cpu = self.vcpu.processor
             held = Processor.on(self.cpu).lock.__enter__()
-            if self.vcpu.processor == self.cpu:
+            # Whoever moved it here wrote to it under another lock: its `belong_to` is what is waited for.
+            if self.vcpu.at.load_acquire() == self.cpu:
                 return held
             Processor.on(self.cpu).lock.__exit__()
             relax()
