@@ -72,7 +72,7 @@ def idles(machine: Machine) -> None:
     assert_well(machine)
 
 
-@pytest.mark.parametrize("options", [Options(cpus=2), Options(cpus=1), *NEWER], ids=named)
+@pytest.mark.parametrize("options", [Options(cpus=3), Options(cpus=1), *NEWER], ids=named)
 def test_a_unikernel_lives_by_its_local_apic(booted, options: Options) -> None:
     """The timer's three modes, interrupts held back by IF and CR8, a second vCPU that is started by INIT and STARTUP,
     again and again while it runs; the vCPUs share a CPU too.
@@ -86,7 +86,18 @@ def test_a_unikernel_lives_by_its_local_apic(booted, options: Options) -> None:
     machine.expect("(hv) d1 interrupts: powered off", SECONDS)
 
 
-@pytest.mark.parametrize("options", [Options(cpus=2), Options(cpus=1), *NEWER], ids=named)
+@pytest.mark.parametrize("cpus", [2, 1])
+def test_guests_stay_off_a_cpu_that_could_not_run_them_safely(booted, cpus: int) -> None:
+    """QEMU's first of several; the guest's two CPUs share the other. It runs on the first when that is alone."""
+    machine = booted("x86-events", Options(cpus=cpus, added="conswitch=ax"))
+    machine.expect("(d1 events) another CPU", SECONDS)
+    machine.send("r")
+    machine.expect(r"CPU 0: runs no vCPUs" if cpus > 1 else re.compile(r"CPU 0: (idle|d1 events)"), SECONDS)
+    assert ("CPU 0 runs no guests" in machine.output) == (cpus > 1)
+    assert_well(machine)
+
+
+@pytest.mark.parametrize("options", [Options(cpus=3), Options(cpus=1), *NEWER], ids=named)
 def test_a_unikernel_lives_by_event_channels(booted, options: Options) -> None:
     """Upcalls by vector and through the local APIC, masks, channels with both ends here, virtual interrupts, timers,
     polling, runstates, and the time that the hypervisor tells; the vCPUs share a CPU too.

@@ -8,6 +8,7 @@ from hv.lang import Final, asm, u32
 EXTENDED: Final[u32] = 0x8000_0000
 LEAST_ADDRESS_BITS: Final[u32] = 36  # of a CPU that does not say (Intel SDM 3A, 4.1.4)
 MOST_ADDRESS_BITS: Final[u32] = 52
+HYPERVISOR: Final[u32] = 0x4000_0000  # the leaf in which one that runs below names itself
 
 
 @asm("cpuid", leaf="rax", subleaf="rcx", results="rax rbx rcx rdx")
@@ -44,6 +45,7 @@ class Features:
     tsc_adjust: bool
     xsave: bool
     hypervisor: bool  # another one runs below
+    tcg: bool  # it is QEMU without hardware's help
 
 
 features: Final = Features()
@@ -56,6 +58,7 @@ def find_features() -> None:
     features.tsc_deadline = leaf.ecx & 1 << 24 != 0
     features.xsave = leaf.ecx & 1 << 26 != 0
     features.hypervisor = leaf.ecx & 1 << 31 != 0
+    features.tcg = features.hypervisor and _is_tcg()
     leaf.read(7)
     features.tsc_adjust = leaf.ebx & 1 << 1 != 0
     features.smep = leaf.ebx & 1 << 7 != 0
@@ -65,3 +68,9 @@ def find_features() -> None:
     features.pages_1g = leaf.edx & 1 << 26 != 0
     leaf.read(EXTENDED + 8)
     features.address_bits = min(leaf.eax & 0xFF, MOST_ADDRESS_BITS) if leaf.eax != 0 else LEAST_ADDRESS_BITS
+
+
+def _is_tcg() -> bool:
+    """Whether the hypervisor below has QEMU's signature, "TCGTCGTCGTCG"."""
+    _, ebx, ecx, edx = cpuid(HYPERVISOR, 0)
+    return ebx == 0x5447_4354 and ecx == 0x4354_4743 and edx == 0x4743_5447

@@ -15,10 +15,13 @@ from hv.common.control import (  # noqa: F401 (registries)
 )
 from hv.common.control.hypercall import directory
 from hv.common.control.xen_version import offered
+from hv.common.kernel.cpus import online
 from hv.common.kernel.log import info
 from hv.common.model.vcpu import architecture
+from hv.common.sched.core import spare_processor
 from hv.config import CONFIG_SVM
 from hv.lang import Final, u32
+from hv.x86.cpuid import features
 from hv.x86.hvm import memory_map_op, pv_clock  # noqa: F401 (registries)
 from hv.x86.hvm.hypercall_page import page
 from hv.x86.hvm.upcall import upcalls
@@ -45,3 +48,15 @@ def start_guests() -> None:
         info(f"guests run by {chosen.extension.name()}")
     else:
         info(f"no guest can run here: {hindrance}")
+
+
+def spare_boot_cpu() -> None:
+    """On the boot CPU, once the others are online: it is left without guests where it could not run them safely.
+
+    When a CPU of QEMU's TCG loads x87 state (FXRSTOR, XRSTOR, FRSTOR), it takes a flag out of the first CPU's word of
+    SVM's state by a read and a write that are not one (target/i386/tcg/fpu_helper.c, cpu_clear_ignne, up to QEMU 10).
+    A VMRUN or #VMEXIT of the first CPU in between is undone in part: global interrupts stay off, or nested paging on.
+    """
+    if chosen.found and features.tcg and len(online) > 1:
+        spare_processor()
+        info("CPU 0 runs no guests: in QEMU it would lose changes of its SVM state to what others do")

@@ -101,11 +101,12 @@ class Machine:
     def frames(self) -> Any:
         return self.host.variable(f"{MEMORY}frames.frames")
 
-    def start_scheduling(self) -> Machine:
+    def start_scheduling(self, spared: int = 0) -> Machine:
+        """The bits of `spared` are CPUs that are given no vCPUs."""
         self.core("start_scheduler")
         for cpu in reversed(range(self.cpus)):
             self.enter(cpu)
-            self.core("start_processor")
+            self.core("spare_processor" if spared >> cpu & 1 else "start_processor")
         return self
 
     # CPUs

@@ -27,6 +27,7 @@ from hv.common.model.domain import Domain, DomainConfig, DomainState, Privilege,
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import CPU_WORDS, Vcpus, architecture
 from hv.common.sched.core import add_vcpu, vcpu_up
+from hv.common.sched.processor import runs_vcpus
 from hv.lang import Embedded, Errno, Final, U8Enum, array, bounded, raises, u32, u64
 
 CLEARED_PER_STEP: Final[u64] = 128  # frames
@@ -139,7 +140,7 @@ class Construction:
     def _add_vcpu(self, id: u32) -> None:
         affinity = self.description.affinity[id]
         if not affinity.is_empty() and not can_run(affinity):
-            self.mistake.tell(f'property "hard-affinity" of vCPU {id} names only CPUs that do not run')
+            self.mistake.tell(f'property "hard-affinity" of vCPU {id} names only CPUs that run no vCPUs')
             raise Errno.ENODEV
         try:
             add_vcpu(self.domain, id, affinity)
@@ -290,9 +291,9 @@ def home_of(domain: Domain) -> u32:
 
 
 def can_run(affinity: Bitmap[CPU_WORDS]) -> bool:
-    """Whether one of the CPUs is online."""
+    """Whether one of the CPUs runs vCPUs."""
     for cpu in online:
-        if affinity.test(cpu):
+        if affinity.test(cpu) and runs_vcpus(cpu):
             return True
     return False
 

@@ -80,8 +80,8 @@ def current() -> Vcpu:
 
 @raises
 def add_vcpu(domain: Domain, id: u32, affinity: Bitmap[CPU_WORDS]) -> Vcpu:
-    """The next vCPU of a domain that is being built, down. It may run on the CPUs of `affinity`, one of which is
-    online; on all when that is empty. ENOMEM, and what the extensions raise.
+    """The next vCPU of a domain that is being built, down. It may run on the CPUs of `affinity`, one of which runs
+    vCPUs; on all when that is empty. ENOMEM, and what the extensions raise.
     """
     vcpu = create_vcpu(domain, id)
     if not affinity.is_empty():
@@ -397,11 +397,17 @@ def settle() -> Vcpu | None:
 
 def idle() -> Never:
     """What a CPU does when it has been set up."""
-    start_processor()
+    if not Processor.this().spared:
+        start_processor()
     if CONFIG_EXIT_STATS:
         begin_run(WAKE_UP)
     vcpu = leave()
     architecture.vcpus.enter(vcpu)
+
+
+def spare_processor() -> None:
+    """This CPU is to be given no vCPUs. Before there are any, and before it is idle."""
+    Processor.this().spared = True
 
 
 def start_processor() -> None:

@@ -16,7 +16,7 @@ from hv.common.model.domain import MAX_DOMAINS, Domain, DomainState, domains
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus
 from hv.common.sched.core import scheduling
-from hv.common.sched.processor import Processor
+from hv.common.sched.processor import Processor, runs_vcpus
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Final, u8, u32, value
 
@@ -51,7 +51,7 @@ def show_run_queues(output: Output) -> Progress:
         if one.found:
             console.print(f"CPU {cpu}: d{one.domain} {one.name} vCPU {one.vcpu}")
         else:
-            console.print(f"CPU {cpu}: idle")
+            console.print(f"CPU {cpu}: idle" if runs_vcpus(cpu) else f"CPU {cpu}: runs no vCPUs")
     elif one.found:
         console.print(f"  waiting: d{one.domain} {one.name} vCPU {one.vcpu}")
     if locked and (one.found or output.part == 0):

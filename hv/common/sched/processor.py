@@ -5,6 +5,7 @@ is. The two ways to it are the CPU itself (`Processor.this().lock`), and from a 
 """
 
 from hv.arch import relax
+from hv.common.kernel.cpus import online
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.kernel.timer import Timer
@@ -17,6 +18,7 @@ class Processor(PerCpu):
     current: Vcpu | None  # None: idle. Written by this CPU alone
     slice: Embedded[Timer]
     idle: Atomic[u32]  # 1: it runs nothing, and nobody has claimed it for a vCPU
+    spared: bool  # it is given no vCPU; set before there are any
 
     @property
     def is_idle(self) -> bool:
@@ -29,6 +31,11 @@ class Processor(PerCpu):
 
     def set_idle(self, idle: bool) -> None:
         self.idle.store(u32(idle))
+
+
+def runs_vcpus(cpu: u32) -> bool:
+    """Whether vCPUs may be given to it."""
+    return cpu in online and not Processor.on(cpu).spared
 
 
 @guard

@@ -6,14 +6,13 @@ something waits when a turn ends tells an idle one. While nothing waits, the cur
 """
 
 from hv.arch import NEVER, cpu_id
-from hv.common.kernel.cpus import online
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.softirq import Softirq, raise_on
 from hv.common.kernel.spinlock import Held
 from hv.common.kernel.time import MILLISECOND, Ns
 from hv.common.lib.ordered import Link, OrderedQueue
 from hv.common.model.vcpu import Vcpu
-from hv.common.sched.processor import Processor
+from hv.common.sched.processor import Processor, runs_vcpus
 from hv.common.sched.scheduler import Decision, Scheduler, schedulers
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Atomic, Extension, Final, PerCpu, u32
@@ -138,7 +137,7 @@ def _allowed_from(vcpu: Vcpu, first: u32) -> u32:
     found: u32 = CONFIG_NR_CPUS
     for step in range(CONFIG_NR_CPUS):
         cpu = (first + step) % CONFIG_NR_CPUS
-        if vcpu.hard_affinity.test(cpu) and cpu in online:
+        if vcpu.hard_affinity.test(cpu) and runs_vcpus(cpu):
             found = cpu
             break
     assert found < CONFIG_NR_CPUS, "no CPU may run this vCPU"

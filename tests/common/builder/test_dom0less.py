@@ -269,7 +269,7 @@ def test_cpus_that_do_not_run():
     machine.put(KERNEL, kernel_image(KERNEL_SIZE))
     printed = machine.boot(flat(machine_tree([affine, good("b")])))
     assert printed == [
-        '(hv) a: property "hard-affinity" of vCPU 0 names only CPUs that do not run: the domain is not built'
+        '(hv) a: property "hard-affinity" of vCPU 0 names only CPUs that run no vCPUs: the domain is not built'
     ]
     assert machine.domain(1) is None and machine.domain(2).state == UP
     machine.reclaim()

@@ -43,20 +43,23 @@ class Vcpu:
 class Scheduling(RuleBasedStateMachine):
     @initialize(
         cpus=st.sampled_from([1, 1, 2, 2, 3, 4, CPUS]),
+        spared=st.sampled_from([0, 0, 0b1, 0b110]),
         domains=st.lists(st.lists(st.integers(0, ALL), min_size=1, max_size=5), min_size=1, max_size=4),
     )
-    def power_on(self, cpus, domains):
-        self.machine = Machine(cpus).with_heap().start_scheduling()
+    def power_on(self, cpus, spared, domains):
+        online = (1 << cpus) - 1
+        self.spared = spared if online & ~spared else 0
+        self.machine = Machine(cpus).with_heap().start_scheduling(self.spared)
         self.now = 0
         self.time_passes(12345)
         self.vcpus = []
-        online = (1 << cpus) - 1
+        running = online & ~self.spared
         for number, affinities in enumerate(domains):
             domain = self.machine.call(f"{VCPUS}make_domain", number + 1, len(affinities))
             for affinity in affinities:
-                allowed = affinity & online
+                allowed = affinity & running
                 real = self.machine.call(f"{VCPUS}make_vcpu", domain, allowed)
-                self.vcpus.append(Vcpu(real, allowed or online, self.now))
+                self.vcpus.append(Vcpu(real, allowed or running, self.now))
 
     def on(self, data):
         """Goes on as one of the CPUs."""
@@ -222,7 +225,7 @@ class Scheduling(RuleBasedStateMachine):
     def settled(self):
         """When every CPU has done what is due, the right ones run and nobody idles in vain."""
         self.settle_all(rounds=3)
-        idle = [c for c in range(self.machine.cpus) if not self.machine.processor(c).current]
+        idle = [c for c in range(self.machine.cpus) if not (self.machine.processor(c).current or self.spared >> c & 1)]
         for vcpu in self.vcpus:
             assert bool(vcpu.real.running) <= vcpu.runnable
             if vcpu.runnable and not vcpu.real.running:
