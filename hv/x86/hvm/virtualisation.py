@@ -99,11 +99,7 @@ class Virtualisation(Protocol):
         ...
 
     def inject(self, vcpu: Vcpu, event: Event) -> None:
-        """To be taken at the next entry, before the next instruction."""
-        ...
-
-    def pending(self, vcpu: Vcpu) -> Event:
-        """What will be taken then."""
+        """To be taken at the next entry, before the next instruction: an interrupt, when the guest takes interrupts."""
         ...
 
     def open_window(self, vcpu: Vcpu, vector: u8) -> None:

@@ -21,6 +21,7 @@ from hv.x86.svm.asid import Asid
 from hv.x86.svm.features import hindrance_of, is_present, svm_features
 from hv.x86.svm.host import SvmCpu, start_svm
 from hv.x86.svm.instruction import copy_fetched, length_of
+from hv.x86.svm.offer import PRIORITY_WRITES, come_out_behind, offer
 from hv.x86.svm.permissions import ports_at, prepare_maps, registers_at
 from hv.x86.svm.vmcb import (
     EVERYTHING,
@@ -72,7 +73,6 @@ INTERCEPTS2: Final = Intercepts2(
     xsetbv=True,
     rdpru=True,
 )
-PRIORITY_WRITES: Final[u16] = 1 << 8  # CR8
 PAUSES: Final[u16] = 4000  # before a vCPU that spins comes out, where the CPU counts them
 PAUSE_WINDOW: Final[u16] = 128  # cycles between two that belong together
 
@@ -80,6 +80,7 @@ PAUSE_WINDOW: Final[u16] = 128  # cycles between two that belong together
 class SvmVcpu(Extension[Vcpu]):
     vmcb: Vmcb
     asid: Embedded[Asid]
+    offers: bool  # an interrupt, as a virtual one
 
 
 class Svm(Virtualisation):
@@ -103,6 +104,7 @@ class Svm(Virtualisation):
 
     def reset(self, vcpu: Vcpu) -> None:
         vmcb = SvmVcpu.of(vcpu).vmcb
+        SvmVcpu.of(vcpu).offers = False
         vmcb.exceptions = EXCEPTIONS
         vmcb.cr_writes = 0
         vmcb.intercepts1 = INTERCEPTS1
@@ -240,16 +242,21 @@ class Svm(Virtualisation):
         vmcb.clean.intercepts = False
 
     def inject(self, vcpu: Vcpu, event: Event) -> None:
-        SvmVcpu.of(vcpu).vmcb.injection = injection_of(event)
-
-    def pending(self, vcpu: Vcpu) -> Event:
-        return event_of(SvmVcpu.of(vcpu).vmcb.injection)
+        own = SvmVcpu.of(vcpu)
+        if event.kind == EventKind.INTERRUPT and svm_features.repeats_interrupts:
+            offer(own.vmcb, event.vector)
+            own.offers = True
+        else:
+            own.vmcb.injection = injection_of(event)
 
     def open_window(self, vcpu: Vcpu, vector: u8) -> None:
         """A virtual interrupt that is intercepted in the moment in which the guest would take it (15.21.4). Writes to
         CR8 come out meanwhile as well: QEMU 7.2 ends itself when one lets a virtual interrupt in.
         """
         vmcb = SvmVcpu.of(vcpu).vmcb
+        if SvmVcpu.of(vcpu).offers:
+            come_out_behind(vmcb)
+            return
         vmcb.interrupt.pending = True
         vmcb.interrupt.vector = u64(vector)
         vmcb.interrupt.priority = u64(vector >> PRIORITY_SHIFT)

@@ -16,7 +16,7 @@ from hv.config import CONFIG_EXIT_STATS
 from hv.lang import Bits, Field, Final, apart, export, rarely, truncate, u16, u32, u64
 from hv.x86.context import RAX, RSP, VcpuContext
 from hv.x86.hvm import exits, mmio
-from hv.x86.hvm.event import ALIGNMENT, DEBUG, comes_again, exception, fault
+from hv.x86.hvm.event import ALIGNMENT, DEBUG, comes_again, exception, fault, interrupt
 from hv.x86.hvm.inject import raise_event, raise_protection, triple_fault
 from hv.x86.hvm.ports import port_read, port_write
 from hv.x86.hvm.priority import play_move, set_priority
@@ -24,8 +24,9 @@ from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.vcpu import way_in
 from hv.x86.svm.driver import SvmVcpu, event_of, lost_registers, ran, svm
 from hv.x86.svm.instruction import length_of, register_of, tells_register
+from hv.x86.svm.offer import offered_vector, withdraw
 from hv.x86.svm.reasons import reason_of
-from hv.x86.svm.vmcb import Vmcb
+from hv.x86.svm.vmcb import Injection, Vmcb
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import begin_run
@@ -62,6 +63,8 @@ def svm_exit(context: VcpuContext) -> VcpuContext:
     context.registers[RAX] = vmcb.rax
     context.registers[RSP] = vmcb.rsp
     ran(vmcb)
+    if SvmVcpu.of(vcpu).offers:
+        after_offer(vcpu, vmcb)
     if vmcb.exit_event.valid:
         interrupted(vcpu, vmcb)
     if tracing():
@@ -77,6 +80,14 @@ def traced(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> VcpuContext:
     next = way_in()
     trace0(Traced.HVM_VMENTRY)
     return next
+
+
+@apart
+def after_offer(vcpu: Vcpu, vmcb: Vmcb) -> None:
+    SvmVcpu.of(vcpu).offers = False
+    if withdraw(vmcb):
+        vmcb.exit_event = Injection(0)
+        HvmVcpu.of(vcpu).in_flight = interrupt(offered_vector(vmcb))
 
 
 @rarely
@@ -108,6 +119,8 @@ def handle(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
             nested_fault(vcpu, context, vmcb, NestedFault(vmcb.exit_info1))
         case 0x64:
             svm.close_window(vcpu)
+        case 0x74:  # IRET, behind which another interrupt waits: its window opens on the way in
+            pass
         case 0x77:
             exits.skip(vcpu, PAUSE_BYTES)
             yield_()

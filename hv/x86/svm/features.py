@@ -2,7 +2,7 @@
 
 from hv.lang import Bits, Field, Final, u32, u64
 from hv.x86.cpu import read_msr_or, write_msr
-from hv.x86.cpuid import EXTENDED, Leaf
+from hv.x86.cpuid import EXTENDED, Leaf, features
 
 VM_CR: Final[u32] = 0xC001_0114
 SVM_PRESENT: Final[u32] = 1 << 2  # ECX of 80000001H
@@ -35,6 +35,7 @@ class SvmFeatures:
     asids: u32  # how many there are; 0 is the hypervisor's
     has: Capabilities
     allowed: bool  # by the firmware
+    repeats_interrupts: bool  # hv/x86/svm/offer.py
 
     def find(self) -> None:
         leaf = Leaf()
@@ -42,6 +43,7 @@ class SvmFeatures:
         self.asids = leaf.ebx
         self.has = Capabilities(leaf.edx)
         self.allowed = allow()
+        self.repeats_interrupts = features.tcg
 
 
 svm_features: Final = SvmFeatures()

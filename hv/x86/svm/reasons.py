@@ -28,6 +28,8 @@ def reason_in_words(reason: u32) -> str:
             return "interrupt window"
         case 0x72:
             return "CPUID"
+        case 0x74:
+            return "IRET"
         case 0x77:
             return "PAUSE"
         case 0x78:

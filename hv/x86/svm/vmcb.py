@@ -19,6 +19,7 @@ class Intercepts1(Bits[u32]):
     rdpmc = Field(15)
     cpuid = Field(18)
     rsm = Field(19)
+    iret = Field(20)
     invd = Field(22)
     pause = Field(23)
     hlt = Field(24)
