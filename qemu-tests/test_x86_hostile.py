@@ -20,7 +20,8 @@ BOTH = ("crash1", "crash2")
 MEMORY = re.compile(r"\(hv\) memory: .*(?:\n.*)*?\(hv\)   \d+ vCPUs of \d+ bytes")
 HOSTILE_ENDS = re.compile(r"\(hv\) d2 hostile vcpu\d+: .*the guest ends|hostile fail")
 FREE = re.compile(r"banks: (\d+) free")
-SLACK = 6  # frames: objects of both may lie in one slab or in two, and a guest binds its ports some time after its start
+SLACK = 6
+"""Frames: objects of both may lie in one slab or in two, and a guest binds its ports some time after its start."""
 WHOLE = re.compile(r"\(hv\)   d\d+ crash[12]: 4099 frames, 6 of at most")
 
 

@@ -1,9 +1,10 @@
 """Interrupts that a guest is offered as virtual ones, where injecting them does not do (AMD APM 2, 15.21.4).
 
 QEMU's TCG keeps the vector of an injected interrupt as its thread's own exception when the guest has taken it
-(helper_vmrun in target/i386/tcg, cpu_handle_interrupt in accel/tcg/cpu-exec.c, up to QEMU 10). If the thread is asked to
-leave its loop just then, the guest takes the interrupt again, within the first instruction of the handler. A virtual one
-it takes once. While that is on offer no window can be opened with another: the guest comes out at the handler's IRET.
+(helper_vmrun in target/i386/tcg, cpu_handle_interrupt in accel/tcg/cpu-exec.c, up to QEMU 10). If the thread is asked
+to leave its loop just then, the guest takes the interrupt again, within the first instruction of the handler. A virtual
+one it takes once. While that is on offer no window can be opened with another: the guest comes out at the handler's
+IRET.
 """
 
 from hv.lang import Final, truncate, u8, u16, u64
