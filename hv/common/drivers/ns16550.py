@@ -146,10 +146,16 @@ class Ns16550(Uart, SerialPort):
         self.write(INTERRUPTS, RECEIVED)
 
     def interrupt(self) -> None:
+        """Takes what a FIFO holds. If more has come meanwhile the interrupt comes again: its line falls and rises,
+        since where an edge triggers it, as on a PC, one that stays up would be the last.
+        """
         for _ in range(FIFO):
             if self.read(LINE_STATUS) & READY == 0:
-                break
+                return
             self._receive(self.read(DATA))
+        enabled = self.read(INTERRUPTS)
+        self.write(INTERRUPTS, 0)
+        self.write(INTERRUPTS, enabled)
 
     def _receive(self, byte: u8) -> None:
         """Takes what is marked as the console's, without the mark."""

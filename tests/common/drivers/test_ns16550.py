@@ -28,6 +28,7 @@ class Model:
         self.registers = {1: 0xFF, 3: 0x83, 4: 0}
         self.divisor = {0: 12, 1: 0}
         self.looks = 0
+        self.edges = 0
         self.stuck = False
         self.shift = shift
         machine = host().variable("hv.sim.machine.machine") if beside else host().cleared("hv.sim.machine.machine")
@@ -76,7 +77,14 @@ class Model:
             assert len(self.fifo) < 16, "a byte was sent while there was no room"
             self.fifo.append(value)
         else:
+            before = self.interrupts
             self.registers[register] = value
+            self.edges += self.interrupts and not before
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether the interrupt's line is up."""
+        return bool(self.typed) and self.registers[1] & 1 != 0
 
 
 def started(model: Model, wide: bool = False) -> Model:
@@ -139,10 +147,21 @@ def test_input_is_taken_at_an_interrupt(uart):
     assert bytes(taken) == b"typed"
 
 
-def test_a_flood_leaves_the_interrupt_in_the_end(uart):
+def test_a_flood_leaves_the_interrupt_in_the_end_which_comes_again(uart):
+    """By its edge as well: its line rises anew."""
+    host().call(f"{UART}Ns16550.enable_input", uart.port)
+    uart.typed.extend(b"x" * 1000)
+    for taken in range(1, 63):
+        host().call(f"{UART}Ns16550.interrupt", uart.port)
+        assert (len(uart.typed), uart.edges) == (1000 - 16 * taken, taken)
+    host().call(f"{UART}Ns16550.interrupt", uart.port)
+    assert (len(uart.typed), uart.edges, uart.registers[1]) == (0, 62, 1)
+
+
+def test_a_flood_does_not_enable_the_interrupt_of_one_that_is_polled(uart):
     uart.typed.extend(b"x" * 1000)
     host().call(f"{UART}Ns16550.interrupt", uart.port)
-    assert len(uart.typed) == 1000 - 16
+    assert (len(uart.typed), uart.registers[1]) == (1000 - 16, 0)
 
 
 def test_no_uart(uart):
