@@ -165,7 +165,7 @@ def test_more_vcpus_than_address_spaces_share_a_cpu_and_keep_what_is_theirs(boot
 
 @pytest.mark.bochs
 @pytest.mark.long
-@pytest.mark.parametrize("guest", ["pvh", "interrupts", "hostile"])
+@pytest.mark.parametrize("guest", ["pvh", "interrupts", "components", "hostile"])
 def test_unikernels_run_in_another_svm(booted, guest: str) -> None:
     """Bochs': with next-RIP save, with which a prefixed hypercall ends where it ends, PAUSE filter, flushes by ASID."""
     machine = booted(f"x86-{guest}-bochs")
