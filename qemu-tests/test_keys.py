@@ -67,7 +67,7 @@ BARE = COMMON | {
         r"\(hv\)   0 domains of \d{3,} bytes",
         r"\(hv\)   0 vCPUs of \d{3,} bytes",
     ],
-    "r": [r"\(hv\) CPU 0: idle", r"\(hv\) CPU 1: idle"],
+    "r": [r"\(hv\) CPU 0: (?:idle|runs no vCPUs)", r"\(hv\) CPU 1: idle"],
     "a": [r"\(hv\) CPU 0: \d+ timers, at \d{6,} ns", r"\(hv\) CPU 1: \d+ timers, at \d{6,} ns"],
 }
 

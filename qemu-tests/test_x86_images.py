@@ -20,7 +20,7 @@ BOOT_SECONDS = 180
 
 
 def starts(machine: Machine, cpus: int, way: str) -> None:
-    first = machine.expect(re.compile(r"\(hv\) [^\r\n]+"), BOOT_SECONDS)
+    first = machine.expect(re.compile(r"\(hv\) [^\r\n]+\r"), BOOT_SECONDS)
     assert first.startswith("(hv) Constrictor") and way in first
     machine.expect(f"{cpus} of {cpus} CPUs run", BOOT_SECONDS)
     assert "PANIC" not in machine.output, machine.tail()

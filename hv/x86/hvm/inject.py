@@ -73,6 +73,8 @@ def deliver(vcpu: Vcpu) -> None:
         virtualisation().inject(vcpu, own.raised)
         own.raised = NOTHING
         offer_interrupt(vcpu, False)
+    elif own.in_flight.kind == EventKind.INTERRUPT and not takes_interrupts(vcpu):
+        virtualisation().open_window(vcpu, BEFORE_ALL)
     elif own.in_flight.kind != EventKind.NOTHING:
         virtualisation().inject(vcpu, own.in_flight)
         own.in_flight = NOTHING

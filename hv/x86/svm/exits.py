@@ -22,11 +22,11 @@ from hv.x86.hvm.ports import port_read, port_write
 from hv.x86.hvm.priority import play_move, set_priority
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.vcpu import way_in
-from hv.x86.svm.driver import SvmVcpu, event_of, lost_registers, ran, svm
+from hv.x86.svm.driver import SvmVcpu, event_of, injection_of, lost_registers, ran, svm
 from hv.x86.svm.instruction import length_of, register_of, tells_register
 from hv.x86.svm.offer import offered_vector, withdraw
 from hv.x86.svm.reasons import reason_of
-from hv.x86.svm.vmcb import Injection, Vmcb
+from hv.x86.svm.vmcb import Vmcb
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import begin_run
@@ -84,10 +84,15 @@ def traced(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> VcpuContext:
 
 @apart
 def after_offer(vcpu: Vcpu, vmcb: Vmcb) -> None:
+    """An interrupt that is left is in flight, whether the guest came out while it took it or before. QEMU also leaves
+    it when it takes an exception in the interrupt's place, whose handler may not be interrupted.
+    """
     SvmVcpu.of(vcpu).offers = False
     if withdraw(vmcb):
-        vmcb.exit_event = Injection(0)
-        HvmVcpu.of(vcpu).in_flight = interrupt(offered_vector(vmcb))
+        event = interrupt(offered_vector(vmcb))
+        if vmcb.exit_event.valid:
+            vmcb.exit_event = injection_of(event)
+        HvmVcpu.of(vcpu).in_flight = event
 
 
 @rarely
