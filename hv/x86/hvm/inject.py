@@ -73,8 +73,6 @@ def deliver(vcpu: Vcpu) -> None:
         virtualisation().inject(vcpu, own.raised)
         own.raised = NOTHING
         offer_interrupt(vcpu, False)
-    elif own.in_flight.kind == EventKind.INTERRUPT and not takes_interrupts(vcpu):
-        virtualisation().open_window(vcpu, BEFORE_ALL)
     elif own.in_flight.kind != EventKind.NOTHING:
         virtualisation().inject(vcpu, own.in_flight)
         own.in_flight = NOTHING
@@ -97,11 +95,12 @@ def offer_interrupt(vcpu: Vcpu, free: bool) -> None:
         if held == NO_VECTOR:
             virtualisation().close_window(vcpu)
         else:
-            virtualisation().open_window(vcpu, u8(held))
+            virtualisation().watch_priority(vcpu)
     elif free and takes_interrupts(vcpu):
         virtualisation().close_window(vcpu)
         virtualisation().inject(vcpu, interrupt(u8(vector)))
         VcpuApic.of(vcpu).apic.accept(vector)
+        HvmVcpu.of(vcpu).accepted = vector
     else:
         virtualisation().open_window(vcpu, u8(vector))
 
@@ -112,11 +111,19 @@ def offer_upcall(vcpu: Vcpu, free: bool, vector: u8) -> None:
         virtualisation().open_window(vcpu, BEFORE_ALL)
         return
     virtualisation().inject(vcpu, interrupt(vector))
+    HvmVcpu.of(vcpu).accepted = NO_VECTOR
     behind = waiting_vector(vcpu)
     if behind == NO_VECTOR:
         virtualisation().close_window(vcpu)
     else:
         virtualisation().open_window(vcpu, u8(behind))
+
+
+def take_back(vcpu: Vcpu) -> None:
+    """The interrupt that last went in has come back: it waits where it did. An upcall is always there to be seen."""
+    vector = HvmVcpu.of(vcpu).accepted
+    if vector != NO_VECTOR:
+        VcpuApic.of(vcpu).apic.take_back(vector)
 
 
 def waiting_vector(vcpu: Vcpu) -> u32:

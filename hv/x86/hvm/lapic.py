@@ -170,6 +170,11 @@ class LocalApic:
         self.regs.remove(IRR, vector)
         self.regs.set(ISR, vector)
 
+    def take_back(self, vector: u32) -> None:
+        """It has not, after all."""
+        self.regs.remove(ISR, vector)
+        self.regs.set(IRR, vector)
+
     def end(self) -> None:
         """EOI: what is served with the highest priority is done."""
         served = self.regs.highest(ISR)

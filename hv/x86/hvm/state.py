@@ -38,6 +38,7 @@ class HvmVcpu(Extension[Vcpu]):
     fpu: Embedded[Fpu]
     in_flight: Event  # what was being delivered when the vCPU came out, and has to be delivered again
     raised: Event  # an exception that it takes next
+    accepted: u32  # the vector that its local APIC gave it last; NO_VECTOR: it was an upcall that went in
     debug_addresses: array[u64, DEBUG_ADDRESSES]
     tsc_aux: u64
 

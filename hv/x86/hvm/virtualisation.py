@@ -106,6 +106,10 @@ class Virtualisation(Protocol):
         """The guest is to come out as soon as it would take an interrupt of this priority."""
         ...
 
+    def watch_priority(self, vcpu: Vcpu) -> None:
+        """Instead of a window: the guest is to come out when it changes its task priority, by CR8."""
+        ...
+
     def close_window(self, vcpu: Vcpu) -> None: ...
 
     def prepare(self, vcpu: Vcpu) -> None:

@@ -265,9 +265,17 @@ class Svm(Virtualisation):
         vmcb.cr_writes = PRIORITY_WRITES
         vmcb.clean.intercepts = False
 
-    def close_window(self, vcpu: Vcpu) -> None:
+    def watch_priority(self, vcpu: Vcpu) -> None:
+        """Not a virtual interrupt, which QEMU lets in already when the task priority is its own."""
+        self.close_window(vcpu)
         vmcb = SvmVcpu.of(vcpu).vmcb
-        if vmcb.intercepts1.window:
+        vmcb.cr_writes = PRIORITY_WRITES
+        vmcb.clean.intercepts = False
+
+    def close_window(self, vcpu: Vcpu) -> None:
+        """Not that of an interrupt on offer."""
+        vmcb = SvmVcpu.of(vcpu).vmcb
+        if not SvmVcpu.of(vcpu).offers and vmcb.cr_writes != 0:
             vmcb.interrupt.pending = False
             vmcb.clean.interrupt = False
             vmcb.intercepts1.window = False

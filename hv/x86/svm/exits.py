@@ -16,15 +16,15 @@ from hv.config import CONFIG_EXIT_STATS
 from hv.lang import Bits, Field, Final, apart, export, rarely, truncate, u16, u32, u64
 from hv.x86.context import RAX, RSP, VcpuContext
 from hv.x86.hvm import exits, mmio
-from hv.x86.hvm.event import ALIGNMENT, DEBUG, comes_again, exception, fault, interrupt
-from hv.x86.hvm.inject import raise_event, raise_protection, triple_fault
+from hv.x86.hvm.event import ALIGNMENT, DEBUG, comes_again, exception, fault
+from hv.x86.hvm.inject import raise_event, raise_protection, take_back, triple_fault
 from hv.x86.hvm.ports import port_read, port_write
 from hv.x86.hvm.priority import play_move, set_priority
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.vcpu import way_in
-from hv.x86.svm.driver import SvmVcpu, event_of, injection_of, lost_registers, ran, svm
+from hv.x86.svm.driver import SvmVcpu, event_of, lost_registers, ran, svm
 from hv.x86.svm.instruction import length_of, register_of, tells_register
-from hv.x86.svm.offer import offered_vector, withdraw
+from hv.x86.svm.offer import withdraw
 from hv.x86.svm.reasons import reason_of
 from hv.x86.svm.vmcb import Vmcb
 
@@ -65,7 +65,7 @@ def svm_exit(context: VcpuContext) -> VcpuContext:
     ran(vmcb)
     if SvmVcpu.of(vcpu).offers:
         after_offer(vcpu, vmcb)
-    if vmcb.exit_event.valid:
+    elif vmcb.exit_event.valid:
         interrupted(vcpu, vmcb)
     if tracing():
         return traced(vcpu, context, vmcb)
@@ -84,15 +84,16 @@ def traced(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> VcpuContext:
 
 @apart
 def after_offer(vcpu: Vcpu, vmcb: Vmcb) -> None:
-    """An interrupt that is left is in flight, whether the guest came out while it took it or before. QEMU also leaves
-    it when it takes an exception in the interrupt's place, whose handler may not be interrupted.
+    """An interrupt that is left is offered again when the guest takes interrupts. QEMU leaves one, too, when the guest
+    comes out while it takes it, or has an exception of the interrupt's own gate.
     """
-    SvmVcpu.of(vcpu).offers = False
-    if withdraw(vmcb):
-        event = interrupt(offered_vector(vmcb))
-        if vmcb.exit_event.valid:
-            vmcb.exit_event = injection_of(event)
-        HvmVcpu.of(vcpu).in_flight = event
+    own = SvmVcpu.of(vcpu)
+    own.offers = False
+    left = withdraw(vmcb)
+    if left:
+        take_back(vcpu)
+    if vmcb.exit_event.valid and not (left and vmcb.exit_event.vector == vmcb.interrupt.vector):
+        interrupted(vcpu, vmcb)
 
 
 @rarely

@@ -7,7 +7,7 @@ one it takes once. While that is on offer no window can be opened with another: 
 IRET.
 """
 
-from hv.lang import Final, truncate, u8, u16, u64
+from hv.lang import Final, u8, u16, u64
 from hv.x86.svm.vmcb import Vmcb
 
 PRIORITY_WRITES: Final[u16] = 1 << 8  # CR8
@@ -42,7 +42,3 @@ def withdraw(vmcb: Vmcb) -> bool:
     vmcb.cr_writes = 0
     vmcb.clean.intercepts = False
     return left
-
-
-def offered_vector(vmcb: Vmcb) -> u8:
-    return truncate(u8, vmcb.interrupt.vector)
