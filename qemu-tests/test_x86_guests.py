@@ -74,13 +74,13 @@ def idles(machine: Machine) -> None:
 
 @pytest.mark.parametrize("options", [Options(cpus=3), Options(cpus=1), *NEWER], ids=named)
 def test_a_unikernel_lives_by_its_local_apic(booted, options: Options) -> None:
-    """The timer's three modes, interrupts held back by IF and CR8, a second vCPU that is started by INIT and STARTUP,
-    again and again while it runs; the vCPUs share a CPU too.
+    """The timer's three modes, interrupts held back by IF and CR8, NMIs, a second vCPU that is started by INIT and
+    STARTUP, again and again while it runs; the vCPUs share a CPU too.
     """
     machine = booted("x86-interrupts", options)
     machine.expect(X2APICS if options.emulator else "the local APICs are xAPICs", SECONDS)
     modes = ("by memory", "one-shot", "periodic", "deadline")
-    for what in (*modes, "held back", "another CPU", "again and again", "READY interrupts"):
+    for what in (*modes, "held back", "NMIs", "another CPU", "again and again", "READY interrupts"):
         machine.expect(f"(d1 interrupts) {what}", SECONDS)
     machine.expect("(d1 interrupts) DONE interrupts ok", SECONDS)
     machine.expect("(hv) d1 interrupts: powered off", SECONDS)

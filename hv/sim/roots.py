@@ -92,6 +92,6 @@ from hv.x86 import calibration, memory_map, mtrr, pvh_loader, rtc, tsc_scale
 from hv.x86 import console as x86_console
 from hv.x86 import interrupts as x86_interrupts
 from hv.x86.hvm import acpi, alu, components, decode, guest_map, lapic_ipi, memory_map_op, pv_layout
-from hv.x86.svm import features, instruction, offer, permissions
+from hv.x86.svm import features, instruction, nmi, offer, permissions
 from loader.unpack import unpack
 from loader.x86 import memory, segments, start

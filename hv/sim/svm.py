@@ -10,6 +10,7 @@ from hv.x86.hvm.decode import Code, Decoded, Decoder, Mode
 from hv.x86.hvm.event import Event, EventKind, Together, comes_again, together
 from hv.x86.hvm.guest_walk import Access, Control0, Control4, Extended, Paging, Walk, walk
 from hv.x86.svm.asid import Asid, AsidPool
+from hv.x86.svm.nmi import NmiGate
 from hv.x86.svm.vmcb import Vmcb
 
 
@@ -22,6 +23,7 @@ class Sample:
 
 vmcb: Final = Vmcb()
 sample: Final = Sample()
+nmi_gate: Final = NmiGate()
 
 
 def two_events(first_kind: EventKind, first: u8, second: u8) -> Together:

@@ -213,6 +213,15 @@ TestStart = StartMachine.TestCase
 TestStart.settings = settings(max_examples=100, stateful_step_count=40)
 
 
+def test_an_nmi_reaches_whoever_does_not_wait_for_its_startup():
+    """Also one whose APIC is off by software (10.4.7.2)."""
+    board = Board(3)
+    board.own(1).awaits_startup = False
+    board.send(0, NMI << 8 | ASSERT | EVERYBODY << 18, 0)
+    assert [bool(board.own(i).nmi) for i in range(3)] == [True, True, False]
+    assert board.call(f"{DEVICE}restart", board.own(1)) == 0 and not board.own(1).nmi
+
+
 def test_two_startups_without_a_pause_start_once():
     """INIT, STARTUP, STARTUP right behind each other, as Linux sends them, to a vCPU that runs on another CPU."""
     board = Board(2, 2)

@@ -35,7 +35,7 @@ def test_an_offer_is_taken_once_or_left(behind, vector, tpr, window, taken):
     if taken:
         vmcb.interrupt &= ~PENDING
     vmcb.clean = EVERYTHING
-    assert host().call("hv.x86.svm.offer.withdraw", vmcb) == (not taken)
+    assert host().call("hv.x86.svm.offer.withdraw", vmcb, False) == (not taken)
     assert vmcb.interrupt >> 32 == vector
     assert not vmcb.interrupt & (PENDING | IGNORES_TPR) and vmcb.interrupt & (MASKING | 0xF) == MASKING | tpr
     assert vmcb.intercepts1 == others and vmcb.cr_writes == 0

@@ -6,6 +6,7 @@ NO_ERROR_CODE: Final[u32] = 0
 
 DIVIDE: Final[u8] = 0
 DEBUG: Final[u8] = 1
+NMI: Final[u8] = 2
 BREAKPOINT: Final[u8] = 3
 OVERFLOW: Final[u8] = 4
 UNDEFINED: Final[u8] = 6
@@ -109,3 +110,7 @@ def fault(vector: u8, error: u64) -> Event:
 
 def interrupt(vector: u8) -> Event:
     return Event(EventKind.INTERRUPT, vector, False, 0)
+
+
+def nmi() -> Event:
+    return Event(EventKind.NMI, NMI, False, 0)

@@ -17,7 +17,7 @@ from hv.x86.hvm import cpuid_answers, msr
 from hv.x86.hvm.complain import complain
 from hv.x86.hvm.components import fault_of_xsetbv
 from hv.x86.hvm.event import EventKind
-from hv.x86.hvm.inject import raise_event, raise_protection, raise_undefined
+from hv.x86.hvm.inject import nmi_waits, raise_event, raise_protection, raise_undefined
 from hv.x86.hvm.mode import in_long_mode
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.virtualisation import Register, virtualisation
@@ -148,7 +148,7 @@ def hypercall(vcpu: Vcpu, context: VcpuContext) -> None:
 def halt(vcpu: Vcpu) -> None:
     """Waits for an interrupt. With interrupts off none can come: the vCPU is off, and with the last one the domain."""
     skip(vcpu, HLT_BYTES)
-    if virtualisation().read(vcpu, Register.RFLAGS) & INTERRUPTS_ON != 0:
+    if virtualisation().read(vcpu, Register.RFLAGS) & INTERRUPTS_ON != 0 or nmi_waits(vcpu):
         block()
         return
     switch_off(vcpu)

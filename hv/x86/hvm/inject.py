@@ -1,13 +1,13 @@
 """Exceptions and interrupts on their way into a guest.
 
 At most one event goes in with an entry. What was being delivered when the guest came out goes in again, unless an
-exception that was raised meanwhile takes its place or makes a double fault of both; an exception goes before an
-interrupt, which waits where it is.
+exception that was raised meanwhile takes its place or makes a double fault of both; an exception goes before an NMI,
+and that before an interrupt, which waits where it is.
 """
 
 from hv.common.builder.lifecycle import domain_crash
 from hv.common.model.vcpu import Vcpu
-from hv.lang import Final, u8, u32, u64
+from hv.lang import Final, rarely, u8, u32, u64
 from hv.x86.hvm.event import (
     DOUBLE_FAULT,
     NOTHING,
@@ -20,10 +20,11 @@ from hv.x86.hvm.event import (
     exception,
     fault,
     interrupt,
+    nmi,
     together,
 )
 from hv.x86.hvm.lapic_access import follow_task_priority
-from hv.x86.hvm.lapic_device import VcpuApic
+from hv.x86.hvm.lapic_device import VcpuApic, has_nmi, take_nmi
 from hv.x86.hvm.lapic_record import NO_VECTOR
 from hv.x86.hvm.state import HvmVcpu
 from hv.x86.hvm.upcall import waiting_upcall
@@ -77,8 +78,22 @@ def deliver(vcpu: Vcpu) -> None:
         virtualisation().inject(vcpu, own.in_flight)
         own.in_flight = NOTHING
         offer_interrupt(vcpu, False)
+    elif nmi_waits(vcpu):
+        inject_nmi(vcpu)
     else:
         offer_interrupt(vcpu, True)
+
+
+def nmi_waits(vcpu: Vcpu) -> bool:
+    """For nothing but its turn."""
+    return has_nmi(vcpu) and virtualisation().takes_nmi(vcpu)
+
+
+@rarely
+def inject_nmi(vcpu: Vcpu) -> None:
+    take_nmi(vcpu)
+    virtualisation().inject(vcpu, nmi())
+    offer_interrupt(vcpu, False)
 
 
 def offer_interrupt(vcpu: Vcpu, free: bool) -> None:

@@ -36,6 +36,7 @@ class VcpuApic(Extension[Vcpu], TimerOwner):
     apic: Embedded[LocalApic]
     timer: Embedded[Timer]
     due: Ns  # when the count ends, or the deadline comes; NEVER: the timer is off
+    nmi: Atomic[bool]  # one waits
     awaits_startup: Atomic[bool]  # it is off, or goes off, and a STARTUP switches it on
     begins_by_startup: bool  # as it is switched on next
 
@@ -53,6 +54,7 @@ class VcpuApic(Extension[Vcpu], TimerOwner):
         """The vCPU is switched on. Whether by STARTUP: then its APIC is as INIT leaves it, else as at power-on."""
         by_startup = self.begins_by_startup
         self.begins_by_startup = False
+        self.nmi.store(False)
         with self.lock:
             self._stop()
             if by_startup:
@@ -148,6 +150,20 @@ class VcpuApic(Extension[Vcpu], TimerOwner):
     def _length(self) -> u64:
         """Of the whole count, in ns."""
         return u64(self.apic.regs[INITIAL_COUNT]) * self._tick()
+
+
+def has_nmi(vcpu: Vcpu) -> bool:
+    return VcpuApic.of(vcpu).nmi.load_relaxed()
+
+
+def take_nmi(vcpu: Vcpu) -> None:
+    VcpuApic.of(vcpu).nmi.store(False)
+
+
+def send_nmi(target: Vcpu) -> None:
+    """From any CPU. One that waits already stands for both."""
+    VcpuApic.of(target).nmi.store(True)
+    wake(target)
 
 
 def send(target: Vcpu, vector: u8) -> None:

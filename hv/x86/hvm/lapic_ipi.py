@@ -8,7 +8,7 @@ from hv.common.model.vcpu import Vcpu, Vcpus
 from hv.common.sched.core import vcpu_down, vcpu_up_once_off
 from hv.lang import Errno, Final, u8, u32, u64
 from hv.x86.hvm.lapic import FIRST_VECTOR, ICR, ICR_HIGH, SEND_ILLEGAL, LocalApic, vcpu_of
-from hv.x86.hvm.lapic_device import VcpuApic, send
+from hv.x86.hvm.lapic_device import VcpuApic, send, send_nmi
 
 FIXED: Final[u32] = 0
 LOWEST_PRIORITY: Final[u32] = 1
@@ -93,11 +93,14 @@ def least_busy(sender: Vcpu, apic: LocalApic) -> Vcpu | None:
 
 
 def deliver(target: Vcpu, command: u32) -> None:
-    """A fixed interrupt, INIT or STARTUP."""
+    """A fixed interrupt, an NMI, INIT or STARTUP."""
     match command >> 8 & 7:
         case 0:
             if listens(target):
                 send(target, u8(command & 0xFF))
+        case 4:
+            if not VcpuApic.of(target).awaits_startup.load_relaxed():
+                send_nmi(target)
         case 5:
             if command & ASSERT != 0 or command & LEVEL == 0:
                 vcpu_down(target)

@@ -16,7 +16,7 @@ from hv.x86.cpu import write_msr
 from hv.x86.cpustart import cpu_starts
 from hv.x86.hvm import guest_memory
 from hv.x86.hvm.event import NOTHING, EventKind
-from hv.x86.hvm.inject import deliver, waiting_vector
+from hv.x86.hvm.inject import deliver, nmi_waits, waiting_vector
 from hv.x86.hvm.lapic_device import VcpuApic
 from hv.x86.hvm.lapic_record import NO_VECTOR
 from hv.x86.hvm.mode import in_long_mode
@@ -134,7 +134,7 @@ class HvmVcpus(VcpuMachine):
         own = HvmVcpu.of(vcpu)
         if own.raised.kind != EventKind.NOTHING or own.in_flight.kind != EventKind.NOTHING:
             return True
-        return waiting_upcall(vcpu) != 0 or waiting_vector(vcpu) != NO_VECTOR
+        return waiting_upcall(vcpu) != 0 or waiting_vector(vcpu) != NO_VECTOR or nmi_waits(vcpu)
 
     @raises
     def translate(self, vcpu: Vcpu, address: u64, write: bool) -> Gaddr:

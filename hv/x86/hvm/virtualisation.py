@@ -102,6 +102,10 @@ class Virtualisation(Protocol):
         """To be taken at the next entry, before the next instruction: an interrupt, when the guest takes interrupts."""
         ...
 
+    def takes_nmi(self, vcpu: Vcpu) -> bool:
+        """Neither within another, nor in the shadow of an instruction."""
+        ...
+
     def open_window(self, vcpu: Vcpu, vector: u8) -> None:
         """The guest is to come out as soon as it would take an interrupt of this priority."""
         ...

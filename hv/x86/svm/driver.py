@@ -21,6 +21,7 @@ from hv.x86.svm.asid import Asid
 from hv.x86.svm.features import hindrance_of, is_present, svm_features
 from hv.x86.svm.host import SvmCpu, start_svm
 from hv.x86.svm.instruction import copy_fetched, length_of
+from hv.x86.svm.nmi import NmiGate
 from hv.x86.svm.offer import PRIORITY_WRITES, come_out_behind, offer
 from hv.x86.svm.permissions import ports_at, prepare_maps, registers_at
 from hv.x86.svm.vmcb import (
@@ -81,6 +82,7 @@ class SvmVcpu(Extension[Vcpu]):
     vmcb: Vmcb
     asid: Embedded[Asid]
     offers: bool  # an interrupt, as a virtual one
+    nmis: Embedded[NmiGate]
 
 
 class Svm(Virtualisation):
@@ -105,6 +107,7 @@ class Svm(Virtualisation):
     def reset(self, vcpu: Vcpu) -> None:
         vmcb = SvmVcpu.of(vcpu).vmcb
         SvmVcpu.of(vcpu).offers = False
+        SvmVcpu.of(vcpu).nmis.reset()
         vmcb.exceptions = EXCEPTIONS
         vmcb.cr_writes = 0
         vmcb.intercepts1 = INTERCEPTS1
@@ -246,8 +249,13 @@ class Svm(Virtualisation):
         if event.kind == EventKind.INTERRUPT and svm_features.repeats_interrupts:
             offer(own.vmcb, event.vector)
             own.offers = True
-        else:
-            own.vmcb.injection = injection_of(event)
+            return
+        own.vmcb.injection = injection_of(event)
+        if event.kind == EventKind.NMI:
+            own.nmis.close(own.vmcb)
+
+    def takes_nmi(self, vcpu: Vcpu) -> bool:
+        return not SvmVcpu.of(vcpu).nmis.closed and not self.shadow(vcpu)
 
     def open_window(self, vcpu: Vcpu, vector: u8) -> None:
         """A virtual interrupt that is intercepted in the moment in which the guest would take it (15.21.4). Writes to

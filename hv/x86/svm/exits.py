@@ -89,7 +89,7 @@ def after_offer(vcpu: Vcpu, vmcb: Vmcb) -> None:
     """
     own = SvmVcpu.of(vcpu)
     own.offers = False
-    left = withdraw(vmcb)
+    left = withdraw(vmcb, own.nmis.waits_for_return)
     if left:
         take_back(vcpu)
     if vmcb.exit_event.valid and not (left and vmcb.exit_event.vector == vmcb.interrupt.vector):
@@ -125,8 +125,8 @@ def handle(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
             nested_fault(vcpu, context, vmcb, NestedFault(vmcb.exit_info1))
         case 0x64:
             svm.close_window(vcpu)
-        case 0x74:  # IRET, behind which another interrupt waits: its window opens on the way in
-            pass
+        case 0x74:  # IRET: what waits behind an interrupt gets its window on the way in
+            SvmVcpu.of(vcpu).nmis.step(vmcb)
         case 0x77:
             exits.skip(vcpu, PAUSE_BYTES)
             yield_()
@@ -147,7 +147,8 @@ def handle_rare(vcpu: Vcpu, context: VcpuContext, vmcb: Vmcb) -> None:
         case 0x8D:
             exits.enable_components(vcpu, context)
         case 0x41:
-            raise_event(vcpu, exception(DEBUG))
+            if not SvmVcpu.of(vcpu).nmis.open(vmcb):
+                raise_event(vcpu, exception(DEBUG))
         case 0x51:
             raise_event(vcpu, fault(ALIGNMENT, vmcb.exit_info1))
         case 0x52:

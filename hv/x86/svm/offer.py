@@ -8,6 +8,7 @@ IRET.
 """
 
 from hv.lang import Final, u8, u16, u64
+from hv.x86.svm.nmi import watch_return
 from hv.x86.svm.vmcb import Vmcb
 
 PRIORITY_WRITES: Final[u16] = 1 << 8  # CR8
@@ -26,19 +27,17 @@ def offer(vmcb: Vmcb, vector: u8) -> None:
 
 def come_out_behind(vmcb: Vmcb) -> None:
     """Another interrupt waits for the end of the handler of the one on offer."""
-    vmcb.intercepts1.iret = True
-    vmcb.clean.intercepts = False
+    watch_return(vmcb, True)
 
 
-def withdraw(vmcb: Vmcb) -> bool:
-    """When the guest has come out. Whether the interrupt is left: then the guest has not taken it, or not to the end,
-    which QEMU reports as an exception of that number.
+def withdraw(vmcb: Vmcb, watched: bool) -> bool:
+    """When the guest has come out; `watched`: its next IRET ends an NMI. Whether the interrupt is left: then the guest
+    has not taken it, or not to the end, which QEMU reports as an exception of that number.
     """
     left = vmcb.interrupt.pending
     vmcb.interrupt.pending = False
     vmcb.interrupt.ignore_tpr = False
     vmcb.clean.interrupt = False
-    vmcb.intercepts1.iret = False
     vmcb.cr_writes = 0
-    vmcb.clean.intercepts = False
+    watch_return(vmcb, watched)
     return left

@@ -33,7 +33,7 @@ from guests.x86.lib.interrupts import (
     taken,
     write,
 )
-from guests.x86.lib.secondary import start_other
+from guests.x86.lib.secondary import ITS_ID, start_other
 from guests.x86.lib.text import line
 from hv.lang import Final, Message, address_of, export, u32, u64, unbounded
 
@@ -51,10 +51,21 @@ TPR: Final[u32] = 0x08
 SVR: Final[u32] = 0x0F
 BY_ONE: Final[u64] = 0xB  # the divider's code
 COUNT: Final[u64] = 100_000  # a millisecond
+NMI: Final = 2
+NMI_TO_FIRST: Final[u64] = 0x4400  # to CPU 0
 STARTS: Final = 20  # of the other CPU
 ON: Final[u64] = 1 << 11  # of APIC_BASE
 HAS_APIC: Final[u32] = 1 << 9  # CPUID.01H:EDX
 PATIENCE: Final[u64] = 4_000_000_000  # ticks of the TSC
+
+
+class Nmis:
+    taken: u32
+    within: bool
+    nested: bool
+
+
+nmis: Final = Nmis()
 
 
 class Other:
@@ -96,6 +107,7 @@ def guest_main(information: u64) -> None:
     check(timestamp() >= wanted, "the deadline came early")
     line("deadline")
     hold_back()
+    take_nmis()
     await_other()
     line("READY interrupts")
     line("DONE interrupts ok")
@@ -154,9 +166,40 @@ def hold_back() -> None:
     line("held back")
 
 
+def take_nmis() -> None:
+    """With interrupts off, and none within another: one that is sent meanwhile comes right behind it."""
+    taken.exception = take_nmi
+    taken.survives = True
+    write(ICR, NMI_TO_FIRST)
+    check(nmis.taken == 2 and not nmis.nested, "an NMI does not come, or within another")
+    write(ICR, NMI_TO_FIRST)
+    check(nmis.taken == 3, "a third NMI does not come")
+    line("NMIs")
+
+
+def take_nmi(vector: u64, frame: u64) -> None:
+    """The first sends another."""
+    check(vector == NMI, "an exception")
+    if nmis.within:
+        nmis.nested = True
+    nmis.within = True
+    nmis.taken += 1
+    if nmis.taken == 1:
+        write(ICR, NMI_TO_FIRST)
+        cpuid(1, 0)
+    nmis.within = False
+
+
+@unbounded("ends when the other CPU has taken its NMI, or patience does")
 def await_other() -> None:
     start_and_hear(1)
     line("another CPU")
+    before = nmis.taken
+    write(ICR, ITS_ID << 32 | NMI_TO_FIRST)
+    deadline = timestamp() + PATIENCE
+    while read32(address_of(nmis)) == before and timestamp() < deadline:
+        pause()
+    check(nmis.taken == before + 1, "an NMI does not reach the other CPU")
     for again in range(2, STARTS + 1):
         start_and_hear(u64(again))
     line("again and again")
