@@ -16,7 +16,7 @@ from hv.config import CONFIG_EXIT_STATS
 from hv.lang import Bits, Field, Final, apart, export, rarely, truncate, u16, u32, u64
 from hv.x86.context import RAX, RSP, VcpuContext
 from hv.x86.hvm import exits, mmio
-from hv.x86.hvm.event import ALIGNMENT, DEBUG, comes_again, exception, fault
+from hv.x86.hvm.event import ALIGNMENT, DEBUG, EventKind, comes_again, exception, fault
 from hv.x86.hvm.inject import raise_event, raise_protection, take_back, triple_fault
 from hv.x86.hvm.ports import port_read, port_write
 from hv.x86.hvm.priority import play_move, set_priority
@@ -98,9 +98,13 @@ def after_offer(vcpu: Vcpu, vmcb: Vmcb) -> None:
 
 @rarely
 def interrupted(vcpu: Vcpu, vmcb: Vmcb) -> None:
-    """The guest came out while it took an event (EXITINTINFO), which it takes again."""
+    """The guest came out while it took an event (EXITINTINFO), which it takes again: an interrupt when it takes
+    interrupts, since an exception may come first.
+    """
     event = event_of(vmcb.exit_event)
-    if comes_again(event):
+    if event.kind == EventKind.INTERRUPT:
+        take_back(vcpu)
+    elif comes_again(event):
         HvmVcpu.of(vcpu).in_flight = event
 
 
