@@ -5,27 +5,24 @@ Each CPU is set up once. Of a machine's CPUs the one that boots decides how larg
 """
 
 from hv.arm64.controller import gic
-from hv.arm64.cpu import instruction_barrier
 from hv.arm64.cpustart import cpu_starts
 from hv.arm64.guest_map import affinity_of
 from hv.arm64.stage2 import vtcr_for
 from hv.arm64.sysreg import (
     CNTHCTL_EL2,
     HCR_EL2,
-    ICC_SRE_EL2,
     ID_AA64MMFR0_EL1,
     ID_AA64PFR0_EL1,
     MIDR_EL1,
     VTTBR_EL2,
 )
-from hv.arm64.vgic_registers import probe_interface
+from hv.arm64.vgic_interface import guest_gic
 from hv.arm64.vtimer import CNTV_CTL_EL0
 from hv.lang import Bits, Field, Final, SystemRegister, u32, u64
 
 CPTR_EL2: Final = SystemRegister("cptr_el2")
 HCRX_EL2: Final = SystemRegister("s3_4_c1_c2_2")
 HSTR_EL2: Final = SystemRegister("hstr_el2")
-ICC_SRE_EL1: Final = SystemRegister("icc_sre_el1")
 ID_AA64DFR0_EL1: Final = SystemRegister("id_aa64dfr0_el1")
 ID_AA64MMFR1_EL1: Final = SystemRegister("id_aa64mmfr1_el1")
 MDCR_EL2: Final = SystemRegister("mdcr_el2")
@@ -105,7 +102,6 @@ class DebugControl(Bits[u64]):
 
 
 COUNTER_ACCESS: Final[u64] = 1  # CNTHCTL_EL2: EL1PCTEN without EL1PCEN: the physical counter is read, the timer traps
-SRE: Final[u64] = 0b0111  # system registers, no bypass; without Enable a guest's access to ICC_SRE_EL1 traps
 RES1_AFFINITY: Final[u64] = 1 << 31
 
 
@@ -161,11 +157,8 @@ def start_guest_control() -> None:
     CNTV_CTL_EL0.write(0)
     VPIDR_EL2.write(MIDR_EL1.read())
     clear_newer_controls(memory)
-    if gic.driver.virtualises():
-        ICC_SRE_EL1.write(SRE)
-        ICC_SRE_EL2.write(SRE)
-        instruction_barrier()
-        probe_interface()
+    if gic.driver.virtual_version() != 0:
+        guest_gic.interface.start_cpu()
 
 
 def clear_newer_controls(memory: Features) -> None:

@@ -85,8 +85,8 @@ class InterruptController(Protocol):
         """One that is each CPU's own is looked at on this CPU."""
         ...
 
-    def virtualises(self) -> bool:
-        """Whether guests get virtual CPU interfaces, in the way that the vGIC drives them: by system registers."""
+    def virtual_version(self) -> u32:
+        """Which version of the architecture its virtual CPU interfaces are of, 2 or 3. 0: it has none for guests."""
         ...
 
     def maintenance(self) -> u32:

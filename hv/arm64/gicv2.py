@@ -23,10 +23,11 @@ from hv.arm64.controller import (
 from hv.arm64.cpu import complete_all
 from hv.arm64.interrupts import interrupt_of
 from hv.common.kernel.cpus import online
+from hv.common.kernel.log import warning
 from hv.common.kernel.panic import panic
 from hv.common.lib.fdt import Node
 from hv.common.mm.physical import RegisterWindows
-from hv.common.mm.types import Paddr
+from hv.common.mm.types import PAGE_SIZE, Paddr
 from hv.config import CONFIG_NR_CPUS
 from hv.lang import Bits, Errno, Field, Final, PerCpu, bounded, raises, u32, u64
 
@@ -99,6 +100,8 @@ class GicV2(InterruptController):
     count: u32  # interrupts that the distributor has
     cpus: u32
     maintenance_interrupt: u32
+    control: u64  # the address of GICH; 0: there are no virtual CPU interfaces
+    virtual: Paddr  # GICV: the first page of a guest's CPU interface
 
     @raises
     def init(self, node: Node, windows: RegisterWindows) -> None:
@@ -114,6 +117,7 @@ class GicV2(InterruptController):
         self.maintenance_interrupt = interrupt_of(node, 0).intid if node.has("interrupts") else MAINTENANCE
         if architecture_of(read_device32(self.interface + IIDR)) != 2:
             raise Errno.ENODEV  # a GICv1 cannot deactivate apart from ending
+        self._find_virtual(node, windows)
         self._start_distributor()
 
     def most_cpus(self) -> u32:
@@ -207,8 +211,8 @@ class GicV2(InterruptController):
             cpu=goes_to,
         )
 
-    def virtualises(self) -> bool:
-        return False
+    def virtual_version(self) -> u32:
+        return 2 if self.control != 0 else 0
 
     def maintenance(self) -> u32:
         return self.maintenance_interrupt
@@ -224,6 +228,25 @@ class GicV2(InterruptController):
             identification = read_device32(self.interface + IIDR)
             if identification != 0 and read_device32(self.interface + SPREAD + IIDR) == identification:
                 self.deactivation = self.interface + SPREAD + DIR
+
+    def _find_virtual(self, node: Node, windows: RegisterWindows) -> None:
+        """The third and the fourth of the node's ranges, where there are Virtualization Extensions. Of GICH the first
+        4 KiB are used, of GICV the first page, wherever others repeat them: GICV_DIR, in the second, is emulated.
+        """
+        try:
+            control = node.reg(2)
+            virtual = node.reg(3)
+            if virtual.start % PAGE_SIZE != 0:
+                warning(f"{node.name}: the virtual CPU interface at {virtual.start:#x} begins in the midst of a page")
+                return
+            window = windows.map(Paddr(virtual.start), PAGE_SIZE)
+            version = architecture_of(read_device32(window + IIDR))
+            windows.unmap(window)
+            if version == 2:
+                self.control = windows.map(Paddr(control.start), max(control.size, PAGE_SIZE))
+                self.virtual = Paddr(virtual.start)
+        except Errno:
+            return
 
     def _start_distributor(self) -> None:
         """All shared interrupts off, one priority, level, to this CPU."""

@@ -253,8 +253,8 @@ class GicV3(InterruptController):
             cpu=goes_to,
         )
 
-    def virtualises(self) -> bool:
-        return True
+    def virtual_version(self) -> u32:
+        return 3
 
     def maintenance(self) -> u32:
         return self.maintenance_interrupt

@@ -4,10 +4,14 @@ Source: Xen's public/arch-arm.h (GUEST_*), which Xen's guests rely on. RAM lies 
 belong to the domain builder.
 """
 
+from hv.config import CONFIG_GICV2, CONFIG_GICV3
 from hv.lang import Final, u32, u64
 
 GICD_BASE: Final[u64] = 0x0300_1000
 GICD_SIZE: Final[u64] = 0x1_0000
+GICV2_GICD_SIZE: Final[u64] = 0x1000
+GICC_BASE: Final[u64] = 0x0300_2000  # of a GICv2: the CPU interface, two pages
+GICC_SIZE: Final[u64] = 0x2000
 GICR_BASE: Final[u64] = 0x0302_0000
 GICR_STRIDE: Final[u64] = 0x2_0000  # of one vCPU's redistributor: two frames of 64 KiB
 GICR_SIZE: Final[u64] = 0x100_0000  # room for 128 redistributors
@@ -36,3 +40,21 @@ def vcpu_at(affinity: u64) -> u32:
 
 
 NO_VCPU: Final[u32] = 0xFFFF
+
+GICV2_VCPUS: Final[u32] = 8  # that a GICv2 can serve
+
+
+class Machine:
+    """What of it depends on the machine below; set at boot."""
+
+    gicv2: bool  # guests get a GICv2
+
+
+machine: Final = Machine()
+
+
+def is_gicv2() -> bool:
+    """Whether guests get a GICv2. Otherwise they get a GICv3."""
+    if CONFIG_GICV2 and CONFIG_GICV3:
+        return machine.gicv2
+    return CONFIG_GICV2

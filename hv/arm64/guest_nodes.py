@@ -1,20 +1,24 @@
-"""What a guest's device tree says of the machine that this package plays: CPUs, PSCI, GICv3, timer, UART.
+"""What a guest's device tree says of the machine that this package plays: CPUs, PSCI, GIC, timer, UART.
 
-Sources: Linux Documentation/devicetree/bindings: arm/cpus.yaml, arm/psci.yaml, interrupt-controller/arm,gic-v3.yaml,
-timer/arm,arch_timer.yaml, serial/arm_sbsa_uart.txt.
+Sources: Linux Documentation/devicetree/bindings: arm/cpus.yaml, arm/psci.yaml, interrupt-controller/arm,gic-v3.yaml and
+arm,gic.yaml, timer/arm,arch_timer.yaml, serial/arm_sbsa_uart.txt.
 """
 
 from hv.arm64.guest_map import (
+    GICC_BASE,
+    GICC_SIZE,
     GICD_BASE,
     GICD_SIZE,
     GICR_BASE,
     GICR_SIZE,
+    GICV2_GICD_SIZE,
     PHYSICAL_TIMER,
     VIRTUAL_TIMER,
     VPL011_BASE,
     VPL011_INTERRUPT,
     VPL011_SIZE,
     affinity_of,
+    is_gicv2,
 )
 from hv.common.builder.description import Description
 from hv.common.builder.guest_tree import guest_nodes
@@ -29,6 +33,7 @@ PRIVATE: Final[u32] = 1
 FIRST_PRIVATE: Final[u32] = 16
 FIRST_SHARED: Final[u32] = 32
 LEVEL: Final[u32] = 4  # active high
+OWNERS: Final = 8  # where a GICv2's flags have a bit for each CPU
 SECURE_TIMER: Final[u32] = 29  # named because the binding wants it: it never comes
 
 
@@ -58,15 +63,15 @@ def write_psci(tree: FdtWriter, description: Description) -> None:
 @guest_nodes.entry()
 def write_controller(tree: FdtWriter, description: Description) -> None:
     with tree.node(f"interrupt-controller@{GICD_BASE:x}"):
-        tree.text("compatible", "arm,gic-v3")
+        tree.text("compatible", "arm,gic-400" if is_gicv2() else "arm,gic-v3")
         tree.cell("#interrupt-cells", 3)
         tree.empty("interrupt-controller")
         tree.cell("phandle", CONTROLLER)
         with tree.property("reg"):
             tree.put_wide(GICD_BASE)
-            tree.put_wide(GICD_SIZE)
-            tree.put_wide(GICR_BASE)
-            tree.put_wide(GICR_SIZE)
+            tree.put_wide(GICV2_GICD_SIZE if is_gicv2() else GICD_SIZE)
+            tree.put_wide(GICC_BASE if is_gicv2() else GICR_BASE)
+            tree.put_wide(GICC_SIZE if is_gicv2() else GICR_SIZE)
 
 
 @guest_nodes.entry()
@@ -77,9 +82,9 @@ def write_timer(tree: FdtWriter, description: Description) -> None:
         # A vCPU's timers go on while it waits: without this Linux neither stops its tick nor uses fine timers.
         tree.empty("always-on")
         with tree.property("interrupts"):
-            put_interrupt(tree, PRIVATE, SECURE_TIMER - FIRST_PRIVATE)
-            put_interrupt(tree, PRIVATE, PHYSICAL_TIMER - FIRST_PRIVATE)
-            put_interrupt(tree, PRIVATE, VIRTUAL_TIMER - FIRST_PRIVATE)
+            put_private(tree, description, SECURE_TIMER)
+            put_private(tree, description, PHYSICAL_TIMER)
+            put_private(tree, description, VIRTUAL_TIMER)
 
 
 if CONFIG_VPL011:
@@ -95,13 +100,19 @@ if CONFIG_VPL011:
             tree.cell("current-speed", 115200)
             tree.cell("interrupt-parent", CONTROLLER)
             with tree.property("interrupts"):
-                put_interrupt(tree, SHARED, VPL011_INTERRUPT - FIRST_SHARED)
+                put_interrupt(tree, SHARED, VPL011_INTERRUPT - FIRST_SHARED, LEVEL)
             with tree.property("reg"):
                 tree.put_wide(VPL011_BASE)
                 tree.put_wide(VPL011_SIZE)
 
 
-def put_interrupt(tree: FdtWriter, kind: u32, number: u32) -> None:
+def put_private(tree: FdtWriter, description: Description, intid: u32) -> None:
+    """In a GICv2's cells the vCPUs that have it are named as well."""
+    owners = (u32(1) << description.vcpus) - 1 << OWNERS if is_gicv2() else 0
+    put_interrupt(tree, PRIVATE, intid - FIRST_PRIVATE, owners | LEVEL)
+
+
+def put_interrupt(tree: FdtWriter, kind: u32, number: u32, flags: u32) -> None:
     tree.put_cell(kind)
     tree.put_cell(number)
-    tree.put_cell(LEVEL)
+    tree.put_cell(flags)

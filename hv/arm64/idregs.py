@@ -9,6 +9,7 @@ transactions, EL2, and whatever needs a control at EL2 that is off. Breakpoints 
 the architecture allows.
 """
 
+from hv.arm64.guest_map import is_gicv2
 from hv.lang import Callable, Final, SystemRegister, array, u32, u64, value
 
 ID_AA64ISAR0_EL1: Final = SystemRegister("id_aa64isar0_el1")
@@ -256,7 +257,7 @@ visible: Final = Visible()
 def find_visible() -> None:
     """Once, at boot."""
     for row in TABLE:
-        visible.values[row.number] = limited(row.number, row.read() & row.keep) | row.add
+        visible.values[row.number] = limited(row.number, row.read() & row.keep) | row.add & ~hidden(row.number)
 
 
 def limited(number: u32, kept: u64) -> u64:
@@ -266,6 +267,19 @@ def limited(number: u32, kept: u64) -> u64:
     if number == 0x38 and kept & PA_RANGE > PA_RANGE_40_BITS:
         return kept & ~PA_RANGE | PA_RANGE_40_BITS
     return kept
+
+
+def hidden(number: u32) -> u64:
+    """Fixed bits that are not those of every machine."""
+    if not is_gicv2():
+        return 0
+    match number:
+        case 0x20:
+            return GIC_BY_REGISTERS
+        case 0x09:
+            return AARCH32_GIC
+        case _:
+            return 0
 
 
 def read_id(number: u32) -> u64:

@@ -3,12 +3,27 @@
 An address is within its device, aligned to the size of the access (1, 2, 4 or 8 bytes), and the value is no wider.
 """
 
-from hv.arm64 import vgic_dist, vgic_redist
-from hv.arm64.guest_map import GICD_BASE, GICD_SIZE, GICR_BASE, GICR_SIZE, VPL011_BASE, VPL011_SIZE
+from hv.arm64.guest_map import (
+    GICC_BASE,
+    GICC_SIZE,
+    GICD_BASE,
+    GICD_SIZE,
+    GICR_BASE,
+    GICR_SIZE,
+    GICV2_GICD_SIZE,
+    VPL011_BASE,
+    VPL011_SIZE,
+    is_gicv2,
+)
+from hv.common.mm.types import PAGE_SIZE
 from hv.common.model.vcpu import Vcpu
-from hv.config import CONFIG_VPL011
-from hv.lang import U8Enum, truncate, u32, u64
+from hv.config import CONFIG_GICV2, CONFIG_GICV3, CONFIG_VPL011
+from hv.lang import Final, U8Enum, truncate, u32, u64
 
+if CONFIG_GICV2:
+    from hv.arm64 import vgic2_dist, vgic2_page
+if CONFIG_GICV3:
+    from hv.arm64 import vgic_dist, vgic_redist
 if CONFIG_VPL011:
     from hv.arm64.vpl011 import Vpl011
 
@@ -18,40 +33,68 @@ class Device(U8Enum):
     DISTRIBUTOR = 1
     REDISTRIBUTORS = 2
     UART = 3
+    GICV2_DISTRIBUTOR = 4
+    GICV2_INTERFACE = 5  # its second page
+
+
+GICV2_SECOND: Final[u64] = GICC_BASE + PAGE_SIZE
+GICV2_SECOND_BYTES: Final[u64] = GICC_SIZE - PAGE_SIZE
 
 
 def device_at(vcpu: Vcpu, address: u64) -> Device:
-    if address - GICD_BASE < GICD_SIZE:
+    if is_gicv2():
+        if address - GICD_BASE < GICV2_GICD_SIZE:
+            return Device.GICV2_DISTRIBUTOR
+        if address - GICV2_SECOND < GICV2_SECOND_BYTES:
+            return Device.GICV2_INTERFACE
+    elif address - GICD_BASE < GICD_SIZE:
         return Device.DISTRIBUTOR
     if address - VPL011_BASE < VPL011_SIZE:
         return Device.UART if vcpu.domain.config.uart else Device.NONE
-    if address - GICR_BASE < GICR_SIZE and vgic_redist.exists(vcpu, address - GICR_BASE):
-        return Device.REDISTRIBUTORS
+    if CONFIG_GICV3 and not is_gicv2():
+        if address - GICR_BASE < GICR_SIZE and vgic_redist.exists(vcpu, address - GICR_BASE):
+            return Device.REDISTRIBUTORS
     return Device.NONE
 
 
 def read(vcpu: Vcpu, device: Device, address: u64, size: u32) -> u64:
     match device:
         case Device.DISTRIBUTOR:
-            return vgic_dist.read(vcpu, address - GICD_BASE, size)
+            if CONFIG_GICV3:
+                return vgic_dist.read(vcpu, address - GICD_BASE, size)
+            return 0
         case Device.UART:
             if CONFIG_VPL011:
                 return Vpl011.of(vcpu.domain).read(address - VPL011_BASE)
             return 0
         case Device.REDISTRIBUTORS:
-            return vgic_redist.read(vcpu, address - GICR_BASE, size)
-        case Device.NONE:
+            if CONFIG_GICV3:
+                return vgic_redist.read(vcpu, address - GICR_BASE, size)
+            return 0
+        case Device.GICV2_DISTRIBUTOR:
+            if CONFIG_GICV2:
+                return vgic2_dist.read(vcpu, address - GICD_BASE, size)
+            return 0
+        case Device.GICV2_INTERFACE | Device.NONE:
             return 0
 
 
 def write(vcpu: Vcpu, device: Device, address: u64, size: u32, value: u64) -> None:
     match device:
         case Device.DISTRIBUTOR:
-            vgic_dist.write(vcpu, address - GICD_BASE, size, value)
+            if CONFIG_GICV3:
+                vgic_dist.write(vcpu, address - GICD_BASE, size, value)
         case Device.UART:
             if CONFIG_VPL011:
                 Vpl011.of(vcpu.domain).write(address - VPL011_BASE, truncate(u32, value))
         case Device.REDISTRIBUTORS:
-            vgic_redist.write(vcpu, address - GICR_BASE, size, value)
+            if CONFIG_GICV3:
+                vgic_redist.write(vcpu, address - GICR_BASE, size, value)
+        case Device.GICV2_DISTRIBUTOR:
+            if CONFIG_GICV2:
+                vgic2_dist.write(vcpu, address - GICD_BASE, size, value)
+        case Device.GICV2_INTERFACE:
+            if CONFIG_GICV2:
+                vgic2_page.write(vcpu, address - GICV2_SECOND, size, value)
         case Device.NONE:
             pass

@@ -10,15 +10,20 @@
 | all others | an undefined instruction, as on a CPU without the feature |
 """
 
-from hv.arm64 import vgic_sgi, virq, vtimer
+from hv.arm64 import virq, vtimer
 from hv.arm64.complain import complain_of_number
 from hv.arm64.context import VcpuContext
 from hv.arm64.el1 import MDSCR_EL1
+from hv.arm64.guest_map import is_gicv2
 from hv.arm64.idregs import read_id
 from hv.arm64.inject import inject_undefined
 from hv.arm64.vtimer import TimerRegister
 from hv.common.model.vcpu import Vcpu
+from hv.config import CONFIG_GICV3
 from hv.lang import Bits, Field, Final, u32, u64, value
+
+if CONFIG_GICV3:
+    from hv.arm64 import vgic_sgi
 
 
 class SystemAccess(Bits[u64]):
@@ -95,7 +100,7 @@ def read(vcpu: Vcpu, access: SystemAccess) -> Answer:
         case CNTP_CVAL_EL0.raw:
             return Answer(True, vtimer.read_physical(vcpu, TimerRegister.COMPARE))
         case ICC_SRE_EL1.raw:
-            return Answer(True, SYSTEM_REGISTERS)
+            return UNKNOWN if is_gicv2() else Answer(True, SYSTEM_REGISTERS)
         case ACTLR_EL1.raw | REVIDR_EL1.raw | AIDR_EL1.raw:
             return Answer(True, 0)
         case MDSCR_EL1_ACCESS.raw:
@@ -112,27 +117,37 @@ def read(vcpu: Vcpu, access: SystemAccess) -> Answer:
 def write(vcpu: Vcpu, access: SystemAccess, value: u64) -> bool:
     """False: there is no such register to write."""
     match access.raw & WHICH:
-        case ICC_SGI1R_EL1.raw:
-            vgic_sgi.send(vcpu, value, True)
-        case ICC_SGI0R_EL1.raw:
-            vgic_sgi.send(vcpu, value, False)
-        case ICC_ASGI1R_EL1.raw:
-            pass  # for the other security state, which there is not
-        case ICC_DIR_EL1.raw:
-            virq.end_by_register(vcpu, value)
+        case ICC_SGI1R_EL1.raw | ICC_SGI0R_EL1.raw | ICC_ASGI1R_EL1.raw | ICC_DIR_EL1.raw | ICC_SRE_EL1.raw:
+            return write_interface(vcpu, access, value)
         case CNTP_TVAL_EL0.raw:
             vtimer.write_physical(vcpu, TimerRegister.VALUE, value)
         case CNTP_CTL_EL0.raw:
             vtimer.write_physical(vcpu, TimerRegister.CONTROL, value)
         case CNTP_CVAL_EL0.raw:
             vtimer.write_physical(vcpu, TimerRegister.COMPARE, value)
-        case ICC_SRE_EL1.raw | ACTLR_EL1.raw:
+        case ACTLR_EL1.raw:
             pass
         case MDSCR_EL1_ACCESS.raw:
             MDSCR_EL1.write(value & STEPPING)
         case _:
             return is_debug(access)
     return True
+
+
+def write_interface(vcpu: Vcpu, access: SystemAccess, value: u64) -> bool:
+    """The CPU interface, which a GICv2 has in memory."""
+    if CONFIG_GICV3 and not is_gicv2():
+        match access.raw & WHICH:
+            case ICC_SGI1R_EL1.raw:
+                vgic_sgi.send(vcpu, value, True)
+            case ICC_SGI0R_EL1.raw:
+                vgic_sgi.send(vcpu, value, False)
+            case ICC_DIR_EL1.raw:
+                virq.end_by_register(vcpu, value)
+            case _:
+                pass  # for the other security state, which there is not; or what is fixed
+        return True
+    return False
 
 
 def is_debug(access: SystemAccess) -> bool:

@@ -18,6 +18,7 @@ from hv.arm64.cpu import (
 )
 from hv.arm64.el1 import PAR_EL1, PSTATE_AT_RESET, El1
 from hv.arm64.fpsimd import FpSimd
+from hv.arm64.guest_map import GICV2_VCPUS, is_gicv2
 from hv.arm64.loaded import loaded_vcpu, set_loaded
 from hv.arm64.maintenance import VMID_SHIFT
 from hv.arm64.sysreg import TCR_EL1, VTTBR_EL2, WALKS_CLOSED
@@ -30,10 +31,10 @@ from hv.common.kernel.trace_events import Event
 from hv.common.mm.types import PAGE_SIZE, Gaddr
 from hv.common.model.domain import Domain
 from hv.common.model.memory import DomainMemory
-from hv.common.model.vcpu import Vcpu, VcpuMachine
+from hv.common.model.vcpu import MAX_VCPUS, Vcpu, VcpuMachine
 from hv.common.sched.core import leave
 from hv.config import CONFIG_ERRATUM_1319367, CONFIG_EXIT_STATS, CONFIG_NR_CPUS
-from hv.lang import Embedded, Errno, Extension, Final, Never, array, extern, raises, u16, u64, unbounded
+from hv.lang import Embedded, Errno, Extension, Final, Never, array, extern, raises, u16, u32, u64, unbounded
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import end_run
@@ -56,7 +57,10 @@ class ArchVcpu(Extension[Vcpu]):
 
 class Arm64Vcpus(VcpuMachine):
     def hindrance(self) -> str:
-        return "" if gic.driver.virtualises() else "guests need a GICv3, and this machine has a GICv2"
+        return "" if gic.driver.virtual_version() != 0 else "the interrupt controller has no virtual CPU interfaces"
+
+    def most_vcpus(self) -> u32:
+        return GICV2_VCPUS if is_gicv2() else MAX_VCPUS
 
     def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
         """Source: Arm DEN 0022, 6.4.3 (the state at a CPU's start); Linux Documentation/arch/arm64/booting.rst."""

@@ -14,21 +14,19 @@ A level-sensitive interrupt whose input is still asserted when the guest ends it
 asks for a maintenance interrupt then, unless a physical interrupt stands behind it, which comes again by itself. So
 does that of an active interrupt whose route has been changed: what is pending of it is another vCPU's from its end on.
 
-Source: Arm IHI 0069, 4.8, 12.4.
+In a GICv2 an SGI that several vCPUs have sent is taken once for each of them. Its list register names one, so it is
+never pending and active at once, and asks for a maintenance interrupt at its end when another has sent it, too.
+
+Source: Arm IHI 0069, 4.8, 12.4; Arm IHI 0048B, 5.2, 5.3.
 """
 
-from hv.arm64.vgic_registers import (
-    ICH_HCR_EL2,
-    ICH_VMCR_EL2,
+from hv.arm64.vgic_interface import (
     MAX_LISTS,
     Interface,
     InterfaceControl,
+    ListFormat,
     ListRegister,
     ListState,
-    read_active,
-    read_list,
-    write_active,
-    write_list,
 )
 from hv.arm64.vgic_state import (
     ALL,
@@ -38,6 +36,7 @@ from hv.arm64.vgic_state import (
     GROUP1,
     IDLE,
     LIMIT,
+    SGI_COUNT,
     SHARED_BANKS,
     Bank,
     Notices,
@@ -47,11 +46,13 @@ from hv.arm64.vgic_state import (
 )
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
-from hv.lang import Final, array, bounded, trailing_zeros, u16, u32, u64, unbounded
+from hv.lang import Const, Final, Generic, TypeVar, array, bounded, trailing_zeros, u8, u16, u32, u64, unbounded
 
 NOT_PENDING: Final[u32] = 1 << 31  # in the key of a choice: behind all that are pending
 PRIORITY_SHIFT: Final = 16
 NUMBER: Final[u32] = 0xFFFF
+
+F = TypeVar("F", bound=ListFormat)
 
 
 class Choices:
@@ -87,38 +88,119 @@ class Choices:
             self.pending_left = True
 
 
-@unbounded("each step takes one list register that is in use")
-def fold(held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
-    """Takes everything back from the list registers; the interface is off until they are filled again."""
-    ends = InterfaceControl(ICH_HCR_EL2.read()).unlisted_ends
-    ICH_HCR_EL2.write(0)
-    for _ in bounded(ends, 31):
-        _end_unlisted(vgic, cpu, me, notices)
-    used = cpu.used
-    cpu.used = 0
-    while used != 0:
-        n = trailing_zeros(used)
-        used &= used - 1
-        _fold_one(vgic, cpu, me, read_list(n), notices)
-        write_list(n, ListRegister(0))
+class ListRegisters(Generic[F]):
+    """Those of this CPU."""
 
+    format: Const[F]
 
-def _fold_one(vgic: Vgic, cpu: VgicCpu, me: u16, list: ListRegister, notices: Notices) -> None:
-    intid = u32(list.virtual_id)
-    bank = bank_of(vgic, cpu, intid)
-    i = intid % BANK
-    bit = u32(1) << i
-    state = list.state
-    bank.listed &= ~bit
-    if state == ListState.PENDING or state == ListState.BOTH:
-        bank.latched |= bank.moved & bit
-    bank.moved &= ~bit
-    if state == ListState.ACTIVE or state == ListState.BOTH:
-        bank.active |= bit
-    else:
-        _deactivated(bank, i, me, notices)
-    if list.hardware and state == ListState.INVALID:
-        bank.forwarded &= ~bit  # the interface has deactivated the physical interrupt as well
+    def start_cpu(self, count: u32) -> None:
+        """There are so many, up to MAX_LISTS of which are used. The interface is turned off."""
+        Interface.this().lists = count
+        self.format.write_control(InterfaceControl(0))
+        for n in bounded(count, MAX_LISTS):
+            self.format.write_list(n, ListRegister(0))
+
+    def pause(self) -> None:
+        control = self.format.read_control()
+        control.enable = False
+        self.format.write_control(control)
+
+    @unbounded("each step takes one list register that is in use")
+    def fold(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
+        ends = self.format.read_control().unlisted_ends
+        self.format.write_control(InterfaceControl(0))
+        for _ in bounded(ends, 31):
+            _end_unlisted(vgic, cpu, me, notices)
+        used = cpu.used
+        cpu.used = 0
+        while used != 0:
+            n = trailing_zeros(used)
+            used &= used - 1
+            self._fold_one(vgic, cpu, me, self.format.read_list(n), notices)
+
+    def _fold_one(self, vgic: Vgic, cpu: VgicCpu, me: u16, list: ListRegister, notices: Notices) -> None:
+        intid = u32(list.virtual_id)
+        bank = bank_of(vgic, cpu, intid)
+        i = intid % BANK
+        bit = u32(1) << i
+        state = list.state
+        bank.listed &= ~bit
+        if state == ListState.PENDING or state == ListState.BOTH:
+            bank.latched |= bank.moved & bit
+            if self.format.names_senders() and intid < SGI_COUNT:
+                cpu.senders[intid] |= u8(1) << u8(list.sender)
+        bank.moved &= ~bit
+        if state == ListState.ACTIVE or state == ListState.BOTH:
+            bank.active |= bit
+            if self.format.names_senders() and intid < SGI_COUNT:
+                cpu.active_sender[intid] = u8(list.sender)
+        else:
+            _deactivated(bank, i, me, notices)
+        if list.hardware and state == ListState.INVALID:
+            bank.forwarded &= ~bit  # the interface has deactivated the physical interrupt as well
+
+    @unbounded("each step clears one list register")
+    def fill(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
+        interface = Interface.this()
+        choices = Choices()
+        choices.limit = interface.lists
+        _choose(cpu.private, 0, me, vgic.groups, choices)
+        for i in range(SHARED_BANKS):
+            _choose(vgic.shared[i], FIRST_SHARED + u32(i) * BANK, me, vgic.groups, choices)
+        cpu.best = IDLE
+        for n in bounded(choices.count, MAX_LISTS):
+            key = choices.keys[n]
+            if n == 0 and key & NOT_PENDING == 0:
+                cpu.best = key >> PRIORITY_SHIFT
+            self.format.write_list(n, self._list(vgic, cpu, key & NUMBER, me))
+        cpu.used = (u32(1) << choices.count) - 1
+        stale = interface.filled & ~cpu.used
+        interface.filled = cpu.used
+        while stale != 0:
+            self.format.write_list(trailing_zeros(stale), ListRegister(0))
+            stale &= stale - 1
+        self.format.write_control(
+            InterfaceControl(
+                enable=True,
+                notify_none_pending=choices.pending_left,
+                notify_unlisted_end=choices.active_left,
+                trap_deactivation=choices.active_left,
+            )
+        )
+
+    def _list(self, vgic: Vgic, cpu: VgicCpu, intid: u32, me: u16) -> ListRegister:
+        """Moves an interrupt into a list register."""
+        bank = bank_of(vgic, cpu, intid)
+        i = intid % BANK
+        bit = u32(1) << i
+        level = bank.edge & bit == 0
+        elsewhere = bank.target[i] != me
+        active = bank.active & bit != 0
+        physical = bank.physical[i]
+        list = ListRegister(
+            virtual_id=u64(intid),
+            priority=u64(bank.priority[i]),
+            group1=bank.group1 & bit != 0,
+            hardware=physical != 0,
+        )
+        bank.listed |= bit
+        bank.holder[i] = me
+        if self.format.names_senders() and intid < SGI_COUNT:
+            return _listed_sgi(cpu, intid, active, list)
+        if physical != 0:
+            list.physical_id = u64(physical)
+        elif level or elsewhere:
+            list.notify_end = True
+        if not active:
+            list.state = ListState.PENDING
+        elif level or elsewhere or physical != 0 or deliverable(bank, vgic.groups) & bit == 0:
+            list.state = ListState.ACTIVE
+        else:
+            list.state = ListState.BOTH
+        if list.state != ListState.ACTIVE:
+            bank.moved |= bank.latched & bit
+            bank.latched &= ~bit
+        return list
 
 
 def _deactivated(bank: Bank, i: u32, me: u16, notices: Notices) -> None:
@@ -162,31 +244,6 @@ def deactivate(vgic: Vgic, cpu: VgicCpu, me: u16, intid: u32, notices: Notices) 
         _deactivated(bank, i, me, notices)
 
 
-def fill(held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
-    """Lists what the vCPU has, after `fold`, and turns the interface on."""
-    interface = Interface.this()
-    choices = Choices()
-    choices.limit = min(interface.lists, MAX_LISTS)
-    _choose(cpu.private, 0, me, vgic.groups, choices)
-    for i in range(SHARED_BANKS):
-        _choose(vgic.shared[i], FIRST_SHARED + u32(i) * BANK, me, vgic.groups, choices)
-    cpu.best = IDLE
-    for n in bounded(choices.count, MAX_LISTS):
-        key = choices.keys[n]
-        if n == 0 and key & NOT_PENDING == 0:
-            cpu.best = key >> PRIORITY_SHIFT
-        intid = key & NUMBER
-        write_list(n, _list(bank_of(vgic, cpu, intid), intid, me, vgic.groups))
-    cpu.used = (u32(1) << choices.count) - 1
-    control = InterfaceControl(
-        enable=True,
-        notify_none_pending=choices.pending_left,
-        notify_unlisted_end=choices.active_left,
-        trap_deactivation=choices.active_left,
-    )
-    ICH_HCR_EL2.write(control.raw)
-
-
 @unbounded("each step takes one bit of a word")
 def _choose(bank: Bank, first: u32, me: u16, groups: u32, choices: Choices) -> None:
     left = (deliverable(bank, groups) | bank.active) & ~bank.listed
@@ -211,53 +268,21 @@ def deliverable(bank: Bank, groups: u32) -> u32:
     return bank.pending & bank.enabled & forwarded
 
 
-def _list(bank: Bank, intid: u32, me: u16, groups: u32) -> ListRegister:
-    """Moves an interrupt into a list register."""
-    i = intid % BANK
-    bit = u32(1) << i
-    level = bank.edge & bit == 0
-    elsewhere = bank.target[i] != me
-    active = bank.active & bit != 0
-    physical = bank.physical[i]
-    list = ListRegister(
-        virtual_id=u64(intid),
-        priority=u64(bank.priority[i]),
-        group1=bank.group1 & bit != 0,
-        hardware=physical != 0,
-    )
-    if physical != 0:
-        list.physical_id = u64(physical)
-    elif level or elsewhere:
-        list.notify_end = True
-    if not active:
-        list.state = ListState.PENDING
-    elif level or elsewhere or physical != 0 or deliverable(bank, groups) & bit == 0:
-        list.state = ListState.ACTIVE
+def _listed_sgi(cpu: VgicCpu, intid: u32, active: bool, list: ListRegister) -> ListRegister:
+    """One that is told apart by its sender."""
+    bit = u32(1) << intid
+    own = list
+    if active:
+        own.state = ListState.ACTIVE
+        own.sender = u64(cpu.active_sender[intid])
     else:
-        list.state = ListState.BOTH
-    if list.state != ListState.ACTIVE:
-        bank.moved |= bank.latched & bit
-        bank.latched &= ~bit
-    bank.listed |= bit
-    bank.holder[i] = me
-    return list
-
-
-def load_interface(cpu: VgicCpu) -> None:
-    """Into this CPU's registers, but for the list registers, which are filled on the way into the guest."""
-    words = Interface.this().active_words
-    for n in range(4):
-        if n < words:
-            write_active(n, cpu.active_priorities[n])
-            write_active(n + 4, cpu.active_priorities[n + 4])
-    ICH_VMCR_EL2.write(cpu.vmcr)
-
-
-def save_interface(cpu: VgicCpu) -> None:
-    """After `fold`."""
-    words = Interface.this().active_words
-    for n in range(4):
-        if n < words:
-            cpu.active_priorities[n] = read_active(n)
-            cpu.active_priorities[n + 4] = read_active(n + 4)
-    cpu.vmcr = ICH_VMCR_EL2.read()
+        senders = u32(cpu.senders[intid])
+        assert senders != 0, "an SGI is pending that nobody has sent"
+        own.state = ListState.PENDING
+        own.sender = u64(trailing_zeros(senders))
+        cpu.senders[intid] = u8(senders & senders - 1)
+        cpu.private.moved |= bit
+        if senders & senders - 1 == 0:
+            cpu.private.latched &= ~bit
+    own.notify_end = cpu.private.latched & bit != 0
+    return own

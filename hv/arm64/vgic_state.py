@@ -1,4 +1,5 @@
-"""The state of the virtual interrupt controller (GICv3 with one security state and affinity routing; Arm IHI 0069).
+"""The state of the virtual interrupt controller: a GICv3 with one security state and affinity routing (Arm IHI 0069),
+or a GICv2 without the Security Extensions (Arm IHI 0048B).
 
 Interrupts are kept in banks of 32: one bank of each vCPU for its own (SGI 0-15, PPI 16-31), and the domain's for the
 shared ones (SPI). An interrupt is pending when it was latched (an edge, or a write to ISPENDR) or when it is
@@ -13,7 +14,7 @@ a CPU's registers has list registers, and only that CPU touches them.
 """
 
 from hv.arch import cpu_id, send_ipi
-from hv.arm64.guest_map import NO_VCPU, vcpu_at
+from hv.arm64.guest_map import NO_VCPU, is_gicv2, vcpu_at
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.kernel.time import Ns
@@ -22,7 +23,7 @@ from hv.common.lib.bitmap import Bitmap
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import MAX_VCPUS, Vcpu, Vcpus
 from hv.common.sched.core import wake
-from hv.lang import Atomic, Embedded, Extension, Final, array, u8, u16, u32, u64
+from hv.lang import Atomic, Embedded, Extension, Final, array, trailing_zeros, u8, u16, u32, u64
 
 BANK: Final = 32
 VCPU_WORDS: Final = MAX_VCPUS // 64
@@ -32,9 +33,11 @@ LIMIT: Final[u32] = 32 + SHARED_BANKS * BANK  # one more than the greatest INTID
 
 ALL: Final[u32] = 0xFFFF_FFFF
 SGIS: Final[u32] = 0xFFFF
+SGI_COUNT: Final = 16
 PRIORITY_BITS: Final[u8] = 0xF8  # of a priority, those that exist
 
 ROUTE_ANY: Final[u64] = 1 << 31
+FIRST_VCPU: Final[u64] = 1  # of GICD_ITARGETSR
 
 GROUP0: Final[u32] = 1  # in `Vgic.groups`, as in GICD_CTLR
 GROUP1: Final[u32] = 2
@@ -65,8 +68,8 @@ class Bank:
         return self.latched | (self.line | self.forwarded & ~self.active) & ~self.edge
 
     def init(self, target: u16) -> None:
-        """As after a reset: all are disabled and of group 1."""
-        self.group1 = ALL
+        """As after a reset: all are disabled, and of group 1, or in a GICv2 of group 0."""
+        self.group1 = 0 if is_gicv2() else ALL
         for i in range(BANK):
             self.target[i] = target
             self.holder[i] = target
@@ -76,12 +79,15 @@ class Vgic(Extension[Domain]):
     lock: SpinLock[Rank.VGIC]
     groups: u32  # GICD_CTLR: which groups the distributor forwards
     shared: array[Bank, SHARED_BANKS]
-    routes: array[u64, SHARED_BANKS * BANK]  # GICD_IROUTER, as written
+    routes: array[u64, SHARED_BANKS * BANK]  # GICD_IROUTER, as written; in a GICv2 GICD_ITARGETSR
     late: "Embedded[LateNotices]"
 
     def init(self, owner: Domain) -> None:
         for bank in self.shared:
             bank.init(0)
+        if is_gicv2():
+            for i in range(SHARED_BANKS * BANK):
+                self.routes[i] = FIRST_VCPU
         self.late.init(owner)
 
     def teardown(self, owner: Domain) -> None:
@@ -97,7 +103,9 @@ class VgicCpu(Extension[Vcpu]):
     used: u32  # list registers that hold something, a bit for each
     best: u32  # the highest priority (lowest number) that is listed as pending; IDLE: none is
     vmcr: u64
-    active_priorities: array[u64, 8]  # ICH_AP0R<n>_EL2, ICH_AP1R<n>_EL2
+    active_priorities: array[u64, 8]  # ICH_AP0R<n>_EL2, ICH_AP1R<n>_EL2; in a GICv2 the first is GICH_APR
+    senders: array[u8, SGI_COUNT]  # in a GICv2: vCPUs that have sent an SGI, a bit for each; latched while there is one
+    active_sender: array[u8, SGI_COUNT]  # whose is active
 
     def init(self, owner: Vcpu) -> None:
         self.private.init(u16(owner.id))
@@ -191,3 +199,8 @@ def target_of(domain: Domain, route: u64) -> u16:
         return 0
     vcpu = vcpu_at(route)
     return u16(vcpu if vcpu < domain.config.vcpus else NO_VCPU)
+
+
+def target_among(targets: u8) -> u16:
+    """The vCPU that a byte of GICD_ITARGETSR names. Of several, the first is offered the interrupt."""
+    return u16(trailing_zeros(u32(targets))) if targets != 0 else u16(NO_VCPU)

@@ -6,8 +6,8 @@ Whoever calls from outside the exit path holds no lock of the scheduler's rank o
 from hv.arch import cpu_id
 from hv.arm64 import vtimer
 from hv.arm64.loaded import loaded_vcpu
-from hv.arm64.vgic_lists import deactivate, fill, fold, load_interface, save_interface
-from hv.arm64.vgic_registers import ICH_VMCR_EL2, InterfaceState
+from hv.arm64.vgic_interface import guest_gic
+from hv.arm64.vgic_lists import deactivate
 from hv.arm64.vgic_state import BANK, FIRST_SHARED, LIMIT, Bank, Notices, Vgic, VgicCpu
 from hv.common.kernel.crosscall import call_on
 from hv.common.kernel.rank import Rank
@@ -24,12 +24,13 @@ def refresh(vcpu: Vcpu) -> None:
     vgic = Vgic.of(vcpu.domain)
     cpu = VgicCpu.of(vcpu)
     me = u16(vcpu.id)
+    interface = guest_gic.interface
     notices = Notices()
     with vgic.lock as held:
         cpu.dirty.store_relaxed(0)
-        fold(held, vgic, cpu, me, notices)
+        interface.fold(held, vgic, cpu, me, notices)
         vtimer.resample(held, vcpu)
-        fill(held, vgic, cpu, me)
+        interface.fill(held, vgic, cpu, me)
     notices.deliver(vcpu.domain)
 
 
@@ -40,7 +41,7 @@ def needs_refresh(vcpu: Vcpu) -> bool:
 def load(vcpu: Vcpu) -> None:
     vgic = Vgic.of(vcpu.domain)
     cpu = VgicCpu.of(vcpu)
-    load_interface(cpu)
+    guest_gic.interface.load(cpu)
     cpu.loaded.store(cpu_id() + 1)
     with vgic.lock as held:
         vtimer.load(held, vcpu)
@@ -49,13 +50,14 @@ def load(vcpu: Vcpu) -> None:
 
 def save(vcpu: Vcpu) -> None:
     """The scheduler's lock is held, so nobody can be woken now."""
+    interface = guest_gic.interface
     vgic = Vgic.of(vcpu.domain)
     cpu = VgicCpu.of(vcpu)
     notices = Notices()
     with vgic.lock as held:
-        fold(held, vgic, cpu, u16(vcpu.id), notices)
+        interface.fold(held, vgic, cpu, u16(vcpu.id), notices)
         vtimer.save(held, vcpu)
-        save_interface(cpu)
+        interface.save(cpu)
         vgic.late.add(held, notices)
     cpu.loaded.store(0)
 
@@ -63,8 +65,7 @@ def save(vcpu: Vcpu) -> None:
 def has_interrupt(vcpu: Vcpu) -> bool:
     """Whether an interrupt would be signalled to the vCPU, which is loaded here, if it let them in."""
     refresh(vcpu)
-    state = InterfaceState(ICH_VMCR_EL2.read())
-    return u64(VgicCpu.of(vcpu).best) < state.mask and (state.group0 or state.group1)
+    return guest_gic.interface.lets_in(VgicCpu.of(vcpu).best)
 
 
 # What reads or changes a bank's pending or active interrupts
@@ -101,7 +102,7 @@ def refold(unused: u64) -> None:
     vgic = Vgic.of(vcpu.domain)
     with vgic.lock as held:
         VgicCpu.of(vcpu).dirty.store_relaxed(1)
-        fold(held, vgic, VgicCpu.of(vcpu), u16(vcpu.id), notices)
+        guest_gic.interface.fold(held, vgic, VgicCpu.of(vcpu), u16(vcpu.id), notices)
         vtimer.resample(held, vcpu)
         vgic.late.add(held, notices)
 
@@ -134,15 +135,18 @@ def set_line_held(held: Held[Rank.VGIC], vgic: Vgic, intid: u32, level: bool, no
 
 
 def end_by_register(vcpu: Vcpu, intid: u64) -> None:
-    """What the loaded vCPU wrote to ICC_DIR_EL1, which traps when active interrupts have no list register."""
+    """What the loaded vCPU wrote to ICC_DIR_EL1, which traps when active interrupts have no list register, or to
+    GICC_DIR, which always does.
+    """
+    interface = guest_gic.interface
     vgic = Vgic.of(vcpu.domain)
     cpu = VgicCpu.of(vcpu)
     me = u16(vcpu.id)
     notices = Notices()
     with vgic.lock as held:
-        fold(held, vgic, cpu, me, notices)
+        interface.fold(held, vgic, cpu, me, notices)
         if intid < u64(LIMIT):
             deactivate(vgic, cpu, me, u32(intid), notices)
         vtimer.resample(held, vcpu)
-        fill(held, vgic, cpu, me)
+        interface.fill(held, vgic, cpu, me)
     notices.deliver(vcpu.domain)

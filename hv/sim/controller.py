@@ -4,7 +4,9 @@ which only notes what becomes of the virtual timer's interrupt.
 
 from hv.arm64.controller import MAINTENANCE, InterruptController, LineState, Trigger, gic
 from hv.arm64.cpu_node import StartMethod, release_address, start_method
-from hv.arm64.gicv2 import GicV2
+from hv.arm64.gicv2 import GicV2, gicv2
+from hv.arm64.guest_map import is_gicv2
+from hv.arm64.guests import choose
 from hv.arm64.timer import counter
 from hv.arm64.timer_node import timer_node
 from hv.arm64.vcpu import vcpu_machine
@@ -19,6 +21,8 @@ from hv.config import CONFIG_NR_CPUS
 from hv.lang import Errno, Final, PerCpu, raises, u32, u64
 from hv.sim.machine import kick
 
+GICH: Final[u64] = 0x0804_0000
+GICV: Final = Paddr(0x0806_0000)
 NOTHING_PENDING: Final[u32] = 1023
 VIRTUAL_TIMER: Final[u32] = 27
 
@@ -76,8 +80,8 @@ class SimulatedController(InterruptController):
         active = intid == VIRTUAL_TIMER and PhysicalTimer.this().active
         return LineState(enabled=True, pending=False, active=active, cpu=0)
 
-    def virtualises(self) -> bool:
-        return True
+    def virtual_version(self) -> u32:
+        return 2 if is_gicv2() else 3
 
     def maintenance(self) -> u32:
         return MAINTENANCE
@@ -101,10 +105,15 @@ simulated_controller: Final = SimulatedController()
 identity_windows: Final = IdentityWindows()
 
 
-def use_arm64_guests(frequency: u64) -> None:
-    """`frequency`: ticks of the counter in a second."""
+def use_arm64_guests(frequency: u64, second: bool) -> None:
+    """`frequency`: ticks of the counter in a second. `second`: guests get a GICv2, and the machine has its registers at
+    GICH and GICV.
+    """
     architecture.vcpus = vcpu_machine
     gic.driver = simulated_controller
+    gicv2.control = GICH
+    gicv2.virtual = GICV
+    choose(second)
     timer_node.virtual = VIRTUAL_TIMER
     counter.frequency = frequency
 

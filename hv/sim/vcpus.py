@@ -11,7 +11,7 @@ from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.span import Bytes
 from hv.common.mm.types import DomId, Gaddr, Paddr
 from hv.common.model.domain import Domain, DomainConfig, Privilege, domains
-from hv.common.model.vcpu import CPU_WORDS, Vcpu, VcpuMachine, Vcpus, architecture
+from hv.common.model.vcpu import CPU_WORDS, MAX_VCPUS, Vcpu, VcpuMachine, Vcpus, architecture
 from hv.common.sched.core import (
     add_vcpu,
     block,
@@ -45,6 +45,9 @@ class Registers(PerCpu):
 class SimulatedVcpus(VcpuMachine):
     def hindrance(self) -> str:
         return "this machine has no room for guests" if hindered else ""
+
+    def most_vcpus(self) -> u32:
+        return most_vcpus if most_vcpus != 0 else MAX_VCPUS
 
     def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
         state = SimulatedVcpu.of(vcpu)
@@ -84,6 +87,7 @@ class SimulatedVcpus(VcpuMachine):
 ENTERED: Final = 67
 AGAIN: Final[u64] = 0xA000  # where a vCPU begins that was switched off and on
 hindered: bool = False  # a test says that no vCPU can run
+most_vcpus: u32 = 0  # that a test says a domain can have; 0: as many as anywhere
 
 simulated_vcpus: Final = SimulatedVcpus()
 

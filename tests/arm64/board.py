@@ -41,11 +41,11 @@ class Board(Machine):
             self.words[i] = 0
         self.clock = 0
         self.with_heap().start_scheduling()
-        self.call("hv.sim.controller.use_arm64_guests", FREQUENCY)
+        self.call("hv.sim.controller.use_arm64_guests", FREQUENCY, False)
         for cpu in reversed(range(cpus)):
             self.enter(cpu)
             self["ich_vtr_el2"] = (lists - 1) | (PRIORITY_BITS - 1) << 26
-            self.call(f"{ARM}vgic_registers.probe_interface")
+            self.call(f"{ARM}ich.IchInterface.start_cpu", self.host.variable(f"{ARM}ich.ich"))
         self.callback = self.ffi.callback("void(u32)", self._spin)
         self.machine.spin_handler = self.callback
 

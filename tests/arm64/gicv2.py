@@ -13,6 +13,8 @@ from tests.common.host import Host
 
 DISTRIBUTOR = 0x0800_0000
 INTERFACE = 0x0801_0000
+CONTROL = 0x0803_0000  # GICH
+VIRTUAL = 0x0804_0000  # GICV
 NOTHING = 1023
 EDGE_BIT = 2
 
@@ -47,6 +49,7 @@ class GicV2:
         self.host = host
         self.cpus, self.count, self.spread = cpus, interrupts, spread
         self.identification = version << 16 | 0x0200_143B
+        self.virtual_identification = self.identification
         self.enabled = False
         self.interfaces = [Interface(interrupts) for _ in range(cpus)]
         self.shared = [Line() for _ in range(32, interrupts)]
@@ -99,6 +102,8 @@ class GicV2:
     def read(self, address: int, _: int) -> int:
         if DISTRIBUTOR <= address < DISTRIBUTOR + 0x1000:
             return self._read_distributor(address - DISTRIBUTOR)
+        if address == VIRTUAL + 0xFC:
+            return self.virtual_identification
         page, offset = self._interface_page(address)
         if page != 0:
             return 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from compiler.hostbuild import Raised
-from tests.arm64.gicv2 import DISTRIBUTOR, INTERFACE, NOTHING, GicV2
+from tests.arm64.gicv2 import CONTROL, DISTRIBUTOR, INTERFACE, NOTHING, VIRTUAL, GicV2
 from tests.common.guests import Machine, Node, flat, strings, u32, u64
 from tests.common.host import ending
 
@@ -107,6 +107,34 @@ def test_a_node_without_interface_is_refused() -> None:
 def test_maintenance_is_what_the_tree_says(written: int | None, number: int) -> None:
     more = {} if written is None else {"interrupts": u32(1) + u32(written) + u32(4)}
     assert Driver(controller(**more))("maintenance") == number
+
+
+def ranges(*more: int) -> bytes:
+    """`reg` with ranges behind distributor and interface."""
+    return b"".join(map(u64, (DISTRIBUTOR, 0x1_0000, INTERFACE, 0x2_0000, *more)))
+
+
+@pytest.mark.parametrize("size", [0x1000, 0x2000, 0x1_0000, 0x2_0000])
+@pytest.mark.parametrize("spread", [False, True])
+def test_takes_virtual_interfaces(size: int, spread: bool) -> None:
+    """However large the ranges are: what is used lies at their beginning, also where pages are repeated."""
+    driver = Driver(controller(reg=ranges(CONTROL, size, VIRTUAL, size)), spread=spread).start()
+    assert driver("virtual_version") == 2
+    assert (driver.me.control, driver.me.virtual) == (CONTROL, VIRTUAL)
+    driver.hardware.check()
+
+
+@pytest.mark.parametrize(
+    "more", [(), (CONTROL, 0x1000), (CONTROL, 0x1000, VIRTUAL + 0x10, 0x2000), (CONTROL, 0x1000, 0x4000_0000, 0x2000)]
+)
+def test_without_virtual_interfaces_there_are_no_guests(more: tuple[int, ...]) -> None:
+    """No ranges, one alone, one that begins in the midst of a page, or one that no GICv2 answers in: the hypervisor
+    itself goes on."""
+    driver = Driver(controller(reg=ranges(*more)))
+    driver.hardware.findings.clear()  # of the address where there is nothing
+    driver.start()
+    assert driver("virtual_version") == 0
+    driver.hardware.check()
 
 
 def test_a_cpu_without_interface_panics() -> None:

@@ -71,14 +71,18 @@ class Construction:
 
     @raises
     def begin(self, description: Description) -> None:
-        """Makes the domain. ENODEV, ENOMEM, EEXIST, ENOSPC, and what its extensions raise: the mistake tells; there is
-        none.
+        """Makes the domain. ENODEV, EINVAL, ENOMEM, EEXIST, ENOSPC, and what its extensions raise: the mistake tells;
+        there is none.
         """
         self.description = description
         hindrance = architecture.vcpus.hindrance()
         if hindrance != "":
             self.mistake.tell(f"{hindrance}")
             raise Errno.ENODEV
+        most = architecture.vcpus.most_vcpus()
+        if description.vcpus > most:
+            self.mistake.wrong("", "cpus", f"is {description.vcpus}: a domain on this machine has 1 to {most}")
+            raise Errno.EINVAL
         free = heap.free_frames
         if description.frames > free:
             self.mistake.wrong("", "memory", f"asks for {description.frames * 4} KiB, and {free * 4} KiB are free")

@@ -169,6 +169,10 @@ class VcpuMachine(Protocol):
         """Why no vCPU can run on this machine. Empty: nothing hinders them."""
         ...
 
+    def most_vcpus(self) -> u32:
+        """That a domain can have on this machine, where nothing hinders them."""
+        ...
+
     def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
         """Gives a vCPU that is down the state that a guest's CPU is switched on with, to begin at `entry`."""
         ...

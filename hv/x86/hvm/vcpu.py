@@ -6,7 +6,7 @@ hardware until another vCPU is loaded; the rest the extension keeps.
 
 from hv.common.mm.types import Gaddr
 from hv.common.model.domain import MAX_DOMAINS
-from hv.common.model.vcpu import Vcpu, VcpuMachine
+from hv.common.model.vcpu import MAX_VCPUS, Vcpu, VcpuMachine
 from hv.common.sched.core import leave
 from hv.config import CONFIG_EXIT_STATS
 from hv.lang import Final, Never, PerCpu, raises, u16, u32, u64
@@ -62,6 +62,9 @@ class HvmVcpus(VcpuMachine):
         if not chosen.found:
             return "guests need a CPU with AMD SVM"
         return virtualisation().hindrance()
+
+    def most_vcpus(self) -> u32:
+        return MAX_VCPUS
 
     def start(self, vcpu: Vcpu, entry: u64, argument: u64) -> None:
         """As a PVH kernel is entered (Xen, docs/misc/pvh.pandoc): flat 32-bit protected mode without paging, `argument`

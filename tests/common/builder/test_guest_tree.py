@@ -18,13 +18,17 @@ from tests.common.guests import (
     strings,
 )
 
+NOTHING, DEVICE = 0, 3
 QUIET = (libfdt.FDT_ERR_NOTFOUND,)
 RAMDISK = MODULES + 0x10_0000
 RAMDISK_SIZE = 0x3001
+GICV = 0x0806_0000
 
 
-def built(cpus=2, memory=4096, bootargs="console=ttyAMA0 root=/dev/ram", disk=True, uart=True):
+def built(cpus=2, memory=4096, bootargs="console=ttyAMA0 root=/dev/ram", disk=True, uart=True, gicv2=False):
     machine = Machine(1)
+    machine.host.variable("hv.arm64.guest_map.machine").gicv2 = gicv2
+    machine.host.variable("hv.arm64.gicv2.gicv2").virtual = GICV
     machine.put(MODULES, kernel_image(0x8000))
     machine.put(RAMDISK, pattern(RAMDISK_SIZE, 5))
     more = {"vpl011": b""} if uart else {}
@@ -77,6 +81,24 @@ def test_what_every_guest_finds():
         assert cells(fdt, node, "interrupt-parent") == [1]
     name = texts(fdt, "/chosen", "stdout-path")[0]
     assert texts(fdt, "/aliases", name) == [uart]
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 8])
+def test_what_a_guest_with_a_gicv2_finds(cpus):
+    """The controller, the vCPUs that each private interrupt has, and the machine's virtual CPU interface in place."""
+    machine, domain, fdt = built(cpus=cpus, gicv2=True)
+    gic = "/interrupt-controller@3001000"
+    assert texts(fdt, gic, "compatible") == ["arm,gic-400"]
+    assert wide(fdt, gic, "reg") == [0x300_1000, 0x1000, 0x300_2000, 0x2000]
+    assert cells(fdt, gic, "#interrupt-cells") == [3] and cells(fdt, gic, "phandle") == [1]
+    flags = (1 << cpus) - 1 << 8 | 4
+    assert cells(fdt, "/timer", "interrupts") == [1, 13, flags, 1, 14, flags, 1, 11, flags]
+    assert cells(fdt, "/sbsa-uart@22000000", "interrupts") == [0, 0, 4]
+    distributor, interface, deactivation = (
+        machine.call("hv.common.mm.p2m.P2m.lookup", machine.p2m(domain), gfn) for gfn in (0x3001, 0x3002, 0x3003)
+    )
+    assert (interface.kind, interface.mfn, interface.order) == (DEVICE, GICV >> 12, 0)
+    assert distributor.kind == deactivation.kind == NOTHING
 
 
 def test_command_line_and_ramdisk():

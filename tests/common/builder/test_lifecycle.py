@@ -139,6 +139,19 @@ def test_a_machine_that_cannot_run_vcpus_refuses_each_domain():
     assert machine.settle(0) == machine.ffi.NULL
 
 
+def test_a_machine_with_fewer_vcpus_refuses_domains_with_more():
+    """And runs those that it can."""
+    machine = Machine(2)
+    machine.put(MODULES, KERNEL)
+    machine.host.variable("hv.sim.vcpus.most_vcpus")[0] = 8
+    modules = [module("kernel", MODULES, len(KERNEL))]
+    nodes = [domain_node("large", modules, cpus=9), domain_node("small", modules, cpus=8)]
+    said = machine.boot(flat(machine_tree(nodes, 2)))
+    why = 'property "cpus" is 9: a domain on this machine has 1 to 8: the domain is not built'
+    assert said == [f"(hv) large: {why}"]
+    assert machine.domain(1) is None and len(machine.vcpus(machine.domain(2))) == 8
+
+
 def test_it_starts_with_its_first_vcpu_alone():
     machine = machine_with([("a", 8, 3)], cpus=4)
     domain = machine.domain(1)

@@ -1,7 +1,22 @@
-"""The hypervisor's registers of the virtual CPU interface (Arm IHI 0069, 12.4)."""
+"""A GICv3's virtual CPU interface, by the hypervisor's system registers (Arm IHI 0069, 12.4)."""
 
-from hv.lang import Bits, Field, Final, PerCpu, SystemRegister, U8Enum, u32, u64
+from hv.arm64.cpu import instruction_barrier
+from hv.arm64.sysreg import ICC_SRE_EL2
+from hv.arm64.vgic_interface import (
+    MAX_LISTS,
+    Interface,
+    InterfaceControl,
+    ListFormat,
+    ListRegister,
+    VirtualInterface,
+)
+from hv.arm64.vgic_lists import ListRegisters
+from hv.arm64.vgic_state import Notices, Vgic, VgicCpu
+from hv.common.kernel.rank import Rank
+from hv.common.kernel.spinlock import Held
+from hv.lang import Bits, Field, Final, SystemRegister, u16, u32, u64
 
+ICC_SRE_EL1: Final = SystemRegister("icc_sre_el1")
 ICH_AP0R0_EL2: Final = SystemRegister("ich_ap0r0_el2")
 ICH_AP0R1_EL2: Final = SystemRegister("ich_ap0r1_el2")
 ICH_AP0R2_EL2: Final = SystemRegister("ich_ap0r2_el2")
@@ -30,36 +45,7 @@ ICH_LR15_EL2: Final = SystemRegister("ich_lr15_el2")
 ICH_VMCR_EL2: Final = SystemRegister("ich_vmcr_el2")
 ICH_VTR_EL2: Final = SystemRegister("ich_vtr_el2")
 
-MAX_LISTS: Final = 16
-
-
-class ListState(U8Enum):
-    INVALID = 0
-    PENDING = 1
-    ACTIVE = 2
-    BOTH = 3
-
-
-class ListRegister(Bits[u64]):
-    """ICH_LR<n>_EL2."""
-
-    virtual_id = Field(31, 0)
-    physical_id = Field(44, 32)  # deactivated together with the virtual one, when `hardware`
-    notify_end = Field(41)  # otherwise: a maintenance interrupt when the guest has ended it
-    priority = Field(55, 48)
-    group1 = Field(60)
-    hardware = Field(61)
-    state = Field(63, 62, of=ListState)
-
-
-class InterfaceControl(Bits[u64]):
-    """ICH_HCR_EL2."""
-
-    enable = Field(0)
-    notify_unlisted_end = Field(2)  # LRENPIE: the guest has ended an interrupt that is in no list register
-    notify_none_pending = Field(3)  # NPIE: no list register is pending
-    trap_deactivation = Field(14)  # TDIR: of interrupts by ICC_DIR_EL1
-    unlisted_ends = Field(31, 27)
+SRE: Final[u64] = 0b0111  # system registers, no bypass; without Enable a guest's access to ICC_SRE_EL1 traps
 
 
 class InterfaceType(Bits[u64]):
@@ -79,23 +65,71 @@ class InterfaceState(Bits[u64]):
     mask = Field(31, 24)  # PMR: only interrupts of a higher priority (a lower number) are signalled
 
 
-class Interface(PerCpu):
-    """What this CPU's virtual interface can do."""
+class SystemRegisters(ListFormat):
+    @staticmethod
+    def read_control() -> InterfaceControl:
+        return InterfaceControl(ICH_HCR_EL2.read())
 
-    lists: u32
-    active_words: u32  # active-priority registers of each group
+    @staticmethod
+    def write_control(control: InterfaceControl) -> None:
+        ICH_HCR_EL2.write(control.raw)
+
+    @staticmethod
+    def read_list(n: u32) -> ListRegister:
+        return read_list(n)
+
+    @staticmethod
+    def write_list(n: u32, value: ListRegister) -> None:
+        write_list(n, value)
+
+    @staticmethod
+    def names_senders() -> bool:
+        return False
 
 
-def probe_interface() -> None:
-    """On each CPU, before a vCPU is loaded: counts its list registers, and turns the interface off."""
-    kind = InterfaceType(ICH_VTR_EL2.read())
-    interface = Interface.this()
-    interface.lists = u32(kind.lists) % MAX_LISTS + 1
-    interface.active_words = active_words(u32(kind.preemption_bits) + 1)
-    ICH_HCR_EL2.write(0)
-    for n in range(MAX_LISTS):
-        if n < interface.lists:
-            write_list(n, ListRegister(0))
+lists: Final = ListRegisters[SystemRegisters]()
+
+
+class IchInterface(VirtualInterface):
+    def start_cpu(self) -> None:
+        ICC_SRE_EL1.write(SRE)
+        ICC_SRE_EL2.write(SRE)
+        instruction_barrier()
+        kind = InterfaceType(ICH_VTR_EL2.read())
+        Interface.this().active_words = active_words(u32(kind.preemption_bits) + 1)
+        lists.start_cpu(u32(kind.lists) % MAX_LISTS + 1)
+
+    def fold(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
+        lists.fold(held, vgic, cpu, me, notices)
+
+    def fill(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
+        lists.fill(held, vgic, cpu, me)
+
+    def load(self, cpu: VgicCpu) -> None:
+        words = Interface.this().active_words
+        for n in range(4):
+            if n < words:
+                write_active(n, cpu.active_priorities[n])
+                write_active(n + 4, cpu.active_priorities[n + 4])
+        ICH_VMCR_EL2.write(cpu.vmcr)
+
+    def save(self, cpu: VgicCpu) -> None:
+        words = Interface.this().active_words
+        for n in range(4):
+            if n < words:
+                cpu.active_priorities[n] = read_active(n)
+                cpu.active_priorities[n + 4] = read_active(n + 4)
+        cpu.vmcr = ICH_VMCR_EL2.read()
+
+    def pause(self) -> None:
+        lists.pause()
+
+    def lets_in(self, priority: u32) -> bool:
+        state = InterfaceState(ICH_VMCR_EL2.read())
+        return u64(priority) < state.mask and (state.group0 or state.group1)
+
+
+ich: Final = IchInterface()
 
 
 def active_words(preemption_bits: u32) -> u32:
