@@ -1,9 +1,11 @@
 """What the hostile unikernel does in its rounds. Nothing here expects an answer; all of it must come back."""
 
-from guests.lib import gicv3, timer, uart
+from guests.lib import gicv2, gicv3, timer, uart
+from guests.lib.controller import DISTRIBUTOR, interrupts
 from guests.lib.cpu import complete_all, cpu, instruction_barrier, interrupt_window
 from guests.lib.exceptions import SYNCHRONOUS, Syndrome, TrapFrame, handlers
-from guests.lib.gicv3 import DISTRIBUTOR, DISTRIBUTOR_SIZE, REDISTRIBUTOR_SIZE, REDISTRIBUTORS, gic, interrupts
+from guests.lib.gic import gic, has_registers
+from guests.lib.gicv3 import DISTRIBUTOR_SIZE, REDISTRIBUTOR_SIZE, REDISTRIBUTORS
 from guests.lib.hypercall import hvc, smc
 from guests.lib.mmio import write32
 from guests.lib.random import Random
@@ -16,6 +18,7 @@ PHYSICAL_TIMER: Final = 30  # its interrupt
 
 MEMORY: Final[u64] = 0x4000_0000  # the guest's own, which it needs
 MEMORY_MASK: Final[u64] = 0xFFFF_FFFF_F800_0000  # 128 MiB from there are left alone
+GICV2_END: Final[u64] = gicv2.INTERFACE + gicv2.INTERFACE_SIZE + 0x1000
 ATTACKED_REDISTRIBUTORS: Final[u64] = 0x8_0000  # bytes: two that are there, and as much behind
 
 RET: Final[u32] = 0xD65F_03C0
@@ -147,8 +150,12 @@ class Attacker:
 
     def _controller_register(self) -> u64:
         """An address in the interrupt controller or just beyond. A CPU that waits for its timer's interrupt would not
-        come back from what another does to it: the distributor and the first redistributor are the first CPU's.
+        come back from what another does to it: the distributor and the first redistributor are the first CPU's. Of a
+        GICv2's distributor, the registers of SGIs are banked, and every CPU's.
         """
+        if not has_registers():
+            first_register = DISTRIBUTOR if self.number == 0 else DISTRIBUTOR + gicv2.SGIR
+            return first_register + self.random.below(GICV2_END - first_register)
         first = self.number * REDISTRIBUTOR_SIZE
         if self.number == 0 and self.random.chance(2):
             return DISTRIBUTOR + self.random.below(DISTRIBUTOR_SIZE + 0x1000)
@@ -221,6 +228,9 @@ class Attacker:
     def _storm(self) -> None:
         for _ in range(STORM):
             value = self.random.word()
+            if not has_registers():
+                write32(DISTRIBUTOR + gicv2.SGIR, truncate(u32, value))
+                continue
             if self.random.chance(2):
                 value &= 0x10F_0F00_0003
             match self.random.below(4):

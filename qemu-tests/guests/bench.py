@@ -1,8 +1,9 @@
 """What a guest pays for the cheapest exits of each kind, timed with the virtual counter (docs/benchmarks.md)."""
 
 from guests.lib import exceptions  # noqa: F401 (the assembly calls it)
+from guests.lib.controller import DISTRIBUTOR
 from guests.lib.cpu import nothing
-from guests.lib.gicv3 import DISTRIBUTOR, TYPER
+from guests.lib.gicv3 import TYPER
 from guests.lib.hypercall import PSCI_VERSION, hvc, no_call, power_off
 from guests.lib.mmio import read32
 from guests.lib.text import line

@@ -5,9 +5,10 @@ line `poweroff` ends it.
 """
 
 from guests.lib import exceptions  # noqa: F401 (the assembly calls it)
+from guests.lib.controller import interrupts
 from guests.lib.cpu import interrupt_window, wait_for_interrupt
 from guests.lib.editor import Editor
-from guests.lib.gicv3 import gic, interrupts
+from guests.lib.gic import gic
 from guests.lib.hypercall import power_off
 from guests.lib.text import line
 from guests.lib.uart import INTID, uart

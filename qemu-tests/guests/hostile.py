@@ -13,8 +13,9 @@ Words of the command line: seed=N and rounds=N, of ACTS wild things of the first
 
 from guests.attacks import attackers, recover_devices
 from guests.lib.arguments import argument
+from guests.lib.controller import taken
 from guests.lib.ending import give_up
-from guests.lib.gicv3 import gic, taken
+from guests.lib.gic import gic
 from guests.lib.hypercall import power_off, start_cpu
 from guests.lib.text import line
 from guests.lib.timer import counter, milliseconds

@@ -5,7 +5,7 @@ begins with DONE and tells of a failure.
 """
 
 from guests.lib.ending import give_up
-from guests.lib.gicv3 import take_interrupt
+from guests.lib.gic import take_interrupt
 from hv.lang import Bits, Callable, Field, Final, Registry, array, assembly_layout, export, u64, value
 
 SYNCHRONOUS: Final = 4  # vectors: EL1 with its own stack (Arm DDI 0487, D1.10.2)

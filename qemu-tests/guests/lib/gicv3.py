@@ -3,12 +3,20 @@
 Its place in the guest physical map: Xen, public/arch-arm.h, GUEST_GICV3_GICD_BASE and GUEST_GICV3_GICR0_BASE.
 """
 
+from guests.lib.controller import (
+    DISTRIBUTOR,
+    EVERY,
+    FIRST_SHARED,
+    FIRST_SPECIAL,
+    PRIORITY,
+    Controller,
+    wait_for_zero,
+)
 from guests.lib.cpu import CPUS, MPIDR_EL1, complete_all, cpu, instruction_barrier
 from guests.lib.ending import give_up
 from guests.lib.mmio import read32, read64, write32, write64
-from hv.lang import Callable, Final, Registry, SystemRegister, array, bounded, u32, u64, value
+from hv.lang import Final, SystemRegister, array, bounded, u32, u64
 
-DISTRIBUTOR: Final[u64] = 0x0300_1000
 DISTRIBUTOR_SIZE: Final[u64] = 0x1_0000
 REDISTRIBUTORS: Final[u64] = 0x0302_0000
 REDISTRIBUTORS_SIZE: Final[u64] = 0x100_0000
@@ -34,14 +42,9 @@ REDISTRIBUTOR_WRITE_PENDING: Final[u32] = 1 << 3
 PROCESSOR_SLEEP: Final[u32] = 1 << 1
 CHILDREN_ASLEEP: Final[u32] = 1 << 2
 LAST: Final[u64] = 1 << 4
-EVERY: Final[u32] = 0xFFFF_FFFF
-PRIORITY: Final[u32] = 0xA0A0_A0A0  # four interrupts'
 AFFINITY: Final[u64] = 0xFF_00FF_FFFF
 
-FIRST_SHARED: Final = 32
-FIRST_SPECIAL: Final = 1020
 MOST_REDISTRIBUTORS: Final = 128
-PATIENCE: Final = 1_000_000  # reads of a register whose bit should change
 
 ICC_SRE_EL1: Final = SystemRegister("icc_sre_el1")
 ICC_PMR_EL1: Final = SystemRegister("icc_pmr_el1")
@@ -55,43 +58,31 @@ ICC_AP1R0_EL1: Final = SystemRegister("icc_ap1r0_el1")
 ICC_SGI1R_EL1: Final = SystemRegister("icc_sgi1r_el1")
 
 
-@value
-class Interrupt:
-    intid: u32
-    take: Callable[[], None]
-
-
-interrupts: Final = Registry[Interrupt]()
-taken: Final[array[u64, CPUS]] = array()  # by each CPU, of all numbers
-
-
-class Gic:
+class GicV3(Controller):
     lines: u32  # interrupts that the distributor has
     redistributors: array[u64, CPUS]  # each CPU's, by its address
 
     def init(self) -> None:
-        """All interrupts off, routed here. Also brings it back from whatever was written to its registers."""
         self.lines = min(32 * ((read32(DISTRIBUTOR + TYPER) & 0x1F) + 1), FIRST_SPECIAL)
         write32(DISTRIBUTOR + CTLR, 0)
-        self._wait(DISTRIBUTOR + CTLR, WRITE_PENDING)
+        wait_for_zero(DISTRIBUTOR + CTLR, WRITE_PENDING)
         write32(DISTRIBUTOR + CTLR, AFFINITY_ROUTING)
         for word in bounded(1, self.lines // 32, 32):
             self._quieten(DISTRIBUTOR, u64(word))
         for number in bounded(FIRST_SHARED, self.lines, FIRST_SPECIAL):
             write64(DISTRIBUTOR + IROUTER + u64(number) * 8, MPIDR_EL1.read() & AFFINITY)
-        self._wait(DISTRIBUTOR + CTLR, WRITE_PENDING)
+        wait_for_zero(DISTRIBUTOR + CTLR, WRITE_PENDING)
         write32(DISTRIBUTOR + CTLR, AFFINITY_ROUTING | ENABLE_GROUP1)
-        self._wait(DISTRIBUTOR + CTLR, WRITE_PENDING)
+        wait_for_zero(DISTRIBUTOR + CTLR, WRITE_PENDING)
 
     def init_cpu(self) -> None:
-        """This CPU's part: its private interrupts off, and no interrupt active here."""
         redistributor = self._find()
         self.redistributors[cpu()] = redistributor
         waker = redistributor + REDISTRIBUTOR_WAKER
         write32(waker, read32(waker) & ~PROCESSOR_SLEEP)
-        self._wait(waker, CHILDREN_ASLEEP)
+        wait_for_zero(waker, CHILDREN_ASLEEP)
         self._quieten(redistributor + PRIVATE_FRAME, 0)
-        self._wait(redistributor + CTLR, REDISTRIBUTOR_WRITE_PENDING)
+        wait_for_zero(redistributor + CTLR, REDISTRIBUTOR_WRITE_PENDING)
         ICC_SRE_EL1.write(0x7)
         instruction_barrier()
         ICC_AP0R0_EL1.write(0)
@@ -103,9 +94,15 @@ class Gic:
         instruction_barrier()
 
     def enable(self, intid: u32) -> None:
-        """A private interrupt is this CPU's."""
         frame = self.redistributors[cpu()] + PRIVATE_FRAME if intid < FIRST_SHARED else DISTRIBUTOR
         write32(frame + ISENABLER + u64(intid // 32) * 4, u32(1) << intid % 32)
+
+    def acknowledge(self) -> u64:
+        return ICC_IAR1_EL1.read()
+
+    def end(self, acknowledged: u64) -> None:
+        ICC_EOIR1_EL1.write(acknowledged)
+        instruction_barrier()
 
     def _quieten(self, frame: u64, word: u64) -> None:
         """32 interrupts: off, neither pending nor active, group 1, of one priority."""
@@ -128,31 +125,8 @@ class Gic:
                 break
         give_up("there is no redistributor for this CPU")
 
-    def _wait(self, register: u64, bit: u32) -> None:
-        """Until the bit is zero."""
-        for _ in range(PATIENCE):
-            if read32(register) & bit == 0:
-                return
-        give_up("the interrupt controller never becomes ready")
 
-
-gic: Final = Gic()
-
-
-def take_interrupt() -> None:
-    """Takes the interrupt that the CPU was interrupted for; there may be none left."""
-    acknowledged = ICC_IAR1_EL1.read()
-    complete_all()
-    if acknowledged >= FIRST_SPECIAL:
-        return
-    taken[cpu()] += 1
-    intid = u32(acknowledged)
-    for interrupt in interrupts:
-        if interrupt.intid == intid:
-            interrupt.take()
-    complete_all()
-    ICC_EOIR1_EL1.write(acknowledged)
-    instruction_barrier()
+gicv3: Final = GicV3()
 
 
 def send_sgi(value: u64) -> None:

@@ -1,7 +1,7 @@
 """The virtual timer (Arm DDI 0487, D12.2): its counter, and sleeping until it comes to a value."""
 
+from guests.lib.controller import interrupts
 from guests.lib.cpu import instruction_barrier, interrupt_window, wait_for_interrupt
-from guests.lib.gicv3 import interrupts
 from hv.lang import Final, SystemRegister, u64, unbounded
 
 INTID: Final = 27
