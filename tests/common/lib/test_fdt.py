@@ -13,6 +13,7 @@ from tests.common.host import EINVAL, ENOENT, LIB, SAMPLES, host
 FDT = f"{LIB}fdt.Fdt."
 NODE = f"{LIB}fdt.Node."
 TREE = f"{SAMPLES}trees"
+ROOM = 65536  # bytes of the largest tree
 
 
 def load(blob, room=None):
@@ -29,7 +30,7 @@ class Builder:
     """A tree made by libfdt's sequential writer."""
 
     def __init__(self):
-        self.fdt = libfdt.FdtSw()
+        self.fdt = libfdt.FdtSw(size_hint=ROOM)  # its end does not make room for itself
         self.reservations = []
 
     def blob(self, nodes, reservations=()):
@@ -37,7 +38,8 @@ class Builder:
             self.fdt.add_reservemap_entry(start, size)
         self.fdt.finish_reservemap()
         self.node("", nodes)
-        return bytes(self.fdt.as_fdt().as_bytearray())
+        whole = self.fdt.as_fdt()
+        return bytes(whole.as_bytearray()[: whole.totalsize()])
 
     def node(self, name, content):
         self.fdt.begin_node(name)
