@@ -59,6 +59,7 @@ BARE = COMMON | {
     "i": [
         r"\(hv\) vector 0x30: interrupt 4, input 4 of the I/O APIC at 0, edge, active high, to APIC ID 0, enabled, "
         r"hv/x86/\w+\.py:\d+, taken [1-9]\d* 0",
+        r"\(hv\) vector 0x31: interrupt 2, .*, enabled, hv/x86/reminder\.py:\d+, taken [1-9]\d* 0",
         r"\(hv\) vector 0xfa: timer of each CPU, taken \d+ \d+",
         r"\(hv\) vector 0xfb: between CPUs, taken \d+ [1-9]\d*",
     ],

@@ -27,6 +27,7 @@ from hv.x86.hvm.hypercall_page import page
 from hv.x86.hvm.upcall import upcalls
 from hv.x86.hvm.vcpu import vcpu_machine
 from hv.x86.hvm.virtualisation import choose_extension, chosen
+from hv.x86.reminder import start_reminder
 
 if CONFIG_SVM:
     from hv.x86.svm import exits  # noqa: F401 (the assembly needs it)
@@ -50,13 +51,22 @@ def start_guests() -> None:
         info(f"no guest can run here: {hindrance}")
 
 
+def work_round_emulator(has_madt: bool) -> None:
+    """On the boot CPU, once the others are online: for what QEMU's TCG does otherwise than a CPU."""
+    if not chosen.found or not features.tcg:
+        return
+    if len(online) > 1:
+        spare_boot_cpu()
+    if has_madt:
+        start_reminder()
+
+
 def spare_boot_cpu() -> None:
-    """On the boot CPU, once the others are online: it is left without guests where it could not run them safely.
+    """It is left without guests, which it could not run safely.
 
     When a CPU of QEMU's TCG loads x87 state (FXRSTOR, XRSTOR, FRSTOR), it takes a flag out of the first CPU's word of
     SVM's state by a read and a write that are not one (target/i386/tcg/fpu_helper.c, cpu_clear_ignne, up to QEMU 10).
     A VMRUN or #VMEXIT of the first CPU in between is undone in part: global interrupts stay off, or nested paging on.
     """
-    if chosen.found and features.tcg and len(online) > 1:
-        spare_processor()
-        info("CPU 0 runs no guests: in QEMU it would lose changes of its SVM state to what others do")
+    spare_processor()
+    info("CPU 0 runs no guests: in QEMU it would lose changes of its SVM state to what others do")

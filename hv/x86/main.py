@@ -62,7 +62,7 @@ if CONFIG_FRAMEBUFFER:
 if CONFIG_HVM:
     from hv.common.builder.lifecycle import build_domains
     from hv.x86.descriptions import read_descriptions
-    from hv.x86.guests import spare_boot_cpu, start_guests
+    from hv.x86.guests import start_guests, work_round_emulator
 else:
     from hv.x86.no_guests import refuse_descriptions
 if CONFIG_NS16550:
@@ -155,7 +155,7 @@ def initialise() -> None:
     mark_online()
     start_cpus()
     if CONFIG_HVM:
-        spare_boot_cpu()
+        work_round_emulator(found.madt)
     if CONFIG_TRACE:
         start_tracing()
     if CONFIG_WATCHDOG:

@@ -268,7 +268,9 @@ class PmTimer:
 
 
 class Pit:
-    """Channel 2 of the 8254, and the port that holds its gate and the speaker (bits 0 and 1; others are kept)."""
+    """Channel 2 of the 8254, the port that holds its gate and the speaker (bits 0 and 1; others are kept), and what
+    channel 0 is told.
+    """
 
     HERTZ = 1_193_182
 
@@ -280,6 +282,8 @@ class Pit:
         self.written: list[int] = []
         self.since: int | None = None
         self.latched: list[int] = []
+        self.ticks: list[int] = []  # the command and the count of channel 0
+        pc.put_port(0x40, 1, Pit.At(self, "tick"))
         pc.put_port(0x42, 1, self)
         pc.put_port(0x43, 1, Pit.At(self, "command"))
         pc.put_port(0x61, 1, Pit.At(self, "gate"))
@@ -299,7 +303,13 @@ class Pit:
         assert value & 0xFC == self.others & 0xFC and not value & 2
         self.control = value
 
+    def tick(self, value: int) -> None:
+        self.ticks.append(value)
+
     def command(self, value: int) -> None:
+        if value >> 6 == 0:
+            self.ticks = [value]
+            return
         assert value >> 6 == 2, "another channel's"
         if value & 0x30 == 0:
             if not self.latched:

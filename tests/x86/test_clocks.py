@@ -175,6 +175,16 @@ def test_the_pit_counts_up_from_when_it_is_started(control, passed):
     assert read("pit", pc) - began - (pc.now - at) * Pit.HERTZ // FEMTO & 0xFFFF in (0, 1, 0xFFFF)
 
 
+def test_the_pit_interrupts_once_in_a_round_of_its_counter():
+    """Channel 0, in mode 2, from 65536, which is written as 0; the clock on channel 2 goes on."""
+    pc = Pc()
+    pit = Pit(pc)
+    pc.call(f"{DEVICES}start_pit")
+    pc.call("x86.pit.start_ticks")
+    assert pit.ticks == [0x34, 0, 0]
+    assert read("pit", pc) <= 16
+
+
 # What is measured against them
 
 CLOCKS = ["hpet", "slow hpet", "fast hpet", "pm 24", "pm 32", "pit"]
