@@ -121,8 +121,9 @@ class Com(TimerOwner):
 
     @raises
     def move_to(self, named: SerialConsole) -> None:
-        """To the UART of the SPCR, and says so. ENODEV: none can be reached there. ENXIO: none answers. EINVAL: there
-        is memory, or no address. ENOMEM."""
+        """To the UART of the SPCR, and says so. ENODEV: none can be there, since one has as many ports in a row, from a
+        multiple of their number on, or none can be reached. ENXIO: none answers. EINVAL: there is memory, or no
+        address. ENOMEM."""
         there = Ns16550()
         self._reach(named, there)
         if not there.answers:
@@ -141,7 +142,9 @@ class Com(TimerOwner):
     def _reach(self, named: SerialConsole, uart: Ns16550) -> None:
         if CONFIG_PCI and named.is_pci:
             open_named(named)
-        if named.base.space == Space.PORT and named.base.address <= LAST_PORT - REGISTERS + 1:
+        if named.base.space == Space.PORT:
+            if named.base.address > LAST_PORT or named.base.address % REGISTERS != 0:
+                raise Errno.ENODEV
             uart.at_ports(u16(u64(named.base.address)))
         elif named.base.space == Space.MEMORY:
             shift, wide = named.layout()

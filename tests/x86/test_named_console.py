@@ -203,6 +203,7 @@ SPCRS = st.builds(
 @given(SPCRS, st.sampled_from([1, 4]), st.binary(max_size=24), st.integers(0, 200))
 @example(spcr(gas_of("second")), 1, b"", 0)
 @example(spcr(gas_of("memory", bits=32, access=0), 0x12), 4, b"", 0)
+@example(spcr(w.gas(1, 0, 0, COM2 - 4)), 1, b"", 0)
 @settings(max_examples=300, deadline=None)
 def test_whatever_a_table_says_there_is_a_console(table, apart, noise, at):
     """Its bytes are changed too, its sum then mended: the next line comes out of just one UART, which has the log."""
