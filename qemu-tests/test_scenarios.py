@@ -22,6 +22,7 @@ LINUX_OFF = "reboot: Power down"
         pytest.param("arm64-demo-max", marks=pytest.mark.long),
         pytest.param("arm64-demo-1cpu", marks=pytest.mark.long),
         pytest.param("arm64-demo-2cpu", marks=pytest.mark.long),
+        pytest.param("arm64-gicv2", marks=pytest.mark.long),
     ],
 )
 def test_guests_answer_and_end_alone(booted, scenario: str) -> None:
@@ -55,6 +56,18 @@ def test_guests_answer_and_end_alone(booted, scenario: str) -> None:
     assert_well(machine)
 
 
+def test_guests_with_a_gicv2_answer(booted) -> None:
+    """Two Debian guests of two vCPUs each, and a unikernel: they start all their vCPUs, and take their serial port's
+    interrupts."""
+    machine = booted("arm64-gicv2")
+    machine.expect_all(["READY linux1", "READY linux2", "READY hello"], BOOT_SECONDS)
+    assert machine.output.count("smp: Brought up 1 node, 2 CPUs") == 2
+    ask_shell(machine, "linux1")
+    focus(machine, "hello")
+    ask_hello(machine)
+    assert_well(machine)
+
+
 def test_each_line_names_who_printed_it(booted) -> None:
     """Guests share the serial line: each line begins with its guest's number and name, or with (hv)."""
     machine = booted("arm64-demo")
@@ -67,22 +80,36 @@ def test_each_line_names_who_printed_it(booted) -> None:
     assert not foreign, "lines without a name: " + "\n".join(foreign[:10])
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
-def test_hostile_guest_harms_nobody(booted, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "seed"),
+    [
+        ("arm64-hostile", 1),
+        *(pytest.param("arm64-hostile", seed, marks=pytest.mark.long) for seed in range(2, 12)),
+        *(pytest.param("arm64-hostile-gicv2", seed, marks=pytest.mark.long) for seed in range(1, 6)),
+    ],
+)
+def test_hostile_guest_harms_nobody(booted, scenario: str, seed: int) -> None:
     """A unikernel that tries everything from EL1 ends its own attempts; linux1 beside it gets its sums right."""
-    machine = booted("arm64-hostile", Options(seed=seed))
+    machine = booted(scenario, Options(seed=seed))
     machine.expect_all(["DONE linux1 ok", "DONE hostile ok"], HOSTILE_SECONDS)
     focus(machine, "linux1")
     ask_shell(machine, "linux1")
     assert_well(machine)
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3))])
-def test_no_exit_takes_long_whatever_a_guest_does(booted, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "seed"),
+    [
+        ("arm64-hostile", 1),
+        *(pytest.param("arm64-hostile", seed, marks=pytest.mark.long) for seed in (2, 3)),
+        pytest.param("arm64-hostile-gicv2", 1, marks=pytest.mark.long),
+    ],
+)
+def test_no_exit_takes_long_whatever_a_guest_does(booted, scenario: str, seed: int) -> None:
     """With time in instructions on one CPU: none of the hostile guest's exits, nor of the Linux that boots beside it,
     nor a step of the work that releases the hostile one's memory, takes more than 100,000 of them."""
     timed = build.build("arm64_exits")
-    machine = booted("arm64-hostile", Options(seed=seed, icount=True, hypervisor=timed))
+    machine = booted(scenario, Options(seed=seed, icount=True, hypervisor=timed))
     machine.expect_all(["DONE hostile ok", "(hv) d2 hostile: powered off"], 2 * HOSTILE_SECONDS)
     focus(machine, "hypervisor")
     counts = assert_no_long_exit(machine)

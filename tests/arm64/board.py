@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+from tests.arm64.gich import Gich
 from tests.common.guests import Machine
 
 ARM = "hv.arm64."
 FREQUENCY = 62_500_000
 TICK = 16  # ns
 GICD = 0x0300_1000
+GICC = 0x0300_2000
 GICR = 0x0302_0000
 FRAMES = 0x2_0000
 UART = 0x2200_0000
@@ -27,7 +29,11 @@ TRAP_DIR = 1 << 14
 
 
 class Board(Machine):
-    def __init__(self, cpus: int = 2, lists: int = 4) -> None:
+    """`gicv2`: with one, instead of a GICv3. `interface` is how the guest that is loaded uses it."""
+
+    interface: Interface | MemoryInterface
+
+    def __init__(self, cpus: int = 2, lists: int = 4, gicv2: bool = False) -> None:
         self.registers: dict[int, dict[str, int]] = {}
         self.here = 0
         super().__init__(cpus)
@@ -41,11 +47,18 @@ class Board(Machine):
             self.words[i] = 0
         self.clock = 0
         self.with_heap().start_scheduling()
-        self.call("hv.sim.controller.use_arm64_guests", FREQUENCY, False)
+        self.call("hv.sim.controller.use_arm64_guests", FREQUENCY, gicv2)
+        if gicv2:
+            self.gich = Gich(self.host, cpus, lists)
+            self.interface = MemoryInterface(self)
+        else:
+            self.interface = Interface(self)
+        name = "gich.GichInterface" if gicv2 else "ich.IchInterface"
+        version = self.host.variable(f"{ARM}gich.gich" if gicv2 else f"{ARM}ich.ich")
         for cpu in reversed(range(cpus)):
             self.enter(cpu)
             self["ich_vtr_el2"] = (lists - 1) | (PRIORITY_BITS - 1) << 26
-            self.call(f"{ARM}ich.IchInterface.start_cpu", self.host.variable(f"{ARM}ich.ich"))
+            self.call(f"{ARM}{name}.start_cpu", version)
         self.callback = self.ffi.callback("void(u32)", self._spin)
         self.machine.spin_handler = self.callback
 
@@ -67,6 +80,8 @@ class Board(Machine):
 
     def enter(self, cpu: int) -> None:
         super().enter(cpu)
+        if hasattr(self, "gich"):
+            self.gich.enter(cpu)
         if self.registers and cpu != self.here:
             kept = self.registers[self.here]
             for name, i in self.numbers.items():
@@ -159,6 +174,10 @@ class Interface:
     def __init__(self, board: Board) -> None:
         self.board = board
 
+    def set_up(self, split: bool) -> None:
+        """All priorities and both groups; `split`: EOImode."""
+        self.board["ich_vmcr_el2"] = 0xF8 << 24 | 3 | (1 << 9 if split else 0)
+
     def lists(self) -> list[tuple[str, int]]:
         return [(f"ich_lr{n}_el2", self.board[f"ich_lr{n}_el2"]) for n in range(self.board.lists)]
 
@@ -220,3 +239,74 @@ class Interface:
                 seen.add(lr & 0xFFFF_FFFF)
                 if lr >> 61 & 1:
                     assert lr >> 62 != 3, "linked to a physical interrupt, and both pending and active"
+
+
+class MemoryInterface:
+    """The same for a GICv2 (Arm IHI 0048B, 5.2 to 5.5): an SGI is ended with its sender's number."""
+
+    sender: int  # of the SGI that was acknowledged last
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+
+    @property
+    def gich(self) -> Gich:
+        return self.board.gich
+
+    def set_up(self, split: bool) -> None:
+        self.gich.here.vmcr = 0x1F << 27 | 3 | (1 << 9 if split else 0)
+
+    def pending(self, running: int) -> tuple[int, int] | None:
+        if not self.gich.here.hcr & ENABLE:
+            return None
+        found = [(entry.priority, entry.acknowledged) for entry in self.gich.lists() if entry.state == 1]
+        best = min(found, default=None)
+        return best if best is not None and best[0] < running else None
+
+    def acknowledge(self, running: int) -> tuple[int, int] | None:
+        best = self.pending(running)
+        if best is None:
+            return None
+        entry = next(e for e in self.gich.lists() if e.state == 1 and (e.priority, e.acknowledged) == best)
+        self.gich.set_state(entry, 2)
+        self.sender = entry.acknowledged >> 10
+        return entry.priority, entry.intid
+
+    def end(self, raw: int) -> None:
+        """GICV_EOIR with EOImode 0, after the priority has dropped."""
+        if not self._deactivate(raw):
+            self.gich.here.hcr += 1 << 27
+
+    def deactivate(self, vcpu: Any, raw: int) -> None:
+        """GICC_DIR with EOImode 1."""
+        self.board.device(vcpu, GICC + 0x1000, 4, raw)
+
+    def _deactivate(self, raw: int) -> bool:
+        for entry in self.gich.lists():
+            if entry.state >= 2 and entry.acknowledged == raw:
+                self.gich.set_state(entry, entry.state & 1)
+                if entry.hardware:
+                    physical = self.board.host.per_cpu(self.board.here, "hv.sim.controller.PhysicalTimer")
+                    assert entry.physical == VIRTUAL_TIMER
+                    physical.active = False
+                return True
+        return False
+
+    def wants_maintenance(self) -> bool:
+        control = self.gich.here.hcr
+        if not control & ENABLE:
+            return False
+        lists = self.gich.lists()
+        ended = any(entry.state == 0 and entry.notifies for entry in lists)
+        unlisted = bool(control & EOI_NOTICE) and control >> 27 != 0
+        starved = bool(control & NONE_PENDING) and not any(entry.state & 1 for entry in lists)
+        return ended or unlisted or starved
+
+    def check(self) -> None:
+        """What the architecture forbids in list registers (5.3.8)."""
+        self.gich.check()
+        valid = [entry for entry in self.gich.lists() if entry.state]
+        assert len({entry.intid for entry in valid}) == len(valid), "one interrupt in two list registers"
+        for entry in valid:
+            assert not (entry.hardware and entry.state == 3), "linked to a physical interrupt, and both"
+            assert entry.intid >= 16 or entry.state != 3, "an SGI of one sender that is pending and active"

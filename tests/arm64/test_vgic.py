@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.arm64.board import ARM, FRAMES, GICD, GICR, Board, Interface
+from tests.arm64.board import ARM, FRAMES, GICD, GICR, Board
 
 IDLE = 0x100
 VCPUS = 3
@@ -23,34 +23,37 @@ PRIORITY, CONFIGURATION, ROUTE = 0x400, 0xC00, 0x6000
 class Irq:
     """One interrupt of the model."""
 
-    def __init__(self, intid, vcpu):
+    def __init__(self, intid, vcpu, group1=True):
         self.intid = intid
         self.edge = intid < 16
         self.latch = self.line = self.active = self.enabled = False
-        self.group1 = True
+        self.group1 = group1
         self.priority = 0
         self.target = vcpu
         self.owner = vcpu
+        self.senders = set()  # of an SGI, where they are told apart: a latch for each
 
     @property
     def pending(self):
-        return self.latch or (self.line and not self.edge)
+        return self.latch or bool(self.senders) or (self.line and not self.edge)
 
 
 class VgicMachine(RuleBasedStateMachine):
+    gicv2 = False
+
     @initialize(
         lists=st.integers(1, 5), split=st.booleans(), priorities=st.lists(st.integers(0, 30), min_size=1, max_size=8)
     )
     def power_on(self, lists, split, priorities):
-        self.board = Board(CPUS, lists)
+        self.board = Board(CPUS, lists, self.gicv2)
         self.split = split  # EOImode: ending and deactivating apart
         self.vcpus = self.board.make_guest(VCPUS)
         self.irqs = {}
         for intid in PRIVATE:
             for vcpu in range(VCPUS):
-                self.irqs[vcpu, intid] = Irq(intid, vcpu)
+                self.irqs[vcpu, intid] = Irq(intid, vcpu, not self.gicv2)
         for intid in SHARED:
-            self.irqs[None, intid] = Irq(intid, 0)
+            self.irqs[None, intid] = Irq(intid, 0, not self.gicv2)
         self.running = [[] for _ in self.vcpus]  # (priority, intid), the highest last
         self.dropped = [[] for _ in self.vcpus]  # ended, not deactivated
         self.place = {}  # vcpu: cpu
@@ -61,6 +64,14 @@ class VgicMachine(RuleBasedStateMachine):
         for n, (owner, intid) in enumerate(self.irqs):
             self.enable(0, owner or 0, intid, n % 7 != 6)
             self.priority(0, owner or 0, intid, priorities[n % len(priorities)])
+
+    def accept(self, irq):
+        """The interrupt has been acknowledged."""
+        irq.latch = False
+
+    def named(self, vcpu, intid):
+        """What the guest writes to end an interrupt."""
+        return intid
 
     def irq(self, vcpu, intid):
         return self.irqs[vcpu if intid < 32 else None, intid]
@@ -80,7 +91,7 @@ class VgicMachine(RuleBasedStateMachine):
         for vcpu, cpu in self.place.items():
             self.board.enter(cpu)
             for _ in range(100):
-                if not Interface(self.board).wants_maintenance():
+                if not self.board.interface.wants_maintenance():
                     break
                 self.board.call(f"{ARM}guests.maintain", 25)
                 self.board.way_in()
@@ -88,7 +99,7 @@ class VgicMachine(RuleBasedStateMachine):
                 raise AssertionError("the maintenance interrupt never ends")
             assert self.board.loaded() == self.vcpus[vcpu]
             self.board.way_in()
-            Interface(self.board).check()
+            self.board.interface.check()
 
     def write(self, vcpu, address, value, size=4):
         self.board.enter(self.place.get(vcpu, 0))
@@ -113,7 +124,7 @@ class VgicMachine(RuleBasedStateMachine):
                 self.stop(other)
         self.board.enter(cpu)
         self.board.load(self.vcpus[vcpu])
-        self.board["ich_vmcr_el2"] = 0xF8 << 24 | 3 | (1 << 9 if self.split else 0)
+        self.board.interface.set_up(self.split)
         self.place[vcpu] = cpu
         self.settle()
 
@@ -154,14 +165,15 @@ class VgicMachine(RuleBasedStateMachine):
     def priority(self, by, owner, intid, priority):
         irq = self.irq(owner, intid)
         if not irq.active:
-            frame = GICD if intid >= 32 else GICR + FRAMES * owner + 0x1_0000
+            address, bit = self.register(owner, intid, PRIORITY, 8)
             irq.priority = priority * 8
-            self.write(by, frame + PRIORITY + intid, priority * 8, 1)
+            self.write(by, address + bit // 8, priority * 8, 1)
 
     @rule(by=who, owner=who, intid=st.sampled_from(EVERY), on=st.booleans())
     def pend(self, by, owner, intid, on):
         address, bit = self.register(owner, intid, SET_PENDING if on else CLEAR_PENDING)
-        self.irq(owner, intid).latch = on
+        if intid >= 16 or not self.gicv2:
+            self.irq(owner, intid).latch = on
         self.write(by, address, 1 << bit)
 
     @rule(by=who, owner=who, intids=st.sets(st.sampled_from(EVERY), min_size=3))
@@ -235,14 +247,14 @@ class VgicMachine(RuleBasedStateMachine):
         self.board.enter(self.place[vcpu])
         running = self.running[vcpu][-1][0] if self.running[vcpu] else IDLE
         offered = [(i.priority, i.intid) for i in self.deliverable(vcpu) if i.priority < min(running, 0xF8)]
-        found = Interface(self.board).acknowledge(running)
+        found = self.board.interface.acknowledge(running)
         if found is None:
             assert not offered, "an interrupt is lost"
             return
         assert found in offered, "an interrupt comes that is not pending"
         assert found[0] == min(offered)[0], "one of a lower priority comes first"
         irq = self.irq(vcpu, found[1])
-        irq.latch = False
+        self.accept(irq)
         irq.active = True
         irq.owner = vcpu
         self.running[vcpu].append(found)
@@ -257,7 +269,7 @@ class VgicMachine(RuleBasedStateMachine):
         if self.split:
             self.dropped[vcpu].append(intid)
         else:
-            Interface(self.board).end(intid)
+            self.board.interface.end(self.named(vcpu, intid))
             self.irq(vcpu, intid).active = False
         self.settle()
 
@@ -267,7 +279,7 @@ class VgicMachine(RuleBasedStateMachine):
             return
         self.board.enter(self.place[vcpu])
         intid = self.dropped[vcpu].pop(which % len(self.dropped[vcpu]))
-        Interface(self.board).deactivate(self.vcpus[vcpu], intid)
+        self.board.interface.deactivate(self.vcpus[vcpu], self.named(vcpu, intid))
         self.irq(vcpu, intid).active = False
         self.settle()
 
