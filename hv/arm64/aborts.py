@@ -12,7 +12,7 @@ from hv.arm64.cpu import instruction_barrier, translate_guest_read
 from hv.arm64.el1 import PAR_EL1
 from hv.arm64.inject import EXTERNAL, EXTERNAL_ON_WALK, inject_data_abort, inject_instruction_abort
 from hv.arm64.mmio import Device
-from hv.arm64.syndrome import Syndrome, fault_in_words
+from hv.arm64.syndrome import Syndrome, fault_in_words, instruction_length
 from hv.arm64.sysreg import FAR_EL2, HPFAR_EL2
 from hv.arm64.workarounds import workarounds
 from hv.common.mm.format import Access
@@ -61,11 +61,12 @@ def data_abort(vcpu: Vcpu, context: VcpuContext, syndrome: Syndrome) -> None:
             address = translated(FAR_EL2.read())
             if address == UNKNOWN_ADDRESS:
                 return
-        device = mmio.device_at(vcpu, address)
-        if device != Device.NONE and abort.decoded and address & (u64(1) << abort.size) - 1 == 0:
-            emulate(vcpu, context, abort, device, address)
-            context.pc += 4 if syndrome.long_instruction else 2
-            return
+        if abort.decoded and address & (u64(1) << abort.size) - 1 == 0:
+            device = mmio.device_at(vcpu, address)
+            if device != Device.NONE:
+                emulate(vcpu, context, abort, device, address)
+                context.pc += instruction_length(syndrome)
+                return
     refuse_data(vcpu, context, syndrome)
 
 

@@ -11,7 +11,7 @@ from hv.arm64.context import VcpuContext
 from hv.arm64.inject import inject_undefined
 from hv.arm64.interrupts import interrupts
 from hv.arm64.smccc import hypervisor_call, secure_call
-from hv.arm64.syndrome import INTERRUPT_EXIT, SERROR_EXIT, Syndrome, kind_in_words
+from hv.arm64.syndrome import INTERRUPT_EXIT, SERROR_EXIT, Syndrome, instruction_length, kind_in_words
 from hv.arm64.sysreg import ESR_EL2
 from hv.arm64.systrap import system_register
 from hv.arm64.vcpu import way_in
@@ -105,7 +105,7 @@ def wait(context: VcpuContext, syndrome: Syndrome) -> None:
     """WFI ends with an interrupt; WFE may end at any time, and mostly waits for another vCPU, which may need this
     CPU.
     """
-    context.pc += 4 if syndrome.long_instruction else 2
+    context.pc += instruction_length(syndrome)
     if syndrome.iss & WAITS_FOR_EVENT != 0:
         yield_()
     else:

@@ -18,7 +18,7 @@ from hv.arm64.guest_map import (
 from hv.common.mm.types import PAGE_SIZE
 from hv.common.model.vcpu import Vcpu
 from hv.config import CONFIG_GICV2, CONFIG_GICV3, CONFIG_VPL011
-from hv.lang import Final, U8Enum, truncate, u32, u64
+from hv.lang import Final, U8Enum, apart, truncate, u32, u64
 
 if CONFIG_GICV2:
     from hv.arm64 import vgic2_dist, vgic2_page
@@ -33,8 +33,7 @@ class Device(U8Enum):
     DISTRIBUTOR = 1
     REDISTRIBUTORS = 2
     UART = 3
-    GICV2_DISTRIBUTOR = 4
-    GICV2_INTERFACE = 5  # its second page
+    GICV2 = 4  # its distributor, and the second page of its CPU interface
 
 
 GICV2_SECOND: Final[u64] = GICC_BASE + PAGE_SIZE
@@ -42,18 +41,21 @@ GICV2_SECOND_BYTES: Final[u64] = GICC_SIZE - PAGE_SIZE
 
 
 def device_at(vcpu: Vcpu, address: u64) -> Device:
-    if is_gicv2():
-        if address - GICD_BASE < GICV2_GICD_SIZE:
-            return Device.GICV2_DISTRIBUTOR
-        if address - GICV2_SECOND < GICV2_SECOND_BYTES:
-            return Device.GICV2_INTERFACE
-    elif address - GICD_BASE < GICD_SIZE:
-        return Device.DISTRIBUTOR
+    if address - GICD_BASE < GICD_SIZE:
+        return gicv2_at(address) if is_gicv2() else Device.DISTRIBUTOR
     if address - VPL011_BASE < VPL011_SIZE:
         return Device.UART if vcpu.domain.config.uart else Device.NONE
     if CONFIG_GICV3 and not is_gicv2():
         if address - GICR_BASE < GICR_SIZE and vgic_redist.exists(vcpu, address - GICR_BASE):
             return Device.REDISTRIBUTORS
+    return Device.NONE
+
+
+@apart
+def gicv2_at(address: u64) -> Device:
+    """It is spread over less than a GICv3's distributor."""
+    if address - GICD_BASE < GICV2_GICD_SIZE or address - GICV2_SECOND < GICV2_SECOND_BYTES:
+        return Device.GICV2
     return Device.NONE
 
 
@@ -71,11 +73,9 @@ def read(vcpu: Vcpu, device: Device, address: u64, size: u32) -> u64:
             if CONFIG_GICV3:
                 return vgic_redist.read(vcpu, address - GICR_BASE, size)
             return 0
-        case Device.GICV2_DISTRIBUTOR:
-            if CONFIG_GICV2:
-                return vgic2_dist.read(vcpu, address - GICD_BASE, size)
-            return 0
-        case Device.GICV2_INTERFACE | Device.NONE:
+        case Device.GICV2:
+            return read_gicv2(vcpu, address, size)
+        case Device.NONE:
             return 0
 
 
@@ -90,11 +90,23 @@ def write(vcpu: Vcpu, device: Device, address: u64, size: u32, value: u64) -> No
         case Device.REDISTRIBUTORS:
             if CONFIG_GICV3:
                 vgic_redist.write(vcpu, address - GICR_BASE, size, value)
-        case Device.GICV2_DISTRIBUTOR:
-            if CONFIG_GICV2:
-                vgic2_dist.write(vcpu, address - GICD_BASE, size, value)
-        case Device.GICV2_INTERFACE:
-            if CONFIG_GICV2:
-                vgic2_page.write(vcpu, address - GICV2_SECOND, size, value)
+        case Device.GICV2:
+            write_gicv2(vcpu, address, size, value)
         case Device.NONE:
             pass
+
+
+@apart
+def read_gicv2(vcpu: Vcpu, address: u64, size: u32) -> u64:
+    if CONFIG_GICV2 and address < GICV2_SECOND:
+        return vgic2_dist.read(vcpu, address - GICD_BASE, size)
+    return 0
+
+
+@apart
+def write_gicv2(vcpu: Vcpu, address: u64, size: u32, value: u64) -> None:
+    if CONFIG_GICV2:
+        if address < GICV2_SECOND:
+            vgic2_dist.write(vcpu, address - GICD_BASE, size, value)
+        else:
+            vgic2_page.write(vcpu, address - GICV2_SECOND, size, value)

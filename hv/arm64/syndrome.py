@@ -25,6 +25,11 @@ SERROR_EXIT: Final[u32] = 65
 EXIT_REASONS: Final = 66
 
 
+def instruction_length(syndrome: Syndrome) -> u64:
+    """Bytes of the instruction that came here. Guests may run AArch32 code in EL0, some of whose have two."""
+    return 2 + 2 * u64(syndrome.long_instruction)
+
+
 def exit_in_words(reason: u32) -> str:
     if reason == INTERRUPT_EXIT:
         return "interrupt"
