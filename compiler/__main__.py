@@ -90,7 +90,8 @@ def act(options: argparse.Namespace) -> None:
                 if config.get("CONFIG_BZIMAGE"):
                     loader, more = build_loader(options.target, config, options.out / "loader", options.jobs)
                     inputs += more
-                made = link.hypervisor(target, output, objects, driver.link_flags(program), loader)
+                flags, with_lines = driver.link_flags(program), config["CONFIG_LINE_TABLE"]
+                made = link.hypervisor(target, output, objects, flags, loader, with_lines)
                 inputs += [*link.boot_folder(target).iterdir()]
             else:
                 folder = GUEST_FOLDERS[options.target]

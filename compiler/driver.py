@@ -117,6 +117,7 @@ ROOTS = {
 
 # Kconfig options that choose what clang adds to the code.
 OPTIONS = {
+    "CONFIG_CC_OPTIMIZE_FOR_SIZE": ("-Os",),
     "CONFIG_RETPOLINE": ("-mretpoline",),
     "CONFIG_HARDEN_SLS": ("-mharden-sls=all",),
 }

@@ -83,10 +83,15 @@ def code_places(elf: Path) -> dict[str, int]:
 
 
 def hypervisor(
-    target: Target, output: driver.Output, objects: list[Path], flags: tuple[str, ...] = (), loader: Path | None = None
+    target: Target,
+    output: driver.Output,
+    objects: list[Path],
+    flags: tuple[str, ...] = (),
+    loader: Path | None = None,
+    with_lines: bool = True,
 ) -> Path:
     """Links the hypervisor: hv.elf with debugging information, hv.image to boot. The image's path comes back. `loader`
-    is the program that it gives to guests whose kernels are packed.
+    is the program that it gives to guests whose kernels are packed; without lines its backtraces are addresses.
     """
     from compiler import lines
 
@@ -102,7 +107,7 @@ def hypervisor(
     code = directory / "hv-code.o"
     link([*stubs, *objects], script, first, (*strict, f"--lto-obj-path={code}"))
     table = directory / "lines.bin"
-    table.write_bytes(lines.encode_elf(first))
+    table.write_bytes(lines.encode_elf(first) if with_lines else b"")
     link([*stubs, code, included(target, ".lines", table, directory)], script, elf, strict)
     if code_places(first) != code_places(elf):
         raise LinkError("the second link pass moved code: the line table would lie")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from devtools import bochs, bootstrap, build, guests, image, qemu, tree
 from devtools.paths import BUILD
 from devtools.report import Problem
-from devtools.scenario import CONFIGS, Machine, Scenario, unfit
+from devtools.scenario import Machine, Scenario, unfit
 
 if TYPE_CHECKING:
     from tools.partition import Partition
@@ -58,7 +58,7 @@ def on_arm64(scenario: Scenario, options: Options) -> qemu.Payload:
     machine = scenario.machine
     hypervisor = hypervisor_of(machine, options)
     partition = partition_of(scenario, options.added)
-    resolve = resolver(machine.arch, CONFIGS[machine.arch], partition)
+    resolve = resolver(machine.arch, machine.config, partition)
     with mistakes():
         compiled = partition.compile(qemu.base_tree(machine), resolve)
     dtb = compiled.dtb if options.seed is None else tree.seeded(compiled.dtb, options.seed)
@@ -78,7 +78,7 @@ def on_x86(scenario: Scenario, options: Options) -> qemu.Payload:
         if partition.domains:
             raise Problem(f'{scenario.path}: QEMU loads no modules with a kernel, write boot = "iso" under [machine]')
         return qemu.Payload(hypervisor, bootargs=partition.command_line or "")
-    entry = menu_entry(scenario.name, partition, CONFIGS[machine.arch], options.seed)
+    entry = menu_entry(scenario.name, partition, machine.config, options.seed)
     return qemu.Payload(medium=image.cached(machine.boot, image.Contents(hypervisor, (entry,), timeout=0)))
 
 
@@ -106,7 +106,7 @@ PAYLOADS = {"arm64": on_arm64, "x86": on_x86}
 
 def hypervisor_of(machine: Machine, options: Options) -> Path:
     """The image to boot: the one that was asked for, or the one that is built here."""
-    hypervisor = options.hypervisor.absolute() if options.hypervisor else build.build(CONFIGS[machine.arch])
+    hypervisor = options.hypervisor.absolute() if options.hypervisor else build.build(machine.config)
     if not hypervisor.is_file():
         raise Problem(f"there is no hypervisor image {hypervisor}")
     return hypervisor
@@ -122,7 +122,8 @@ def read_partition(path: Path, added: str = "") -> "Partition":
 
     with mistakes():
         partition = load(path)
-    return dataclasses.replace(partition, command_line=f"{partition.command_line or ''} {added}".strip() or None)
+    line = f"{partition.command_line or ''} {added}".strip()
+    return dataclasses.replace(partition, command_line=line if line or partition.command_line is not None else None)
 
 
 @contextmanager
@@ -142,8 +143,8 @@ def bare(scenario: Scenario) -> qemu.Payload:
     if len(domains) != 1 or "kernel" not in domains[0]:
         raise Problem(f"{scenario.path}: a machine without hypervisor runs one [[domain]] with a kernel, write one")
     (domain,) = domains
-    arch = scenario.machine.arch
-    resolve = files_of(arch, CONFIGS[arch], scenario.partition.parent, [domain["kernel"]])
+    machine = scenario.machine
+    resolve = files_of(machine.arch, machine.config, scenario.partition.parent, [domain["kernel"]])
     ramdisk = domain.get("ramdisk")
     return qemu.Payload(
         resolve(domain["kernel"]),

@@ -22,6 +22,8 @@ def main(arguments: argparse.Namespace) -> int:
     if reported and arguments.target == "host":
         raise Problem("--report and --json are about an image: leave out --target host")
     product = build(arguments.config, arguments.target)
+    if arguments.target == "machine":
+        progress(sizes.summary(sizes.read(folder(arguments.config))))
     if not reported:
         print(product)
         return 0

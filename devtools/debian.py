@@ -36,6 +36,19 @@ def unpacked(package: str, architecture: str, behind: str | None = None) -> Path
     return _kept(cache() / "debian" / architecture / package, AptRoot.of_release(architecture), names)
 
 
+def device_trees() -> Path:
+    """The folder of the device trees of Debian's arm64 kernel, in a folder for each maker of chips."""
+    package = "linux-image-arm64"
+
+    def names(root: AptRoot) -> Sequence[str]:
+        return [root.dependency(package, "linux-image-")]
+
+    place = cache() / "debian" / "arm64" / "device-trees"
+    _kept(place, AptRoot.of_release("arm64"), names, kept="usr")  # without kernel and modules: 300 MB
+    (folder,) = (place / "usr" / "lib").glob("linux-image-*")
+    return folder
+
+
 def backported(name: str, packages: Sequence[str]) -> Path:
     """The folder, called `name`, that packages of the release's backports for this machine's own architecture share."""
     architecture = own_architecture()
@@ -48,16 +61,17 @@ def own_architecture() -> str:
     return _output(["dpkg", "--print-architecture"], Path.cwd(), os.environ).strip()
 
 
-def _kept(place: Path, root: "AptRoot", names: Callable[["AptRoot"], Sequence[str]]) -> Path:
+def _kept(place: Path, root: "AptRoot", names: Callable[["AptRoot"], Sequence[str]], kept: str | None = None) -> Path:
+    """`kept`: the only folder of the packages that is."""
     if place.exists():
         return place
     with locked(cache() / "debian" / ".lock"):
         if not place.exists():
-            _fetch(place, root, names)
+            _fetch(place, root, names, kept)
     return place
 
 
-def _fetch(place: Path, root: "AptRoot", names: Callable[["AptRoot"], Sequence[str]]) -> None:
+def _fetch(place: Path, root: "AptRoot", names: Callable[["AptRoot"], Sequence[str]], kept: str | None) -> None:
     root.prepare()
     work = place.with_name(f".{place.name}.partial")
     for fresh in (False, True):  # lists that are old name versions that the servers no longer have
@@ -79,6 +93,9 @@ def _fetch(place: Path, root: "AptRoot", names: Callable[["AptRoot"], Sequence[s
     for archive in archives:
         root.run(["dpkg-deb", "--extract", str(archive), str(work / "files")], work)
         archive.unlink()
+    for folder in (work / "files").iterdir():
+        if kept is not None and folder.name != kept:
+            shutil.rmtree(folder)
     (work / "files" / "PACKAGE").write_text("".join(f"{archive.name}\n" for archive in archives))
     (work / "files").rename(place)
     work.rmdir()

@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> int:
     if chosen.machine.emulator == "bochs":
         raise Problem(f"{chosen.name} runs in Bochs, which gdb does not reach: name one that runs in QEMU")
     command = boot.command(chosen, boot.Options(cpus=arguments.cpus))
-    elf = build.folder(scenario.CONFIGS[chosen.machine.arch]) / "hv" / "hv.elf"
+    elf = build.folder(chosen.machine.config) / "hv" / "hv.elf"
     serial = BUILD / "serial" / f"gdb-{chosen.name}.log"
     serial.parent.mkdir(parents=True, exist_ok=True)
     extra = [*(["-ex", c] for c in arguments.ex), *(["--batch"] for _ in range(arguments.batch))]

@@ -47,6 +47,14 @@ def kernel(architecture: str) -> Path:
     return path
 
 
+def device_tree(name: str) -> Path:
+    """A board's, as Debian's arm64 kernel has it: its maker's folder, and the file."""
+    path = debian.device_trees() / name
+    if not path.is_file():
+        raise Problem(f"Debian's kernel has no device tree {name}: {path} does not exist")
+    return path
+
+
 def unikernel(name: str, folder: Path) -> Path:
     """A unikernel that the build made."""
     path = folder / f"{name}.image"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devtools import debian
+from devtools import debian, guests
 from devtools.paths import cache
 from devtools.report import Problem, locked
 from devtools.scenario import Machine
@@ -89,14 +89,14 @@ def command(machine: Machine, payload: Payload, *, icount: bool = False, seed: i
 
 def hardware(machine: Machine, *options: str) -> list[str]:
     """The part of the command that says what is emulated; `options` are added to the machine's."""
-    board = [machine.machine]
+    words = [machine.machine]
     if machine.machine == "virt":
-        board += [f"gic-version={machine.gic_version}", "dtb-randomness=off"]
-        if machine.hypervisor:
-            board.append("virtualization=on")
+        words += [f"gic-version={machine.gic_version}", "dtb-randomness=off"]
+    if (machine.machine == "virt" or machine.board) and machine.hypervisor:
+        words.append("virtualization=on")
     return [
         *_start(machine),
-        *("-machine", ",".join([*board, *options])),
+        *("-machine", ",".join([*words, *options])),
         *("-cpu", machine.cpu),
         *("-smp", str(machine.cpus)),
         *("-m", str(machine.memory)),
@@ -104,7 +104,11 @@ def hardware(machine: Machine, *options: str) -> list[str]:
 
 
 def base_tree(machine: Machine) -> bytes:
-    """The device tree that QEMU generates for a machine. Kept by what is emulated and by which QEMU."""
+    """The device tree of a machine: a board's, or the one that QEMU generates, which is kept by what is emulated and by
+    which QEMU.
+    """
+    if machine.board:
+        return guests.device_tree(machine.board.tree).read_bytes()
     words = hardware(machine)
     program = _program(machine)
     key = "\0".join([*words, *machine.extra, str(program.stat().st_mtime_ns)])
@@ -133,12 +137,13 @@ def _start(machine: Machine) -> list[str]:
     unless it is told: modules of another build it would refuse, with a complaint on the console.
     """
     program = _program(machine)
+    settings = ["QEMU_AUDIO_DRV=none"] if machine.board else []  # there may be a sound device
     if machine.emulator != "newer-qemu":
-        return [str(program)]
+        return [*(["env", *settings] if settings else []), str(program)]
     root = program.parents[1]
     (modules,) = root.glob("lib/*/qemu")
     folders = [word for name in ("qemu", "seabios") for word in ("-L", str(root / "share" / name))]
-    return ["env", f"QEMU_MODULE_DIR={modules}", str(program), *folders]
+    return ["env", *settings, f"QEMU_MODULE_DIR={modules}", str(program), *folders]
 
 
 def _program(machine: Machine) -> Path:

@@ -7,7 +7,7 @@
 
     [machine]                   # what is emulated
     arch = "arm64"              # or "x86", with other defaults for machine ("q35") and cpu ("max")
-    machine = "virt"
+    machine = "virt"            # or a board that QEMU has: "xlnx-zcu102"
     cpu = "cortex-a57"
     gic_version = 3
     cpus = 4
@@ -41,6 +41,19 @@ CONFIGS = {"arm64": "arm64_virt", "x86": "x86_pc"}
 
 
 @dataclass(frozen=True)
+class Board:
+    """A machine of QEMU's that is a real board, with a configuration of the hypervisor for it alone."""
+
+    config: str
+    tree: str
+    """Its device tree among those of Debian's kernel: QEMU makes none for it."""
+
+
+BOARDS = {"xlnx-zcu102": Board("arm64_zcu102", "xilinx/zynqmp-zcu102-rev1.0.dtb")}
+"""By QEMU's name of the machine."""
+
+
+@dataclass(frozen=True)
 class Machine:
     """The emulated machine; its fields are the keys of [machine]."""
 
@@ -56,6 +69,16 @@ class Machine:
     emulator: str = "qemu"
     serial: str = "com1"
     extra: tuple[str, ...] = ()
+
+    @property
+    def board(self) -> Board | None:
+        """None: a machine that exists in QEMU alone."""
+        return BOARDS.get(self.machine)
+
+    @property
+    def config(self) -> str:
+        """Which configuration of the hypervisor is built for it."""
+        return self.board.config if self.board else CONFIGS[self.arch]
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -22,6 +22,14 @@ def read(folder: Path) -> dict[str, Any]:
     return report
 
 
+def summary(report: Mapping[str, Any]) -> str:
+    """The image's size in a line: what is loaded, and what it takes besides once it runs."""
+    loaded = [f"{s['file']:,} of {s['name']}" for s in report["sections"] if s["file"]]
+    zeros = sum(s["bytes"] - s["file"] for s in report["sections"])
+    size = f"{report['image']:,} bytes, {report['image'] / 1024:.0f} KiB"
+    return f"the image has {size} ({', '.join(loaded)}), and takes {zeros:,} more in memory"
+
+
 def show(report: Mapping[str, Any], console: Console) -> None:
     for made in (sections(report), modules(report), functions(report), *stacks(report)):
         title, made.title = made.title, None  # a table's own title wraps at the table's width

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from devtools import boot, build, qemu, scenario
+from devtools import boot, build, guests, qemu, scenario
 from devtools.machine import Machine
 from devtools.paths import BUILD, SCENARIOS
 
@@ -68,7 +68,8 @@ def hypervisor(request: pytest.FixtureRequest, arch: str) -> Iterator[BootAlone]
         def start(bootargs: str = "", **hardware: object) -> Machine:
             asked = {"cpus": 2, "memory": 512} | hardware
             machine = dataclasses.replace(scenario.DEFAULTS[arch], **asked)  # type: ignore[arg-type]
-            payload = qemu.Payload(build.build(scenario.CONFIGS[arch]), bootargs=bootargs)
+            tree = guests.device_tree(machine.board.tree) if machine.board else None
+            payload = qemu.Payload(build.build(machine.config), dtb=tree, bootargs=bootargs)
             return running.enter_context(Machine(qemu.command(machine, payload), serial_of(request)))
 
         yield start

@@ -13,9 +13,10 @@ from hv.common.kernel.log import warning
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import SpinLock
 from hv.common.kernel.trace import trace_irq, trace_time
-from hv.common.lib.fdt import Node
-from hv.lang import Callable, Errno, Final, PerCpu, array, raises, u32, value
+from hv.common.lib.fdt import MAX_ENTRIES, Node, Property
+from hv.lang import Callable, Errno, Final, PerCpu, array, bounded, raises, u32, value
 
+CELLS: Final[u32] = 3  # that the GIC has for an interrupt
 MAX_AT_ONCE: Final = 16  # interrupts taken before a guest, or the idle loop, goes on
 
 
@@ -97,17 +98,48 @@ class InterruptSpec:
 
 @raises
 def interrupt_of(node: Node, index: u32) -> InterruptSpec:
-    """What a node's `interrupts` says, in the GIC's three cells: kind, number, flags. EINVAL: malformed, or not so
-    many.
+    """What a node says of one of its interrupts, in the GIC's three cells: kind, number, flags. EINVAL: malformed, not
+    so many, or the interrupt of another controller.
 
     Source: Linux Documentation/devicetree/bindings/interrupt-controller/arm,gic-v3.yaml."""
-    listed = node.property("interrupts")
-    kind = listed.cell(3 * index)
-    number = listed.cell(3 * index + 1)
-    flags = listed.cell(3 * index + 2)
+    listed = node.property("interrupts-extended")
+    at = extended_place(node, listed, index)
+    if not listed.found:
+        listed = node.property("interrupts")
+        at = CELLS * index
+    kind = listed.cell(at)
+    number = listed.cell(at + 1)
+    flags = listed.cell(at + 2)
     trigger = Trigger.EDGE if flags & 3 != 0 else Trigger.LEVEL
     if kind == 0 and number < FIRST_SPECIAL - FIRST_SHARED:
         return InterruptSpec(FIRST_SHARED + number, trigger)
     if kind == 1 and number < FIRST_SHARED - FIRST_PRIVATE:
         return InterruptSpec(FIRST_PRIVATE + number, trigger)
     raise Errno.EINVAL
+
+
+@raises
+def extended_place(node: Node, listed: Property, index: u32) -> u32:
+    """The first cell of an entry of `interrupts-extended`, behind the phandle of its controller, which says how many
+    cells there are; 0 where the property is not found. EINVAL, as above.
+
+    Source: Devicetree Specification 0.4, 2.4.1."""
+    if not listed.found:
+        return 0
+    if index >= listed.count:
+        raise Errno.EINVAL
+    at: u32 = 0
+    for _ in bounded(index, MAX_ENTRIES):
+        at += 1 + interrupt_cells(node, listed.cell(at))
+    if interrupt_cells(node, listed.cell(at)) != CELLS:
+        raise Errno.EINVAL
+    return at + 1
+
+
+@raises
+def interrupt_cells(node: Node, controller: u32) -> u32:
+    """How many the controller with this phandle has for an interrupt. EINVAL: there is none, or it does not say."""
+    try:
+        return node.tree.by_phandle(controller).property("#interrupt-cells").cell()
+    except Errno:
+        raise Errno.EINVAL from None

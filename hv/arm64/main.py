@@ -6,7 +6,7 @@ CPU comes to `boot_secondary`.
 
 from hv.arch import halt
 from hv.arm64 import context, errata, exceptions, mmu, psci, smp, timer  # noqa: F401 (assembly, registries)
-from hv.arm64.controller import InterruptController, Trigger, controllers, gic
+from hv.arm64.controller import Trigger, gic
 from hv.arm64.cpu import ThisCpu, serrors_on
 from hv.arm64.cpustart import start_this_cpu
 from hv.arm64.guests import start_guests
@@ -14,10 +14,11 @@ from hv.arm64.interrupts import interrupt_of, interrupts
 from hv.arm64.ipi import KICK, URGENT
 from hv.arm64.layout import DIRECT_MAP, loaded, stack_top
 from hv.arm64.memory import start_memory
+from hv.arm64.platform import find_firmware, take_controller
 from hv.arm64.timer_node import timer_node
 from hv.common.builder.lifecycle import build_domains
 from hv.common.drivers.devicetree import boot_arguments, console_node, tree
-from hv.common.drivers.uart import Uart, uart_drivers
+from hv.common.drivers.uart import Uart, uart_of
 from hv.common.kernel.cmdline import read_command_line
 from hv.common.kernel.cpus import mark_online, stop_if_asked
 from hv.common.kernel.crosscall import ipi_received
@@ -31,6 +32,7 @@ from hv.common.mm.windows import windows
 from hv.common.sched.core import idle, start_scheduler
 from hv.config import (
     CONFIG_BRANCH_GUARD,
+    CONFIG_CADENCE_UART,
     CONFIG_CRASH,
     CONFIG_DEBUG_KEYS,
     CONFIG_GICV2,
@@ -38,14 +40,17 @@ from hv.config import (
     CONFIG_PL011,
     CONFIG_PL031,
     CONFIG_SCHED_RR,
+    CONFIG_SCIF,
     CONFIG_SELFTEST,
     CONFIG_TRACE,
     CONFIG_WATCHDOG,
 )
-from hv.lang import Errno, Final, attach_percpu, export, raises, u32, u64
+from hv.lang import Errno, Final, attach_percpu, export, u32, u64
 
 if CONFIG_BRANCH_GUARD:
     from hv.arm64 import exit_guard  # noqa: F401 (adds itself to `cpu_starts`)
+if CONFIG_CADENCE_UART:
+    from hv.common.drivers import cadence_uart  # noqa: F401 (adds itself to `uart_drivers`)
 if CONFIG_CRASH:
     from hv.common.kernel.crash import crash_if_asked
 if CONFIG_DEBUG_KEYS:
@@ -57,6 +62,8 @@ if CONFIG_GICV3:
     from hv.arm64 import gicv3  # noqa: F401 (adds itself to `controllers`)
 if CONFIG_PL011:
     from hv.common.drivers import pl011  # noqa: F401 (adds itself to `uart_drivers`)
+if CONFIG_SCIF:
+    from hv.common.drivers import scif  # noqa: F401 (adds itself to `uart_drivers`)
 if CONFIG_SELFTEST:
     from hv.common.selftest.suite import run_selftests
 if CONFIG_PL031:
@@ -157,27 +164,16 @@ def read_tree() -> None:
         halt()
 
 
-def find_firmware() -> None:
-    """The tree says whether PSCI, since version 0.2, answers to SMC. Without it no other CPU runs, nor can the machine
-    be restarted.
-    """
-    for node in tree.nodes():
-        known = node.is_compatible("arm,psci-0.2") or node.is_compatible("arm,psci-1.0")
-        if known and node.property("method").lists("smc"):
-            psci.firmware.present = True
-
-
 def start_console() -> None:
     """Prints on the UART that /chosen names. Without one, or a driver for it, the log only fills its backlog."""
     try:
         node = console_node()
+        uart = uart_of(node)
+        if uart is None:
+            return
         registers = node.reg(0)
-        for driver in uart_drivers:
-            if node.is_compatible(driver.compatible):
-                uart = driver.uart()
-                uart.start(windows.map(Paddr(registers.start), max(registers.size, PAGE_SIZE)))
-                machine.uart = uart
-                return
+        uart.start(windows.map(Paddr(registers.start), max(registers.size, PAGE_SIZE)))
+        machine.uart = uart
     except Errno:
         return
 
@@ -206,18 +202,6 @@ def start_interrupts() -> None:
         interrupts.claim(URGENT, Trigger.EDGE, urged)
     except Errno as e:
         panic(f"no interrupt controller that the device tree describes can be used: {e.name}")
-
-
-@raises
-def take_controller() -> InterruptController:
-    """The first that there is a driver for. ENODEV: none; and what the driver raises."""
-    for node in tree.nodes():
-        for driver in controllers:
-            if node.is_compatible(driver.compatible) and node.enabled:
-                controller = driver.controller()
-                controller.init(node, windows)
-                return controller
-    raise Errno.ENODEV
 
 
 def kicked(intid: u32) -> None:

@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401
 
-from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, interrupt_dump, predictor
+from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, interrupt_dump, platform, predictor
 from hv.common.builder import debug_keys, dom0less, lifecycle
 from hv.common.control import (
     event_op,
@@ -18,6 +18,7 @@ from hv.common.control import (
 )
 from hv.common.drivers import (
     acpi_nodes,
+    cadence_uart,
     console_choice,
     framebuffer,
     ns16550,
@@ -26,6 +27,7 @@ from hv.common.drivers import (
     pci_serial,
     pl011,
     pl031,
+    scif,
     serial_options,
     tree_nodes,
 )

@@ -19,6 +19,17 @@ def pairs(command: list[str]) -> set[tuple[str, str]]:
     return set(itertools.pairwise(command))
 
 
+def test_a_boards_machine_makes_no_sound_and_gets_the_boards_tree() -> None:
+    """The tree is as Debian has it: QEMU makes none."""
+    machine = Machine(machine="xlnx-zcu102", cpu="cortex-a53")
+    command = qemu.command(machine, PAYLOAD)
+    assert command[:2] == ["env", "QEMU_AUDIO_DRV=none"] and Path(command[2]).name == "qemu-system-aarch64"
+    assert ("-machine", "xlnx-zcu102,virtualization=on") in pairs(command)
+    assert not [word for word in command if "gic-version" in word]
+    board = libfdt.FdtRo(qemu.base_tree(machine))
+    assert board.getprop(0, "compatible").as_stringlist()[0] == "xlnx,zynqmp-zcu102-rev1.0"
+
+
 def test_the_machine_of_the_demonstration() -> None:
     command = qemu.command(Machine(), PAYLOAD)
     assert Path(command[0]).name == "qemu-system-aarch64"

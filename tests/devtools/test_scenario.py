@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from devtools import boot, scenario
+from devtools.paths import ROOT
 from devtools.report import Problem
 
 BASE = """\
@@ -89,6 +90,28 @@ def test_a_mistake_names_its_line_and_what_to_write(folder: Path, text: str, lin
         scenario.load("bad", folder)
     assert str(problem.value).startswith(f"{path}:{line}: ")
     assert words in str(problem.value)
+
+
+def test_a_board_has_an_image_and_a_tree_of_its_own(folder: Path) -> None:
+    (folder / "board.toml").write_text('[scenario]\ndescription = "x"\n[machine]\nmachine = "xlnx-zcu102"\n')
+    machine = scenario.load("board", folder).machine
+    assert machine.config == "arm64_zcu102" and machine.board is not None
+    assert machine.board.tree == "xilinx/zynqmp-zcu102-rev1.0.dtb"
+    other = scenario.load("base", folder).machine
+    assert (other.config, other.board) == ("arm64_virt", None)
+
+
+def test_a_board_that_is_known_has_a_configuration() -> None:
+    for board in scenario.BOARDS.values():
+        assert (ROOT / "kconfig" / f"{board.config}_defconfig").is_file()
+
+
+def test_an_empty_command_line_is_one(folder: Path) -> None:
+    """It keeps the tree's bootargs, which are Linux' own, from being taken for the hypervisor's."""
+    path = folder / "alone.toml"
+    path.write_text('[hypervisor]\ncommand_line = ""\n')
+    assert boot.read_partition(path).command_line == ""
+    assert boot.read_partition(path, "loglvl=all").command_line == "loglvl=all"
 
 
 def test_a_run_may_choose_another_firmware_where_there_is_one(folder: Path) -> None:

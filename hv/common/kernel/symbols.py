@@ -16,6 +16,7 @@ nothing, and a damaged one is read without harm.
 
 from hv.common.lib.format import Sink, render
 from hv.common.lib.span import Bytes
+from hv.config import CONFIG_LINE_TABLE
 from hv.lang import Final, Message, bounded, symbol, u8, u32, u64, unbounded, value
 
 MAX_FILES: Final = 4096
@@ -93,7 +94,9 @@ def look_up(table: Bytes, offset: u64) -> Place:
 
 
 def place_of(address: u64) -> Place:
-    """The place of an instruction of this image."""
+    """The place of an instruction of this image. Not known where the image has no table."""
+    if not CONFIG_LINE_TABLE:
+        return Place("", 0)
     start = symbol("__text_start")
     if address < start or address >= symbol("__text_end"):
         return Place("", 0)
