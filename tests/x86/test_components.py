@@ -50,6 +50,18 @@ def test_only_a_kernel_sets_only_the_first_register(privilege, register, value):
         assert (on.kind, on.vector, on.has_error, on.error) == (EXCEPTION, PROTECTION, True, 0)
 
 
+@pytest.mark.parametrize("has", CPUS)
+@pytest.mark.parametrize("emulated", [False, True])
+def test_what_a_guest_may_enable_changes_hands(has, emulated):
+    """Where it is not stopped from enabling more, all that the CPU has."""
+    host().variable("hv.x86.xsave.extended_state").mask = has
+    features = host().variable("hv.x86.cpuid.features")
+    before, features.tcg = features.tcg, emulated
+    kept = host().call("hv.x86.hvm.components.kept_components")
+    features.tcg = before
+    assert kept == (has if emulated else has & OFFERED)
+
+
 def told(has, control, privilege, register, value):
     host().variable("hv.x86.xsave.extended_state").mask = has
     return host().call("hv.x86.hvm.components.fault_of_xsetbv", control, privilege, register, value)

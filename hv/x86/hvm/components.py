@@ -3,6 +3,7 @@
 """
 
 from hv.lang import Final, u8, u32, u64
+from hv.x86.cpuid import features
 from hv.x86.hvm.event import NOTHING, PROTECTION, UNDEFINED, Event, exception, fault
 from hv.x86.sysreg import Control4
 from hv.x86.xsave import extended_state
@@ -19,6 +20,13 @@ XCR0: Final[u32] = 0
 def offered_components() -> u64:
     """Of the CPU's components those that guests may enable."""
     return extended_state.mask & OFFERED
+
+
+def kept_components() -> u64:
+    """Those that change hands with a vCPU. In QEMU 7.2's TCG a guest does not come out at XSETBV (target/i386/tcg,
+    helper_xsetbv), and may have enabled whatever the CPU has: the next guest must not find it.
+    """
+    return extended_state.mask if features.tcg else offered_components()
 
 
 def fault_of_xsetbv(control: Control4, privilege: u8, register: u32, value: u64) -> Event:

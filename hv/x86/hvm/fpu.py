@@ -13,7 +13,7 @@ from hv.common.mm.types import PAGE_SIZE, Mfn, order_for, paddr_of
 from hv.lang import Final, extern, ptr, raises, u32, u64
 from hv.x86.cpu import read_xcr0, write_xcr0
 from hv.x86.cpuid import features
-from hv.x86.hvm.components import SSE, X87, offered_components
+from hv.x86.hvm.components import SSE, X87, kept_components
 from hv.x86.xsave import extended_state
 
 LEGACY_BYTES: Final[u64] = 512
@@ -59,15 +59,15 @@ class Fpu:
     def save(self) -> None:
         if features.xsave:
             self.xcr0 = read_xcr0()
-            write_xcr0(offered_components())
-            save_extended(self._address(), offered_components())
+            write_xcr0(kept_components())
+            save_extended(self._address(), kept_components())
         else:
             save_legacy(self._address())
 
     def load(self) -> None:
         if features.xsave:
-            write_xcr0(offered_components())
-            load_extended(self._address(), offered_components())
+            write_xcr0(kept_components())
+            load_extended(self._address(), kept_components())
             write_xcr0(self.xcr0)
         else:
             load_legacy(self._address())
