@@ -239,7 +239,7 @@ def test_l_counts_the_locks_that_are_taken_and_waited_for(machine):
 
 
 def test_i_shows_who_handles_an_interrupt_and_how_often_it_came(machine):
-    machine.call("hv.sim.controller.use_arm64_guests", 1_000_000_000)
+    machine.call("hv.sim.controller.use_arm64_guests", 1_000_000_000, False)
     interrupts = machine.host.variable("hv.arm64.interrupts.interrupts")
     handler = machine.host.function("hv.sim.interrupts.kicked")
     claim = "hv.arm64.interrupts.Interrupts.claim"
