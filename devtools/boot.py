@@ -62,9 +62,11 @@ def on_arm64(scenario: Scenario, options: Options) -> qemu.Payload:
     with mistakes():
         compiled = partition.compile(qemu.base_tree(machine), resolve)
     dtb = compiled.dtb if options.seed is None else tree.seeded(compiled.dtb, options.seed)
-    return qemu.Payload(
-        hypervisor, dtb=kept_tree(scenario.name, dtb), loads=[(load.address, load.path) for load in compiled.loads]
-    )
+    loads = [
+        (load.address, load.path if load.content is None else kept_tree(f"{scenario.name}-{load.domain}", load.content))
+        for load in compiled.loads
+    ]
+    return qemu.Payload(hypervisor, dtb=kept_tree(scenario.name, dtb), loads=loads)
 
 
 def on_x86(scenario: Scenario, options: Options) -> qemu.Payload:

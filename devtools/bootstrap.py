@@ -63,6 +63,7 @@ DEBUGGING = (Package("gdb-multiarch", "gdb-multiarch"),)
 NEEDS: dict[str, tuple[Package, ...]] = {
     "compile": COMPILING,
     "sanitize": SANITIZING,
+    "partition": (),
     "debug": DEBUGGING,
     "headers": HEADERS,
     "acpi": ACPI,

@@ -27,11 +27,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if arguments[:1] == ["bench"]:  # has many options of its own, which its own parser explains
         emulators = ("qemu-arm64", "qemu-x86") if "boot" in arguments else ("qemu-arm64",)
         return argparse.Namespace(module="bench", needs=("compile", *emulators), argv=list(arguments[1:]))
+    if arguments[:1] == ["partition"]:
+        return argparse.Namespace(module="partition", needs=("partition",), argv=list(arguments[1:]))
     parser = Parser(prog="./dev", epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (add_run, add_test, add_build, add_image, add_gdb, add_trace, add_menuconfig, add_clean):
         add(commands)
     commands.add_parser("bench", help="count instructions here and on Debian's Xen", add_help=False)
+    commands.add_parser("partition", help="check, compile and draw a partition file", add_help=False)
     if not arguments:
         parser.print_help()
         parser.exit(2)

@@ -32,11 +32,11 @@ def workplace(files: Path, tree: Callable[..., bytes], tmp_path: Path) -> Path:
 
 def run(workplace: Path, *more: str) -> int:
     base, out = workplace / "base.dtb", workplace / "out.dtb"
-    return main([str(workplace / "machine.toml"), "--base", str(base), "-o", str(out), *more])
+    return main(["build", str(workplace / "machine.toml"), "--base", str(base), "-o", str(out), *more])
 
 
 def test_as_a_program(workplace: Path) -> None:
-    words = [sys.executable, "-m", "tools.partition", str(workplace / "machine.toml")]
+    words = [sys.executable, "-m", "tools.partition", "build", str(workplace / "machine.toml")]
     words += ["--base", str(workplace / "base.dtb"), "-o", str(workplace / "out.dtb")]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -59,26 +59,6 @@ def test_qemu_arguments(workplace: Path, capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
-def test_uboot_commands(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(workplace, "--format", "uboot") == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "load ${devtype} ${devnum}:${distro_bootpart} 0x50000000 Image",
-        "load ${devtype} ${devnum}:${distro_bootpart} 0x50200000 'initrd, 2'",
-        "load ${devtype} ${devnum}:${distro_bootpart} ${fdt_addr_r} out.dtb",
-        "booti ${kernel_addr_r} - ${fdt_addr_r}",
-    ]
-
-
-def test_uboot_needs_different_names(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (workplace / "more" / "Image").write_bytes(b"x")
-    (workplace / "machine.toml").write_text(TEXT.replace("more/initrd, 2", "more/Image"))
-    assert run(workplace, "--format", "uboot") == 0
-    assert capsys.readouterr().out.splitlines()[1:3] == [
-        f"# 2-Image is a copy of {workplace}/more/Image",
-        "load ${devtype} ${devnum}:${distro_bootpart} 0x50200000 2-Image",
-    ]
-
-
 def test_json(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(workplace, "--format", "json") == 0
     assert json.loads(capsys.readouterr().out) == {
@@ -93,7 +73,14 @@ def test_json(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_files_may_lie_elsewhere(workplace: Path) -> None:
     (workplace / "sub").mkdir()
     (workplace / "machine.toml").rename(workplace / "sub" / "machine.toml")
-    words = [str(workplace / "sub/machine.toml"), "--base", str(workplace / "base.dtb"), "-o", str(workplace / "out")]
+    words = [
+        "build",
+        str(workplace / "sub/machine.toml"),
+        "--base",
+        str(workplace / "base.dtb"),
+        "-o",
+        str(workplace / "out"),
+    ]
     assert main(words) == 1
     assert main([*words, "--files", str(workplace)]) == 0
 
@@ -107,16 +94,46 @@ def test_mistakes_go_to_stderr_and_nothing_is_written(workplace: Path, capsys: p
     assert not (workplace / "out.dtb").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--base", "none.dtb", "-o", "x"], ["--format", "word"]])
+@pytest.mark.parametrize("arguments", [[], ["-o", "x"], ["--base", "none.dtb", "-o", "x"], ["--format", "word"]])
 def test_unusable_command(workplace: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([str(workplace / "machine.toml"), *arguments])
+        main(["build", str(workplace / "machine.toml"), *arguments])
     assert caught.value.code == 2
     assert "usage: python -m tools.partition" in capsys.readouterr().err
 
 
 def test_output_that_cannot_be_written(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([str(workplace / "machine.toml"), "--base", str(workplace / "base.dtb"), "-o", str(workplace)])
+        main(["build", str(workplace / "machine.toml"), "--base", str(workplace / "base.dtb"), "-o", str(workplace)])
     assert caught.value.code == 2
     assert "Is a directory" in capsys.readouterr().err
+
+
+def test_check_says_what_is_right_and_what_is_not(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = workplace / "machine.toml"
+    assert main(["check", str(file)]) == 0
+    assert "right in itself; with --base TREE" in capsys.readouterr().out
+    assert main(["check", str(file), "--base", str(workplace / "base.dtb")]) == 0
+    assert capsys.readouterr().out == f"{file}: right\n"
+    file.write_text(TEXT + 'affinity = "9"\n')
+    assert main(["check", str(file), "--base", str(workplace / "base.dtb")]) == 1
+    assert "the machine has no CPU 9" in capsys.readouterr().err
+
+
+def test_the_file_may_name_the_tree(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = workplace / "machine.toml"
+    file.write_text('[board]\ntree = "base.dtb"\n' + TEXT)
+    assert main(["check", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: right\n"
+
+
+def test_show_draws_without_files_and_without_a_machine(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, picture = workplace / "machine.toml", workplace / "map.svg"
+    assert main(["show", str(file)]) == 0
+    assert "machine.toml:1" in capsys.readouterr().out
+    file.write_text(TEXT.replace("Image", "gone"))
+    assert main(["show", str(file), "--base", str(workplace / "base.dtb"), "-o", str(picture)]) == 0
+    out, err = capsys.readouterr()
+    assert '"gone" cannot be read' in err and "drawn without files" in err
+    assert "the hypervisor's image" in out
+    assert picture.read_text().startswith("<svg ")

@@ -5,27 +5,24 @@ Everything that can be known from the file alone is checked here, and every mist
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tools.partition.cpus import CpuSet, parse_cpus
+from tools.partition import values
 from tools.partition.lines import Document, parse
 from tools.partition.mistakes import Mistakes, Wrong, closest, shown
-from tools.partition.model import GIB, KIB, MIB, Domain, format_size
-from tools.partition.partition import Partition
+from tools.partition.model import KIB, Device, Domain, SharedMemory, Span, format_size
+from tools.partition.partition import Board, Partition
+from tools.partition.spans import check_spans
+from tools.partition.values import BLOCK, EXAMPLES, HEAP_BLOCK, PAGE, Reader
 
-BLOCK = 2 * MIB  # the hypervisor maps guest memory in blocks of this size, and modules begin on such a boundary
-MAX_GUEST_MEMORY = 1019 * GIB  # both banks of the guest's physical map: 3 GiB and 1016 GiB (public/arch-arm.h)
-MAX_VCPUS = 128  # GUEST_MAX_VCPUS (public/arch-arm.h)
-MAX_ADDRESS = 1 << 52  # the largest physical address space of AArch64 (ID_AA64MMFR0_EL1.PARange)
-MAX_COMMAND_LINE = 2047  # bytes; arm64 Linux keeps COMMAND_LINE_SIZE = 2048 with the closing NUL
-
-ENDINGS = ("restart", "destroy")  # what becomes of a domain that has come to an end
 FOREIGN_TABLES = ("scenario", "machine")  # belong to the scenario runner
+TABLES = ("domain", "shared_memory", "hypervisor", "layout", "board")
+NEEDED = ("name", "memory", "cpus", "kernel")
 
-Reader = Callable[[Any], Any]
+Place = tuple[str | int, ...]
 
 
 def load(path: Path) -> Partition:
@@ -33,12 +30,19 @@ def load(path: Path) -> Partition:
     document = parse(path)
     mistakes = Mistakes(path)
     domains = _domains(document, mistakes)
-    hypervisor = _table(document, mistakes, "hypervisor", {"command_line": _command_line})
-    layout = _table(document, mistakes, "layout", {"load_base": _load_base})
-    known = ["domain", "hypervisor", "layout", *FOREIGN_TABLES]
+    shared = _tables(document, mistakes, ("shared_memory",), document.data.get("shared_memory", []), SHARED)
+    hypervisor = _table(document, mistakes, "hypervisor", HYPERVISOR)
+    layout = _table(document, mistakes, "layout", {"load_base": values.read_load_base})
+    board = _table(document, mistakes, "board", BOARD)
+    known = [*TABLES, *FOREIGN_TABLES]
     for name in document.data:
         if name not in known:
             mistakes.add(document.line(name), f"unknown table or key {shown(name)}", closest(name, known))
+    regions = [region for region in (_shared(each, domains, mistakes) for each in shared) if region is not None]
+    _check_names(regions, mistakes)
+    _check_input(document, hypervisor, domains, mistakes)
+    heap = tuple(Span(**each) for each in hypervisor.get("static_heap", ()))
+    check_spans(domains, regions, heap, mistakes)
     mistakes.check()
     return Partition(
         path=path,
@@ -46,6 +50,10 @@ def load(path: Path) -> Partition:
         command_line=hypervisor.get("command_line"),
         load_base=layout.get("load_base"),
         load_base_line=document.line("layout", "load_base"),
+        shared=tuple(regions),
+        static_heap=heap,
+        console_input=hypervisor.get("console_input"),
+        board=Board(**board, lines=_lines(document, ("board",), board)),
     )
 
 
@@ -63,201 +71,275 @@ def _domains(document: Document, mistakes: Mistakes) -> list[Domain]:
     domains = []
     seen: dict[str, int] = {}
     for index, table in enumerate(tables):
-        values = _keys(document, mistakes, ("domain", index), table, DOMAIN_KEYS)
+        place = ("domain", index)
+        found = _keys(document, mistakes, place, table, DOMAIN_KEYS, NESTED)
         if not isinstance(table, dict):
             continue
-        line = document.line("domain", index)
-        name = values.get("name")
-        label = f'domain "{name}"' if name else "this domain"
-        for key in ("name", "memory", "cpus", "kernel"):
-            if key not in table:
-                mistakes.add(line, f'{label} has no key "{key}"', f"write {EXAMPLES[key]}")
+        line = document.line(*place)
+        name = found.get("name")
+        _name_missing(table, found, line, mistakes)
         if name in seen:
             mistakes.add(
-                document.line("domain", index, "name"),
+                document.line(*place, "name"),
                 f'domain name "{name}" is already taken in line {seen[name]}',
                 "give each domain a name of its own",
             )
         elif name is not None:
-            seen[name] = document.line("domain", index, "name")
+            seen[name] = document.line(*place, "name")
         try:
-            affinity = _affinity_per_vcpu(values.get("affinity"), values.get("cpus"))
+            affinity = values.affinity_per_vcpu(found.get("affinity"), found.get("cpus"))
         except Wrong as wrong:
-            mistakes.add(document.line("domain", index, "affinity"), wrong.what, wrong.instead)
+            mistakes.add(document.line(*place, "affinity"), wrong.what, wrong.instead)
             continue
-        if all(key in values for key in ("name", "memory", "cpus", "kernel")):
-            lines = {"": line} | {key: document.line("domain", index, key) for key in values}
-            domains.append(Domain(**{**values, "affinity": affinity}, lines=lines))
+        found["static_memory"] = tuple(Span(**each) for each in found.get("static_memory", ()))
+        found["devices"] = tuple(Device(**each) for each in found.get("devices", ()))
+        _settle_memory(document, place, table, found, mistakes)
+        if all(key in found for key in NEEDED):
+            lines = _lines(document, place, found)
+            domains.append(Domain(**{**found, "affinity": affinity}, lines=lines))
     return domains
 
 
+def _name_missing(table: Mapping[str, Any], found: Mapping[str, Any], line: int, mistakes: Mistakes) -> None:
+    label = f'domain "{found["name"]}"' if found.get("name") else "this domain"
+    for key in NEEDED:
+        if key not in table and not (key == "memory" and "static_memory" in table):
+            mistakes.add(line, f'{label} has no key "{key}"', f"write {EXAMPLES[key]}")
+
+
+def _settle_memory(
+    document: Document, place: Place, table: Mapping[str, Any], found: dict[str, Any], mistakes: Mistakes
+) -> None:
+    """Static memory is all that a domain has; what goes with it, and what does not."""
+    static = sum(span.size for span in found["static_memory"])
+    if static:
+        memory = found.get("memory", static // KIB)
+        if memory * KIB != static:
+            what = f"memory: {format_size(memory * KIB)}, and static_memory adds up to {format_size(static)}"
+            mistakes.add(document.line(*place, "memory"), what, f'write "{format_size(static)}", or leave memory out')
+        elif "memory" not in table:
+            found["memory"] = memory
+        if "llc_colors" in found:
+            what = "llc_colors: static memory has the colours of its addresses"
+            mistakes.add(document.line(*place, "llc_colors"), what, "leave out llc_colors or static_memory")
+    elif found.get("direct_map") and "static_memory" not in table:
+        instead = 'write static_memory = [{ at = 0x60000000, size = "256M" }]'
+        mistakes.add(document.line(*place, "direct_map"), "direct_map: only static memory has such a place", instead)
+
+
+def _shared(found: dict[str, Any], domains: Sequence[Domain], mistakes: Mistakes) -> SharedMemory | None:
+    """One [[shared_memory]] table, held against the file's domains."""
+    lines, line = found["lines"], found["lines"][""]
+    for key in ("name", "size", "guest_at", "borrowers"):
+        if key not in lines and not (key == "borrowers" and "owner" in lines):
+            mistakes.add(line, f'this shared memory has no key "{key}"', f"write {SHARED_EXAMPLES[key]}")
+    if any(key not in found for key in ("name", "size", "guest_at")) or any(key not in found for key in lines if key):
+        return None
+    users = (*([found["owner"]] if "owner" in found else []), *found.get("borrowers", ()))
+    known = [domain.name for domain in domains]
+    for key in ("owner", "borrowers"):
+        for user in [found["owner"]] if key == "owner" and "owner" in found else found.get("borrowers", ()):
+            if key in found and user not in known:
+                mistakes.add(lines[key], f"{key}: the file describes no domain {shown(user)}", closest(user, known))
+    if len(set(users)) < len(users):
+        mistakes.add(lines["borrowers"], "borrowers: the owner needs not borrow", "leave it out of the borrowers")
+    if len(set(users)) < 2:
+        mistakes.add(line, f'"{found["name"]}" is shared by one domain alone', f"write {EXAMPLES['borrowers']}")
+    at = found["guest_at"]
+    if isinstance(at, dict):
+        for user in users:
+            if user not in at:
+                what = f"guest_at: it has no address for domain {shown(user)}"
+                mistakes.add(lines["guest_at"], what, f"write {{ {user} = 0x10000000 }} into it")
+        for other in at.keys() - set(users):
+            what = f"guest_at: domain {shown(other)} does not share it"
+            mistakes.add(lines["guest_at"], what, "leave it out, or make it a borrower")
+    addresses = at if isinstance(at, dict) else dict.fromkeys(users, at)
+    return SharedMemory(
+        name=found["name"],
+        size=found["size"],
+        owner=found.get("owner"),
+        borrowers=found.get("borrowers", ()),
+        guest_at={user: addresses[user] for user in users if user in addresses},
+        at=found.get("at"),
+        lines=lines,
+    )
+
+
+def _check_names(regions: Sequence[SharedMemory], mistakes: Mistakes) -> None:
+    seen: dict[str, int] = {}
+    for region in regions:
+        line = region.line("name")
+        if region.name in seen:
+            what = f'shared memory "{region.name}" is already described in line {seen[region.name]}'
+            mistakes.add(line, what, "give each a name of its own")
+        seen.setdefault(region.name, line)
+
+
+def _check_input(
+    document: Document, hypervisor: Mapping[str, Any], domains: Sequence[Domain], mistakes: Mistakes
+) -> None:
+    name = hypervisor.get("console_input")
+    if name is None:
+        return
+    line = document.line("hypervisor", "console_input")
+    for domain in domains:
+        if domain.name == name:
+            if not domain.vpl011:
+                mistakes.add(line, f'console_input: domain "{name}" has no UART', "name one with vpl011 = true")
+            return
+    known = [domain.name for domain in domains if domain.vpl011]
+    mistakes.add(line, f"console_input: the file describes no domain {shown(name)}", closest(name, known))
+
+
 def _table(document: Document, mistakes: Mistakes, name: str, readers: Mapping[str, Reader]) -> dict[str, Any]:
-    return _keys(document, mistakes, (name,), document.data.get(name, {}), readers)
+    return _keys(document, mistakes, (name,), document.data.get(name, {}), readers, NESTED)
+
+
+Nested = Callable[[Document, Mistakes, Place, Any], Any]
 
 
 def _keys(
-    document: Document, mistakes: Mistakes, place: tuple[str | int, ...], table: Any, readers: Mapping[str, Reader]
+    document: Document,
+    mistakes: Mistakes,
+    place: Place,
+    table: Any,
+    readers: Mapping[str, Reader],
+    nested: Mapping[str, Nested],
 ) -> dict[str, Any]:
-    """The values of one table that can be used; the others are noted as mistakes."""
+    """The values of one table that can be used; the others are noted as mistakes. Keys whose reader is named in
+    `nested` hold tables themselves."""
     if not isinstance(table, dict):
-        header = "[[domain]]" if place[0] == "domain" else f"[{place[0]}]"
-        mistakes.add(document.line(*place), f"{shown(table)} is not a table", f"write {header} and keys below it")
+        mistakes.add(document.line(*place), f"{shown(table)} is not a table", f"write {_header(place)}")
         return {}
-    values = {}
+    found = {}
     for key, value in table.items():
         if key not in readers:
             mistakes.add(document.line(*place, key), f"unknown key {shown(key)}", closest(key, readers))
             continue
+        if key in nested:
+            found[key] = nested[key](document, mistakes, (*place, key), value)
+            continue
         try:
-            values[key] = readers[key](value)
+            found[key] = readers[key](value)
         except Wrong as wrong:
             element = () if wrong.element is None else (wrong.element,)
             mistakes.add(document.line(*place, key, *element), f"{key}: {wrong.what}", wrong.instead)
-    return values
+    return found
 
 
-def _text(value: Any, instead: str) -> str:
-    if not isinstance(value, str):
-        raise Wrong(f"{shown(value)} is not text", instead)
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise Wrong(
-            f"{shown(value)} has a line break or another control character",
-            'write one line; in """...""" end each line with a backslash',
-        )
-    return value
+def _header(place: Place) -> str:
+    match place:
+        case (str(name),):
+            return f"[{name}] and keys below it"
+        case (str(name), int()):
+            return f"[[{name}]] and keys below it"
+        case (*_, str(key), int()):
+            return "{ path = ... } or a path" if key == "devices" else '{ at = 0x60000000, size = "256M" }'
+    return "keys and values"
 
 
-def _name(value: Any) -> str:
-    name = _text(value, f"write {EXAMPLES['name']}")
-    if not re.fullmatch(r"[a-z0-9-]{1,15}", name):
-        plain = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:15]
-        raise Wrong(
-            f"{shown(name)} is not a domain name",
-            'use 1 to 15 of the characters a-z, 0-9 and "-"' + (f', such as "{plain}"' if plain else ""),
-        )
-    return name
-
-
-def _memory(value: Any) -> int:
-    """The memory of a domain in KiB."""
-    size = _bytes(value)
-    if size <= 0:
-        raise Wrong("a domain needs memory", f"write {EXAMPLES['memory']}")
-    if size > MAX_GUEST_MEMORY:
-        raise Wrong(
-            f"{shown(value)} is more than a guest can address ({format_size(MAX_GUEST_MEMORY)})",
-            'write a size such as "1G" (a number without quotes counts MiB)',
-        )
-    if size % BLOCK:
-        below, above = size // BLOCK * BLOCK, -(-size // BLOCK) * BLOCK
-        choice = " or ".join(f'"{format_size(near)}"' for near in (below, above) if near)
-        raise Wrong(f"{format_size(size)} is not a multiple of {format_size(BLOCK)}", f"write {choice}")
-    return size // KIB
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value * MIB
-    if not isinstance(value, str):
-        raise Wrong(f"{shown(value)} is not a memory size", f"write {EXAMPLES['memory']}")
-    match = re.fullmatch(r"([0-9]{1,15})([KMG])", value)
-    if not match:
-        near = re.fullmatch(r"\s*([0-9]{1,15})\s*([kmgKMG]?)(?:i?[bB])?\s*", value)
-        better = f'"{near[1]}{near[2].upper() or "M"}"' if near else EXAMPLES["memory"]
-        raise Wrong(f"{shown(value)} is not a memory size", f"write digits and K, M or G, here {better}")
-    return int(match[1]) * {"K": KIB, "M": MIB, "G": GIB}[match[2]]
-
-
-def _cpus(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise Wrong(f"{shown(value)} is not a number of vcpus", f"write {EXAMPLES['cpus']}")
-    if not 1 <= value <= MAX_VCPUS:
-        raise Wrong(f"a domain cannot have {shown(value)} vcpus", f"write a number from 1 to {MAX_VCPUS}")
-    return value
-
-
-def _file(value: Any) -> str:
-    name = _text(value, "write the file's name in quotes")
-    if not name:
-        raise Wrong("the file's name is empty", "write the file's name, or leave the key out where it is optional")
-    return name
-
-
-def _command_line(value: Any) -> str:
-    text = _text(value, "write the words in one pair of quotes")
-    if len(text.encode()) > MAX_COMMAND_LINE:
-        raise Wrong(f"{len(text.encode())} bytes are too long for a command line", f"use at most {MAX_COMMAND_LINE}")
-    return text
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise Wrong(f"{shown(value)} is neither true nor false", "write true or false, without quotes")
-    return value
-
-
-def _affinity(value: Any) -> CpuSet | list[CpuSet]:
-    if isinstance(value, str):
-        return parse_cpus(value)
+def _tables(
+    document: Document, mistakes: Mistakes, place: Place, value: Any, readers: Mapping[str, Reader]
+) -> list[dict[str, Any]]:
+    """An array of tables, each with the lines of its keys, also of those that cannot be used."""
     if not isinstance(value, list):
-        raise Wrong(f"{shown(value)} is not an affinity", f"write {EXAMPLES['affinity']}")
-    sets = []
-    for index, text in enumerate(value):
-        if not isinstance(text, str):
-            raise Wrong(f"{shown(text)} is not a list of CPUs", 'write CPUs in quotes, such as "0-3"', index)
-        try:
-            sets.append(parse_cpus(text))
-        except Wrong as wrong:
-            raise Wrong(f"vcpu {index}: {wrong.what}", wrong.instead, index) from None
-    return sets
+        instead = f"write [[{'.'.join(str(part) for part in place if isinstance(part, str))}]] before each"
+        mistakes.add(document.line(*place), f"{place[-1]}: {shown(value)} is no list of tables", instead)
+        return []
+    found = []
+    for index, each in enumerate(value):
+        below = (*place, index)
+        table = {"path": each} if place[-1] == "devices" and isinstance(each, str) else each
+        keys = _keys(document, mistakes, below, table, readers, {})
+        if isinstance(table, dict):
+            found.append({**keys, "lines": _lines(document, below, table)})
+    return found
 
 
-def _affinity_per_vcpu(affinity: CpuSet | list[CpuSet] | None, cpus: int | None) -> tuple[CpuSet, ...] | None:
-    if affinity is None or cpus is None:
-        return None
-    if isinstance(affinity, frozenset):
-        return (affinity,) * cpus
-    if len(affinity) != cpus:
-        raise Wrong(
-            f"affinity: {len(affinity)} entries for {cpus} vcpus",
-            "write one string per vcpu in the array, or a single string for all of them",
-        )
-    return tuple(affinity)
+def _devices(document: Document, mistakes: Mistakes, place: Place, value: Any) -> list[dict[str, Any]]:
+    found = _tables(document, mistakes, place, value, DEVICE)
+    for each in found:
+        if "path" not in each["lines"]:
+            mistakes.add(each["lines"][""], "this device has no path", f"write {EXAMPLES['path']}")
+    return [each for each in found if "path" in each]
 
 
-def _ending(value: Any) -> str:
-    if value not in ENDINGS:
-        raise Wrong(f"{shown(value)} is no way to go on", f"write one of {', '.join(map(shown, ENDINGS))}")
-    return str(value)
+def _spans(document: Document, mistakes: Mistakes, place: Place, value: Any, boundary: int) -> list[dict[str, Any]]:
+    readers = {
+        "at": partial(values.read_address, boundary=boundary),
+        "size": partial(values.read_size, boundary=boundary),
+    }
+    found = _tables(document, mistakes, place, value, readers)
+    for each in found:
+        for key in ("at", "size"):
+            if key not in each["lines"]:
+                mistakes.add(each["lines"][""], f'{place[-1]}: this range has no key "{key}"', f"write {EXAMPLES[key]}")
+    whole = [each for each in found if "at" in each and "size" in each]
+    return [{"start": each["at"], "size": each["size"], "lines": each["lines"]} for each in whole]
 
 
-def _load_base(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise Wrong(f"{shown(value)} is not an address", "write a number, such as 0x50000000")
-    if value % BLOCK or not 0 <= value < MAX_ADDRESS:
-        where = f"{value:#x}" if 0 <= value < 1 << 64 else shown(value)
-        near = max(0, min(value, MAX_ADDRESS - BLOCK)) // BLOCK * BLOCK
-        raise Wrong(f"{where} is not a physical address on a boundary of {format_size(BLOCK)}", f"write {near:#x}")
+def _lines(document: Document, place: Place, keys: Mapping[str, Any]) -> dict[str, int]:
+    return {"": document.line(*place)} | {key: document.line(*place, key) for key in keys}
+
+
+def _unread(value: Any) -> Any:
     return value
 
 
-EXAMPLES = {
-    "name": 'name = "linux1"',
-    "memory": 'memory = "256M"',
-    "cpus": "cpus = 2",
-    "kernel": 'kernel = "Image"',
-    "affinity": 'affinity = "0-3", or one string per vcpu: affinity = ["0", "1-3"]',
+NESTED: Mapping[str, Nested] = {
+    "devices": _devices,
+    "static_memory": partial(_spans, boundary=BLOCK),
+    "static_heap": partial(_spans, boundary=HEAP_BLOCK),
 }
 
 DOMAIN_KEYS: Mapping[str, Reader] = {
-    "name": _name,
-    "memory": _memory,
-    "cpus": _cpus,
-    "kernel": _file,
-    "ramdisk": _file,
-    "bootargs": _command_line,
-    "vpl011": _flag,
-    "on_reboot": _ending,
-    "on_crash": _ending,
-    "affinity": _affinity,
+    "name": values.read_name,
+    "memory": values.read_memory,
+    "cpus": values.read_cpus,
+    "kernel": values.read_file,
+    "ramdisk": values.read_file,
+    "bootargs": values.read_command_line,
+    "vpl011": values.read_flag,
+    "on_reboot": values.read_ending,
+    "on_crash": values.read_ending,
+    "on_watchdog": values.read_ending,
+    "affinity": values.read_affinity,
+    "static_memory": _unread,
+    "direct_map": values.read_flag,
+    "devices": _unread,
+    "nr_spis": values.read_spis,
+    "trap_unmapped_accesses": values.read_flag,
+    "llc_colors": values.read_colors,
+}
+
+DEVICE: Mapping[str, Reader] = {
+    "path": values.read_path,
+    "at": values.read_places,
+    "interrupts": values.read_interrupts,
+    "force_assign_without_iommu": values.read_flag,
+    "clock_frequency": values.read_frequency,
+    "drop": values.read_words,
+}
+
+SHARED: Mapping[str, Reader] = {
+    "name": values.read_shm_id,
+    "size": partial(values.read_size, boundary=PAGE),
+    "at": partial(values.read_address, boundary=PAGE),
+    "guest_at": values.read_guest_at,
+    "owner": values.read_name,
+    "borrowers": values.read_words,
+}
+SHARED_EXAMPLES = {**EXAMPLES, "name": 'name = "ring"'}
+
+HYPERVISOR: Mapping[str, Reader] = {
+    "command_line": values.read_command_line,
+    "static_heap": _unread,
+    "console_input": values.read_name,
+}
+
+BOARD: Mapping[str, Reader] = {
+    "tree": values.read_file,
+    "hypervisor": values.read_file,
+    "llc_colors": values.read_color_count,
 }

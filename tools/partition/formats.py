@@ -1,10 +1,10 @@
-"""A compiled partition in the words of those who load it: people, QEMU, U-Boot, scripts."""
+"""A compiled partition in the words of those who load it by a list: people, QEMU, scripts."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.partition.model import Compiled
@@ -27,32 +27,6 @@ def qemu_arguments(compiled: Compiled, dtb: Path) -> list[str]:
     return arguments
 
 
-def as_uboot(compiled: Compiled, dtb: Path) -> str:
-    """Commands for U-Boot's shell, with the variables of its distribution boot; all files lie in one directory there.
-
-    Comments name the file to copy where the name on the boot medium has to differ from it.
-    """
-    lines = []
-    for load, name in zip(compiled.loads, _unique(load.path.name for load in compiled.loads), strict=True):
-        if name != load.path.name:
-            lines.append(f"# {name} is a copy of {load.path}")
-        lines.append(f"load ${{devtype}} ${{devnum}}:${{distro_bootpart}} {load.address:#x} {shlex.quote(name)}")
-    lines.append(f"load ${{devtype}} ${{devnum}}:${{distro_bootpart}} ${{fdt_addr_r}} {shlex.quote(dtb.name)}")
-    lines.append("booti ${kernel_addr_r} - ${fdt_addr_r}")
-    return "\n".join(lines)
-
-
-def _unique(names: Iterator[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for name in names:
-        candidate, number = name, 1
-        while candidate in seen:
-            number += 1
-            candidate = f"{number}-{name}"
-        seen.add(candidate)
-        yield candidate
-
-
 def as_json(compiled: Compiled, dtb: Path) -> str:
     loads = [{"address": load.address, "path": str(load.path), "size": load.size} for load in compiled.loads]
     return json.dumps({"dtb": str(dtb), "loads": loads}, indent=2)
@@ -61,6 +35,5 @@ def as_json(compiled: Compiled, dtb: Path) -> str:
 FORMATS: dict[str, Callable[[Compiled, Path], str]] = {
     "list": as_list,
     "qemu": as_qemu,
-    "uboot": as_uboot,
     "json": as_json,
 }

@@ -152,6 +152,7 @@ def _syntax_advice(what: str) -> str:
 
 
 SYNTAX_ADVICE = {
+    "immutable": "write a list of tables in one way: name = [{ ... }], or [[name]] before each",
     "overwrite": "write each key once; a further domain begins with [[domain]]",
     "twice": "write each table once; a further domain begins with [[domain]]",
     "nterminated": "close it with the quotes that it begins with",

@@ -1,7 +1,7 @@
-"""What the base device tree tells about the machine: memory banks, reserved ranges, number of CPUs.
+"""What the base device tree tells about the machine: memory banks, reserved ranges, CPUs, caches, who its devices are.
 
-Sources: Devicetree Specification 0.4, sections 3.3 (root), 3.4 (/memory), 3.5 (/reserved-memory), 3.8 (/cpus);
-for the ranges that QEMU's loader uses, hw/arm/boot.c (arm_setup_direct_kernel_boot).
+Sources: Devicetree Specification 0.4, sections 3.3 (root), 3.4 (/memory), 3.5 (/reserved-memory), 3.6 (/chosen), 3.8
+(/cpus); for the ranges that QEMU's loader uses, hw/arm/boot.c (arm_setup_direct_kernel_boot).
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import libfdt
-
-from tools.partition.model import MIB
-
-QUIET = (libfdt.NOTFOUND,)
+from tools.partition.model import KIB, MIB
+from tools.partition.nodes import BadTree, Node, Tree, read_tree
 
 HYPERVISOR_WINDOW = 16 * MIB  # from the start of the first bank: where loaders put the hypervisor's image
 TREE_WINDOW = 2 * MIB  # the largest tree that the arm64 boot protocol allows
 TREE_DISTANCE = 128 * MIB  # from the start of the first bank to the tree, unless the bank is too small for it
+PAGE = 4 * KIB
 
 
 @dataclass(frozen=True, order=True)
 class Region:
-    """Physical addresses from start up to, not including, end. What for is part of messages."""
+    """Addresses from start up to, not including, end. What for is part of messages; line is the one of the partition
+    file that asks for it, if one does.
+    """
 
     start: int
     end: int
     what: str = ""
+    line: int = 0
 
     @property
     def size(self) -> int:
@@ -42,13 +43,21 @@ class Region:
         return f"{self.start:#x}-{self.end:#x}"
 
 
+def page_region(region: Region) -> Region:
+    """The pages that a range of addresses lies in."""
+    return Region(region.start // PAGE * PAGE, -(-region.end // PAGE) * PAGE, region.what)
+
+
 @dataclass(frozen=True)
 class Machine:
-    """banks: ascending, disjoint, not empty, neighbours joined. reserved: where no module may lie, ascending."""
+    """banks: ascending, disjoint, not empty, neighbours joined. reserved: where no module may lie, ascending. colors:
+    of the last cache, None when the tree does not tell."""
 
     banks: tuple[Region, ...]
     reserved: tuple[Region, ...]
     cpus: int
+    tree: Tree
+    colors: int | None = None
 
     @property
     def memory(self) -> int:
@@ -58,27 +67,14 @@ class Machine:
     def default_load_base(self) -> int:
         """256 MiB into the first bank (0x50000000 on QEMU's virt); in a small bank, right above the tree."""
         bank = self.banks[0]
-        return bank.start + 2 * TREE_DISTANCE if bank.size > 4 * TREE_DISTANCE else _tree_window(bank).end
+        return bank.start + 2 * TREE_DISTANCE if bank.size > 4 * TREE_DISTANCE else tree_window(bank).end
 
 
-class BadTree(ValueError):
-    """The base tree cannot be used; the text says why."""
-
-
-def open_tree(dtb: bytes) -> libfdt.Fdt:
-    """A tree that is safe to walk: libfdt trusts the bytes, so all of them are checked first."""
-    if libfdt.fdt_check_full(bytearray(dtb), len(dtb)) != 0:
-        raise BadTree("it is not a whole flattened device tree")
-    return libfdt.Fdt(bytearray(dtb))
-
-
-def read_machine(fdt: libfdt.Fdt) -> Machine:
-    try:
-        banks = tuple(_joined(sorted(_memory(fdt))))
-        reserved = [Region(start, start + size, "reserved memory") for start, size in _reservations(fdt)]
-        cpus = _count_cpus(fdt)
-    except libfdt.FdtException as error:
-        raise BadTree(f"it is damaged ({error})") from None
+def read_machine(dtb: bytes) -> Machine:
+    """BadTree: these bytes are no tree of a machine that has memory and CPUs."""
+    tree = read_tree(dtb)
+    banks = tuple(_joined(sorted(_memory(tree.root))))
+    cpus = _cpus(tree)
     if not banks:
         raise BadTree("it has no memory node")
     if banks[-1].end > 1 << 64:
@@ -86,60 +82,23 @@ def read_machine(fdt: libfdt.Fdt) -> Machine:
     if not cpus:
         raise BadTree("it has no CPU")
     first = banks[0]
+    reserved = [Region(start, start + size, "reserved memory") for start, size in _reservations(tree)]
     image = Region(first.start, first.start + HYPERVISOR_WINDOW, "the hypervisor's image")
-    return Machine(banks, tuple(sorted([image, _tree_window(first), *reserved])), cpus)
+    ranges = tuple(sorted([image, tree_window(first), *reserved]))
+    return Machine(banks, ranges, len(cpus), tree, _colors(tree.root))
 
 
-def _tree_window(bank: Region) -> Region:
+def tree_window(bank: Region) -> Region:
     """Where QEMU puts the tree: 128 MiB into the memory, or half of it, but 4 MiB at least."""
     start = bank.start + max(min(bank.size // 2, TREE_DISTANCE), 4 * MIB)
     start = -(-start // TREE_WINDOW) * TREE_WINDOW
     return Region(start, start + TREE_WINDOW, "the device tree")
 
 
-def subnodes(fdt: libfdt.Fdt, parent: int) -> Iterator[int]:
-    """Offsets of the children of a node, in the order of the tree."""
-    node = fdt.first_subnode(parent, QUIET)
-    while node >= 0:
-        yield node
-        node = fdt.next_subnode(node, QUIET)
-
-
-def string(fdt: libfdt.Fdt, node: int, name: str) -> str | None:
-    """A string property, or the first string of a list; None when the node has none."""
-    value = fdt.getprop(node, name, QUIET)
-    return None if isinstance(value, int) else bytes(value).split(b"\0")[0].decode(errors="replace")
-
-
-def _available(fdt: libfdt.Fdt, node: int) -> bool:
-    return string(fdt, node, "status") in (None, "okay", "ok")
-
-
-def _cells(fdt: libfdt.Fdt, parent: int) -> tuple[int, int]:
-    def cell(name: str, absent: int) -> int:
-        value = fdt.getprop(parent, name, QUIET)
-        return absent if isinstance(value, int) else int.from_bytes(bytes(value))
-
-    return cell("#address-cells", 2), cell("#size-cells", 1)
-
-
-def _reg(fdt: libfdt.Fdt, node: int, cells: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """The (address, size) pairs of a node's reg; empty ones are left out."""
-    value = fdt.getprop(node, "reg", QUIET)
-    raw = b"" if isinstance(value, int) else bytes(value)
-    width, step = 4 * cells[0], 4 * sum(cells)
-    if not step:
-        return
-    for at in range(0, len(raw) - step + 1, step):
-        size = int.from_bytes(raw[at + width : at + step])
-        if size:
-            yield int.from_bytes(raw[at : at + width]), size
-
-
-def _memory(fdt: libfdt.Fdt) -> Iterator[Region]:
-    for node in subnodes(fdt, 0):
-        if string(fdt, node, "device_type") == "memory" and _available(fdt, node):
-            for start, size in _reg(fdt, node, _cells(fdt, 0)):
+def _memory(root: Node) -> Iterator[Region]:
+    for node in root.children:
+        if node.string("device_type") == "memory" and node.available:
+            for start, size in node.reg():
                 yield Region(start, start + size)
 
 
@@ -152,20 +111,35 @@ def _joined(regions: list[Region]) -> Iterator[Region]:
         yield first
 
 
-def _reservations(fdt: libfdt.Fdt) -> Iterator[tuple[int, int]]:
-    for index in range(fdt.num_mem_rsv()):
-        start, size = fdt.get_mem_rsv(index)
-        if size:
-            yield start, size
-    parent = fdt.path_offset("/reserved-memory", QUIET)
-    if parent >= 0:
-        for node in subnodes(fdt, parent):
-            if _available(fdt, node):
-                yield from _reg(fdt, node, _cells(fdt, parent))
+def _reservations(tree: Tree) -> Iterator[tuple[int, int]]:
+    yield from ((start, size) for start, size in tree.reserved if size)
+    parent = tree.find("/reserved-memory")
+    if parent is not None:
+        for node in parent.children:
+            if node.available:
+                yield from node.reg()
 
 
-def _count_cpus(fdt: libfdt.Fdt) -> int:
-    parent = fdt.path_offset("/cpus", QUIET)
-    if parent < 0:
-        return 0
-    return sum(string(fdt, node, "device_type") == "cpu" and _available(fdt, node) for node in subnodes(fdt, parent))
+def _cpus(tree: Tree) -> list[Node]:
+    parent = tree.find("/cpus")
+    if parent is None:
+        return []
+    return [node for node in parent.children if node.string("device_type") == "cpu" and node.available]
+
+
+def _colors(root: Node) -> int | None:
+    """How many pages lie beside each other in a way of the last cache, that is sets times line size (Devicetree
+    Specification, 3.8 and 3.9)."""
+    caches = [node for node in root.walk() if "cache-level" in node.properties and "cache-sets" in node.properties]
+    if not caches:
+        return None
+    last = max(caches, key=lambda node: node.cell("cache-level"))
+    line = last.cell("cache-line-size") or last.cell("cache-block-size")
+    return last.cell("cache-sets") * line // PAGE or None
+
+
+def console_of(tree: Tree) -> Node | None:
+    """The UART that /chosen names as the console, which the hypervisor takes."""
+    chosen = tree.find("/chosen")
+    path = None if chosen is None else chosen.string("stdout-path") or chosen.string("linux,stdout-path")
+    return tree.find(path.partition(":")[0]) if path else None

@@ -9,16 +9,18 @@ name is the domain's name. The hypervisor's own command line is /chosen `xen,xen
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import libfdt
 
 from tools.partition.cpus import format_cpus, parse_cpus
-from tools.partition.machine import QUIET, BadTree, string, subnodes
-from tools.partition.model import Domain, Load
+from tools.partition.model import Domain, Given, Load, SharedMemory
+from tools.partition.nodes import QUIET
 
 HYPERVISOR_COMMAND_LINE = "xen,xen-bootargs"
+LONGEST_FILE = 63  # characters of a partition file's name, as the hypervisor prints it
+MOST_LINES = 256
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,23 @@ def _module(kind: str, load: Load | int, more: Mapping[str, bytes]) -> Node:
     )
 
 
-def domain_node(domain: Domain, kernel: Load | int, ramdisk: Load | int | None) -> Node:
-    children = [_module("kernel", kernel, {} if domain.bootargs is None else {"bootargs": strings(domain.bootargs)})]
-    if ramdisk is not None:
-        children.append(_module("ramdisk", ramdisk, {}))
+@dataclass(frozen=True)
+class Files:
+    """Where a domain's files are: addresses, or numbers of modules."""
+
+    kernel: Load | int
+    ramdisk: Load | int | None = None
+    devices: Load | None = None
+
+
+def domain_node(domain: Domain, files: Files, more: Mapping[str, bytes] | None = None) -> Node:
+    children = [
+        _module("kernel", files.kernel, {} if domain.bootargs is None else {"bootargs": strings(domain.bootargs)})
+    ]
+    if files.ramdisk is not None:
+        children.append(_module("ramdisk", files.ramdisk, {}))
+    if files.devices is not None:
+        children.append(_module("device-tree", files.devices, {}))
     for number, cpus in enumerate(domain.affinity or ()):
         properties = {
             "compatible": strings("xen,vcpu"),
@@ -76,11 +91,85 @@ def domain_node(domain: Domain, kernel: Load | int, ramdisk: Load | int | None) 
             "memory": u64(domain.memory),
             "cpus": u32(domain.cpus),
             **({"vpl011": b""} if domain.vpl011 else {}),
-            **({"on-reboot": strings(domain.on_reboot)} if domain.on_reboot != Domain.on_reboot else {}),
-            **({"on-crash": strings(domain.on_crash)} if domain.on_crash != Domain.on_crash else {}),
+            **_memory(domain),
+            **_limits(domain, files),
+            **_endings(domain),
+            **(more or {}),
         },
         children,
     )
+
+
+def _memory(domain: Domain) -> Mapping[str, bytes]:
+    """`xen,static-mem` has the cells of /chosen, which are two each."""
+    properties = {}
+    if domain.static_memory:
+        properties["xen,static-mem"] = b"".join(u64(span.start) + u64(span.size) for span in domain.static_memory)
+    if domain.direct_map:
+        properties["direct-map"] = b""
+    if domain.llc_colors is not None:
+        properties["llc-colors"] = strings(format_cpus(domain.llc_colors))
+    return properties
+
+
+def _limits(domain: Domain, files: Files) -> Mapping[str, bytes]:
+    properties = {}
+    if files.devices is not None:
+        properties["passthrough"] = strings("enabled")
+    if domain.nr_spis is not None:
+        properties["nr_spis"] = u32(domain.nr_spis)
+    if not domain.trap_unmapped_accesses:
+        properties["trap-unmapped-accesses"] = u32(0)
+    return properties
+
+
+def _endings(domain: Domain) -> Mapping[str, bytes]:
+    """What becomes of a domain, where it is not what the hypervisor does anyway."""
+    return {
+        name.replace("_", "-"): strings(getattr(domain, name))
+        for name in ("on_reboot", "on_crash", "on_watchdog")
+        if getattr(domain, name) != getattr(Domain, name)
+    }
+
+
+def shared_node(region: SharedMemory, domain: Domain) -> Node:
+    """`xen,shared-mem` is the machine's address, when it is said, the guest's, and the size."""
+    place = region.guest_at[domain.name]
+    return Node(
+        f"shared-memory@{place:x}",
+        {
+            "compatible": strings("xen,domain-shared-memory-v1"),
+            "xen,shm-id": strings(region.name),
+            "xen,shared-mem": (u64(region.at) if region.at is not None else b"") + u64(place) + u64(region.size),
+            "role": strings("owner" if region.owner == domain.name else "borrower"),
+        },
+    )
+
+
+def lines_of(file: str, given: Iterable[Given]) -> Mapping[str, bytes]:
+    """Which line of the partition file gave the guest which addresses: rows of address, size, and line, ascending and
+    without overlap, for what the hypervisor says of a fault.
+    """
+    rows = b"".join(u64(each.start) + u64(each.size) + u32(each.line) for each in list(given)[:MOST_LINES])
+    return {"constrictor,file": strings(file[-LONGEST_FILE:]), "constrictor,lines": rows}
+
+
+def flat(root: Node) -> bytes:
+    """A tree of these nodes alone."""
+    writer = libfdt.FdtSw()
+    writer.finish_reservemap()
+    _write(writer, root)
+    fdt = writer.as_fdt()
+    fdt.pack()
+    return bytes(fdt.as_bytearray())
+
+
+def _write(writer: libfdt.FdtSw, node: Node) -> None:
+    with writer.add_node(node.name):
+        for name, value in node.properties.items():
+            writer.property(name, value)
+        for child in node.children:
+            _write(writer, child)
 
 
 def empty() -> bytes:
@@ -90,16 +179,20 @@ def empty() -> bytes:
     return bytes(fdt.as_bytearray())
 
 
-def merge(base: bytes, domains: Iterable[Node], command_line: str | None) -> bytes:
-    """The base tree with the nodes as first children of /chosen, in their order, packed."""
+def merge(base: bytes, domains: Iterable[Node], more: Mapping[str, bytes], passed: Iterable[str] = ()) -> bytes:
+    """The base tree with the nodes as first children of /chosen, in their order, packed. /chosen gets `more`
+    properties, and the nodes at the paths `passed` the mark of devices that a domain has.
+    """
     nodes = list(domains)
 
     def edit(fdt: libfdt.Fdt) -> None:
+        for path in passed:
+            fdt.setprop(fdt.path_offset(path), "xen,passthrough", b"")
         chosen = fdt.path_offset("/chosen", QUIET)
         if chosen < 0:
             chosen = fdt.add_subnode(0, "chosen")
-        if command_line is not None:
-            fdt.setprop(chosen, HYPERVISOR_COMMAND_LINE, strings(command_line))
+        for name, value in more.items():
+            fdt.setprop(chosen, name, value)
         for node in reversed(nodes):
             _add(fdt, chosen, node)
 
@@ -132,13 +225,18 @@ def _edited(base: bytes, edit: Callable[[libfdt.Fdt], None]) -> bytes:
         return bytes(fdt.as_bytearray())
 
 
-def chosen_names(fdt: libfdt.Fdt) -> set[str]:
-    """The names of the nodes that /chosen already has. BadTree: one of them is no text."""
-    chosen = fdt.path_offset("/chosen", QUIET)
-    try:
-        return set() if chosen < 0 else {fdt.get_name(node) for node in subnodes(fdt, chosen)}
-    except ValueError:
-        raise BadTree("it is damaged (the name of a node in /chosen)") from None
+def subnodes(fdt: libfdt.Fdt, parent: int) -> Iterator[int]:
+    """Offsets of the children of a node, in the order of the tree."""
+    node = fdt.first_subnode(parent, QUIET)
+    while node >= 0:
+        yield node
+        node = fdt.next_subnode(node, QUIET)
+
+
+def string(fdt: libfdt.Fdt, node: int, name: str) -> str | None:
+    """A string property, or the first string of a list; None when the node has none."""
+    value = fdt.getprop(node, name, QUIET)
+    return None if isinstance(value, int) else bytes(value).split(b"\0")[0].decode(errors="replace")
 
 
 @dataclass(frozen=True)
