@@ -15,6 +15,7 @@ from hv.arm64.mmio import Device
 from hv.arm64.syndrome import Syndrome, fault_in_words, instruction_length
 from hv.arm64.sysreg import FAR_EL2, HPFAR_EL2
 from hv.arm64.workarounds import workarounds
+from hv.common.builder.lifecycle import description_of
 from hv.common.mm.format import Access
 from hv.common.mm.p2m import GuestKind
 from hv.common.mm.types import Gaddr, gfn_of
@@ -77,11 +78,28 @@ def emulate(vcpu: Vcpu, context: VcpuContext, abort: DataAbort, device: Device, 
         value = 0 if register == ZERO_REGISTER else context.x[register]
         mmio.write(vcpu, device, address, size, value & mask_of(size))
         return
-    value = mmio.read(vcpu, device, address, size) & mask_of(size)
+    put_result(context, abort, mmio.read(vcpu, device, address, size))
+
+
+def put_result(context: VcpuContext, abort: DataAbort, value: u64) -> None:
+    """What a load has read: as many bytes of the value as it asked for."""
+    size = u32(1) << abort.size
+    result = value & mask_of(size)
     if abort.sign_extend:
-        value = sign_extended(value, size, abort.wide)
-    if register != ZERO_REGISTER:
-        context.x[register] = value
+        result = sign_extended(result, size, abort.wide)
+    if abort.register != ZERO_REGISTER:
+        context.x[abort.register] = result
+
+
+def is_unmapped(abort: DataAbort) -> bool:
+    """A plain load or store where stage 2 has nothing."""
+    return abort.status & KIND == TRANSLATION and not abort.on_walk and not abort.maintenance and abort.decoded
+
+
+def reads_as_ones(vcpu: Vcpu, address: u64) -> bool:
+    """The domain asks for it (`trap-unmapped-accesses` of its node is 0), and no device is there."""
+    description = description_of(vcpu.domain)
+    return description is not None and description.reads_as_ones and mmio.device_at(vcpu, address) == Device.NONE
 
 
 def mask_of(size: u32) -> u64:
@@ -101,6 +119,11 @@ def refuse_data(vcpu: Vcpu, context: VcpuContext, syndrome: Syndrome) -> None:
     wanted = Access.W if abort.write and not abort.on_walk else Access.R
     address = address_of_fault(abort.status, abort.on_walk)
     if address == UNKNOWN_ADDRESS or is_allowed(vcpu, address, abort.status, wanted):
+        return
+    if is_unmapped(abort) and reads_as_ones(vcpu, address):
+        if not abort.write:
+            put_result(context, abort, ~u64(0))
+        context.pc += 4 if syndrome.long_instruction else 2
         return
     status = EXTERNAL_ON_WALK | abort.status & LEVEL if abort.on_walk else EXTERNAL
     why = reason(vcpu, address, syndrome, abort.on_walk)

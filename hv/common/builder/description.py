@@ -3,6 +3,7 @@ reset.
 """
 
 from hv.arch import direct_address
+from hv.common.builder.file_lines import FileLines
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.image import Image
 from hv.common.lib.span import Bytes
@@ -52,6 +53,7 @@ class Description:
     uart: bool
     restarts_on_reboot: bool  # built anew when it resets itself
     restarts_on_crash: bool  # and when it crashes
+    reads_as_ones: bool  # where nothing is; otherwise such an access aborts
     bootargs: str
     kernel: Module
     image: Image  # what an Image's header says
@@ -62,6 +64,7 @@ class Description:
     packed: bool  # the kernel is unpacked in the domain: its file is the last segment
     ramdisk: Module
     affinity: array[Bitmap[CPU_WORDS], MAX_VCPUS]  # empty: any CPU
+    lines: FileLines  # of the partition file that describes it
 
 
 class Descriptions:

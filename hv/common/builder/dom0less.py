@@ -4,7 +4,8 @@ Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB
 `#size-cells`; its modules are "multiboot,kernel" with `bootargs` and "multiboot,ramdisk", whatever else their
 `compatible` lists, each with `reg`, or with `mb-index` where the boot loader decides where modules lie; "xen,vcpu"
 children have `id` and `hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`, "restart" or "destroy": unless they
-say otherwise, a domain that resets itself is built anew, and one that crashes is not.
+say otherwise, a domain that resets itself is built anew, and one that crashes is not; `constrictor,console-input`,
+which the domain has to whom the keyboard belongs at first; and the lines of a partition file (file_lines).
 
 A mistake refuses that domain, with one line that names node and property. Domains are numbered from 1 in the order of
 the tree, the refused ones too. The modules of accepted domains stay reserved, since a reset loads them anew; a module
@@ -13,10 +14,12 @@ may serve several.
 
 from hv.common.builder.boot_modules import boot_modules
 from hv.common.builder.description import NO_MODULE, Description, Module, descriptions
+from hv.common.builder.file_lines import read_file_lines
 from hv.common.builder.loader import loading
 from hv.common.builder.memory_map import MOST_FRAMES
 from hv.common.builder.mistake import Mistake
 from hv.common.drivers.devicetree import tree
+from hv.common.kernel.console import console
 from hv.common.kernel.log import error
 from hv.common.lib.fdt import Node, Property
 from hv.common.lib.parse import cpu_list
@@ -29,8 +32,16 @@ from hv.lang import Embedded, Errno, Final, array, bounded, raises, u16, u32, u6
 
 LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the end
 KIB_PER_FRAME: Final[u64] = 4
-NOT_OFFERED: Final[array[str, 6]] = array(
-    "direct-map", "domain-cpupool", "passthrough", "sve", "xen,enhanced", "xen,static-mem"
+UNMAPPED: Final = "trap-unmapped-accesses"
+NOT_OFFERED: Final[array[str, 8]] = array(
+    "direct-map",
+    "domain-cpupool",
+    "llc-colors",
+    "on-watchdog",
+    "passthrough",
+    "sve",
+    "xen,enhanced",
+    "xen,static-mem",
 )
 CHILDREN_NOT_OFFERED: Final[array[str, 3]] = array(
     "multiboot,device-tree", "xen,domain-shared-memory-v1", "xen,evtchn-v1"
@@ -57,6 +68,8 @@ class Reader:
             raise Errno.EINVAL
         description.restarts_on_reboot = self._restarts(node, "on-reboot", True)
         description.restarts_on_crash = self._restarts(node, "on-crash", False)
+        description.reads_as_ones = not self._traps_unmapped(node)
+        self._read_lines(node, description)
         for child in node.children():
             self._read_child(node, child, description)
         if description.kernel.bytes == 0:
@@ -108,6 +121,24 @@ class Reader:
             self.mistake.wrong("", "cpus", f"is {cpus}: a domain has 1 to {MAX_VCPUS}")
             raise Errno.EINVAL
         return cpus
+
+    @raises
+    def _traps_unmapped(self, node: Node) -> bool:
+        if not node.has(UNMAPPED):
+            return True
+        traps = self._cell(node, "", UNMAPPED)
+        if traps > 1:
+            self.mistake.wrong("", UNMAPPED, f"is {traps}, and neither 0 nor 1")
+            raise Errno.EINVAL
+        return traps == 1
+
+    @raises
+    def _read_lines(self, node: Node, description: Description) -> None:
+        try:
+            description.lines = read_file_lines(node)
+        except Errno:
+            self.mistake.wrong("", "constrictor,lines", "has no rows of address, size and line, ascending, or no file")
+            raise
 
     @raises
     def _restarts(self, node: Node, name: str, otherwise: bool) -> bool:
@@ -302,6 +333,8 @@ def _read_domain(node: Node, id: DomId) -> None:
         return
     description.id = id
     descriptions.count += 1
+    if node.has("constrictor,console-input"):
+        console.prefer(u32(id))
 
 
 def _clear(description: Description) -> None:

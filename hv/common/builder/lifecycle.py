@@ -132,6 +132,11 @@ class Lives:
 lives: Final = Lives()
 
 
+def description_of(domain: Domain) -> Description | None:
+    life = lives.find(domain)
+    return None if life is None else life.description
+
+
 @unbounded("each domain's steps come to an end")
 def build_domains() -> None:
     """Builds all domains that the tree describes, and starts them. When the scheduler has been started, and all CPUs

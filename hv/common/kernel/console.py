@@ -362,8 +362,15 @@ class Console(Sink):
                 self.expected = guest.domain
 
     def stay_at_hypervisor(self) -> None:
-        """The first guest does not get the focus by itself."""
+        """No guest gets the focus by itself."""
         self.settled = True
+        self.expected = 0
+
+    def prefer(self, domain: u32) -> None:
+        """This guest gets the focus when it comes, and not the first, unless that is settled already."""
+        if not self.settled:
+            self.settled = True
+            self.expected = domain
 
     def turn(self) -> None:
         """Moves the focus on: hypervisor, then the guests in the order of their numbers, and round."""

@@ -101,6 +101,17 @@ def test_what_follows_the_end_of_a_domain(on_reboot, on_crash):
     assert description.restarts_on_crash == (on_crash == "restart")
 
 
+@pytest.mark.parametrize(("value", "ones"), [(None, False), (0, True), (1, False)])
+def test_where_nothing_is(value, ones):
+    node = good()
+    if value is not None:
+        node.properties["trap-unmapped-accesses"] = u32(value)
+    machine = boot(node)
+    assert machine.printed == []
+    description = machine.host.variable("hv.common.builder.description.descriptions").table[0]
+    assert description.reads_as_ones == ones
+
+
 def test_one_cell_for_addresses_and_memory():
     kernel = Node("k", {"compatible": strings("multiboot,kernel"), "reg": u32(KERNEL) + u32(KERNEL_SIZE)})
     node = domain_node("small", [kernel])
@@ -150,7 +161,10 @@ def vcpu(name="v", **properties):
     return Node(name, {"compatible": strings("xen,vcpu"), **{k.replace("_", "-"): v for k, v in properties.items()}})
 
 
+LINES_ARE_WRONG = 'property "constrictor,lines" has no rows of address, size and line, ascending, or no file'
 MISTAKES = {
+    'property "trap-unmapped-accesses" is 2, and neither 0 nor 1': with_property("trap-unmapped-accesses", u32(2)),
+    'property "trap-unmapped-accesses" is not one number, of one cell': with_property("trap-unmapped-accesses", b""),
     'property "memory" is missing': without("memory"),
     'property "memory" is not one number, of one or two cells': with_property("memory", b"\0" * 12),
     'property "memory" is 0: it counts KiB': with_property("memory", u64(0)),
@@ -164,6 +178,9 @@ MISTAKES = {
     'property "cpus" is not one number, of one cell': with_property("cpus", u64(1)),
     'property "cpus" is 0: a domain has 1 to 128': with_property("cpus", u32(0)),
     'property "cpus" is 129: a domain has 1 to 128': with_property("cpus", u32(129)),
+    LINES_ARE_WRONG: with_property("constrictor,lines", u64(0x1000) + u64(0x1000) + u32(3)),
+    'property "llc-colors" asks for what is not offered here': with_property("llc-colors", strings("0-3")),
+    'property "on-watchdog" asks for what is not offered here': with_property("on-watchdog", strings("destroy")),
     'property "xen,static-mem" asks for what is not offered here': with_property("xen,static-mem", u64(0) * 2),
     'property "direct-map" asks for what is not offered here': with_property("direct-map", b""),
     'property "passthrough" asks for what is not offered here': with_property("passthrough", strings("enabled")),
@@ -301,6 +318,16 @@ NAMES = st.sampled_from(
         "#size-cells",
         "bootargs",
         "vpl011",
+        "on-crash",
+        "constrictor,file",
+        "constrictor,lines",
+        "constrictor,console-input",
+        "xen,static-mem",
+        "direct-map",
+        "passthrough",
+        "nr_spis",
+        "trap-unmapped-accesses",
+        "llc-colors",
     ]
 )
 
@@ -315,12 +342,30 @@ def odd():
             vcpu("v1", id=u32(1), hard_affinity=strings("1-3")),
         ],
         cpus=2,
+        **{
+            "constrictor,file": strings("odd.toml"),
+            "constrictor,lines": u64(RAM_BASE) + u64(0x1000) + u32(3) + u64(RAM_BASE + 0x1000) + u64(1) + u32(4),
+        },
     )
 
 
+CHANGES = st.lists(st.tuples(st.integers(0, 4), NAMES, st.one_of(st.none(), VALUES)), min_size=1, max_size=4)
+
+
 @settings(max_examples=150)
-@given(changes=st.lists(st.tuples(st.integers(0, 4), NAMES, st.one_of(st.none(), VALUES)), min_size=1, max_size=4))
+@given(changes=CHANGES)
 def test_odd_properties_cost_at_most_their_domain(changes):
+    cost_at_most_their_domain(changes)
+
+
+@pytest.mark.long
+@settings(max_examples=2500)
+@given(changes=CHANGES)
+def test_many_odd_properties_cost_at_most_their_domain(changes):
+    cost_at_most_their_domain(changes)
+
+
+def cost_at_most_their_domain(changes):
     node = odd()
     places = [node, *node.children]
     for place, name, value in changes:
@@ -342,6 +387,17 @@ def test_odd_properties_cost_at_most_their_domain(changes):
 @settings(max_examples=150)
 @given(data=st.data())
 def test_any_bytes_in_the_structure(data):
+    boots_to_the_end(data)
+
+
+@pytest.mark.long
+@settings(max_examples=2500)
+@given(data=st.data())
+def test_many_bytes_in_the_structure(data):
+    boots_to_the_end(data)
+
+
+def boots_to_the_end(data):
     """A tree that is still well-formed after some of its bytes have changed boots to the end."""
     machine = Machine(2)
     machine.put(KERNEL, kernel_image(KERNEL_SIZE))
