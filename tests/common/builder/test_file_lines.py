@@ -28,7 +28,8 @@ def described(lines, file="machine.toml"):
 
 def kept(machine):
     """The file's name and the rows of the first domain."""
-    lines = machine.host.variable("hv.common.builder.description.descriptions").table[0].lines
+    description = machine.host.variable("hv.common.builder.description.descriptions").table[0]
+    lines = machine.ffi.addressof(description, "lines")
     count = machine.call(f"{NAME}FileLines.count", lines)
     found = [machine.call(f"{NAME}FileLines.row", lines, i) for i in range(count)]
     return machine.host.library.text(lines.file), [(row.start, row.end - row.start, row.number) for row in found]
@@ -94,7 +95,8 @@ def test_the_nearest_line(table, data):
     library = host().library
     lines = library.new(f"{NAME}FileLines")
     lines.rows = host().bytes(rows(*table))[0]
-    found = host().call(f"{NAME}FileLines.nearest", lines[0], address)
+    found = host().call(f"{NAME}FileLines.nearest", lines, address)
+    line = host().ffi.new("common_builder_file_lines_FileLine *", found)
 
     def distance(row):
         start, size, _ = row
@@ -102,8 +104,8 @@ def test_the_nearest_line(table, data):
 
     best = min(table, key=distance)
     assert (found.start, found.end - found.start, found.number) == best
-    relation = host().call(f"{NAME}FileLine.relation", found, address)
-    edge = host().call(f"{NAME}FileLine.edge", found, address)
+    relation = host().call(f"{NAME}FileLine.relation", line, address)
+    edge = host().call(f"{NAME}FileLine.edge", line, address)
     if address < best[0]:
         assert (relation, edge) == ("begins at", best[0])
     elif address < best[0] + best[1]:
@@ -121,8 +123,7 @@ def test_who_has_the_keyboard_first(asked):
             nodes[name].properties["constrictor,console-input"] = b""
     machine = boot(*nodes.values())
     console = machine.host.variable("hv.common.kernel.console.console")
-    assert console.expected == {None: 0, "a": 1, "b": 2, "both": 1}[asked]
-    assert console.settled == (asked is not None)
+    assert console.focus.domain == {None: 1, "a": 1, "b": 2, "both": 1}[asked]
 
 
 def test_the_keyboard_that_is_to_stay():
