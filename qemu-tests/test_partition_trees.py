@@ -74,8 +74,7 @@ def test_a_domain_that_went_wrong_harms_nobody(tmp_path: Path, seed: int) -> Non
     odd.write_bytes(gone_wrong(payload.dtb.read_bytes(), seed))
     command = qemu.command(chosen.machine, dataclasses.replace(payload, dtb=odd))
     with Machine(command) as machine:
-        machine.expect("(d1 before) READY hello", SECONDS)
-        machine.expect("(d3 after) READY hello", SECONDS)
+        machine.expect_all(["(d1 before) READY hello", "(d3 after) READY hello"], SECONDS)
         focus(machine, "hypervisor")
         machine.send("q")
         machine.expect("d3 after: RUNNING", SECONDS)
