@@ -128,10 +128,10 @@ flood: Final = Flood()
 @selftests.entry(name="log-flood")
 def log_flood() -> None:
     """All CPUs print at once, whole lines; lines about guests are limited in number, and those left out are counted."""
-    flood.limit.second = Ns(0)
+    began = now()
+    flood.limit.second = began
     flood.limit.printed = 0
     flood.limit.left_out = 0
-    began = now()
     on_all_cpus(line_printing)
     seconds = (now() - began) // SECOND + 2
     printed = u64(flood.limit.printed) + u64(flood.limit.left_out)
