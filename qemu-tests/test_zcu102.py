@@ -2,13 +2,23 @@
 GIC-400 whose CPU interface is spread over pages of 64 KiB, a Cadence UART.
 """
 
+import re
+import subprocess
+from pathlib import Path
+
+import libfdt
 import pytest
 from console import ask_hello, ask_shell, assert_well, focus
+
+from devtools import build, qemu
+from devtools.machine import Machine
+from devtools.scenario import BOARDS
+from devtools.scenario import Machine as Hardware
 
 pytestmark = pytest.mark.arm64
 
 SECONDS = 60
-BOOT_SECONDS = 240
+BOOT_SECONDS = 300
 ZCU102 = {"machine": "xlnx-zcu102", "cpu": "cortex-a53", "memory": 2048}
 
 
@@ -22,6 +32,25 @@ def test_four_cpus_on_a_spread_gic(hypervisor) -> None:
     for _ in range(3):  # the interrupt comes again
         machine.send("h")
         machine.expect("h: lists the keys", SECONDS)
+
+
+def test_a_panic_is_told_by_addresses_that_the_elf_file_explains(tmp_path: Path) -> None:
+    """The image has no table of lines. The tree at hand has no interrupt controller."""
+    hardware = Hardware(machine="xlnx-zcu102", cpu="cortex-a53", cpus=4, memory=2048)
+    tree = libfdt.Fdt(qemu.base_tree(hardware))
+    tree.resize(tree.totalsize() + 64)
+    tree.setprop_str(tree.path_offset("/axi/interrupt-controller@f9010000"), "status", "disabled")
+    (tmp_path / "board.dtb").write_bytes(tree.as_bytearray())
+    image = build.build(BOARDS[hardware.machine].config)
+    payload = qemu.Payload(image, dtb=tmp_path / "board.dtb", bootargs="noreboot")
+    with Machine(qemu.command(hardware, payload)) as machine:
+        machine.expect("no interrupt controller that the device tree describes can be used: ENODEV", SECONDS)
+        machine.expect(re.compile(r"(\(hv\)   0x[0-9a-f]+\s+){2}"), SECONDS)
+        addresses = re.findall(r"\(hv\)   (0x80[0-9a-f]{8})\s", machine.output)
+    elf = image.with_name("hv") / "hv.elf"
+    command = ["llvm-symbolizer-19", f"--obj={elf}", *addresses]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.search(r"hv/arm64/main\.py:\d+", said.stdout), said.stdout
 
 
 def test_guests_beside_each_other(booted) -> None:
