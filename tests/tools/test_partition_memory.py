@@ -193,3 +193,10 @@ def test_a_pc_knows_nothing_of_these(write: Callable[[str], Path], tmp_path: Pat
     (tmp_path / "Image").write_bytes(b"x")
     with pytest.raises(PartitionError, match="is for Arm's machines alone"):
         load(write(domain("a", key))).compile_modules(tmp_path.joinpath)
+
+
+def test_a_pc_is_not_told_of_what_the_file_leaves_out(write: Callable[[str], Path], tmp_path: Path) -> None:
+    (tmp_path / "Image").write_bytes(b"x")
+    with pytest.raises(PartitionError) as caught:
+        load(write(domain("a", "vpl011 = false"))).compile_modules(tmp_path.joinpath)
+    assert ["kernel" in each.what for each in caught.value.mistakes] == [True], caught.value

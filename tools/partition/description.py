@@ -95,7 +95,9 @@ def _domains(document: Document, mistakes: Mistakes) -> list[Domain]:
         found["devices"] = tuple(Device(**each) for each in found.get("devices", ()))
         _settle_memory(document, place, table, found, mistakes)
         if all(key in found for key in NEEDED):
-            lines = _lines(document, place, found)
+            lines = _lines(
+                document, place, {key: value for key, value in found.items() if key in table or key == "memory"}
+            )
             domains.append(Domain(**{**found, "affinity": affinity}, lines=lines))
     return domains
 
