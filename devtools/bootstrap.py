@@ -69,6 +69,7 @@ NEEDS: dict[str, tuple[Package, ...]] = {
     "acpi": ACPI,
     "qemu-arm64": (Package("qemu-system-arm", "qemu-system-aarch64"),),
     "qemu-x86": (Package("qemu-system-x86", "qemu-system-x86_64"),),
+    "uboot": (Package("u-boot-qemu", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"),),
     "uefi": (Package("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd"),),
     "bochs": (
         Package("bochs", "bochs-bin"),

@@ -117,7 +117,7 @@ def add_test(commands: Commands) -> None:
 def test_needs(arguments: argparse.Namespace) -> tuple[str, ...]:
     """The host tests look at what emulators and images are made from, but boot only the smallest machines."""
     host = ("compile", "sanitize", "headers", "acpi", "debug", "qemu-arm64", "qemu-x86", "image")
-    return host if arguments.what == "host" else (*host, "uefi", "bochs")
+    return host if arguments.what == "host" else (*host, "uefi", "uboot", "bochs")
 
 
 def add_build(commands: Commands) -> None:

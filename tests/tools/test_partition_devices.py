@@ -285,6 +285,14 @@ def test_values_of_keys(compiled: Compile, key: str, message: str) -> None:
     assert message in f"{mistake.what}; {mistake.instead}"
 
 
+def test_a_gicv2_has_eight_cpus_at_most(compiled: Compile) -> None:
+    with pytest.raises(
+        PartitionError, match="cpus: this machine has a GICv2, whose guests have at most 8; write cpus = 8"
+    ):
+        compiled(domain().replace("cpus = 1", "cpus = 9"))
+    compiled(domain().replace("cpus = 1", "cpus = 8"))
+
+
 def test_what_the_domain_node_says_besides(compiled: Compile) -> None:
     more = 'llc_colors = "0-3,8"\ntrap_unmapped_accesses = false\non_watchdog = "destroy"'
     node = read_tree(compiled(domain(more=more)).dtb).find("/chosen/a")

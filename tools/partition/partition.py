@@ -10,6 +10,7 @@ from pathlib import Path
 from tools.partition.cpus import format_cpus
 from tools.partition.devices import Assigned, assign, check_shared, given_to
 from tools.partition.image import Image, read_image, read_pvh
+from tools.partition.interrupts import gic_of
 from tools.partition.machine import Machine, Region, read_machine
 from tools.partition.mistakes import Mistake, Mistakes, PartitionError, Wrong
 from tools.partition.model import (
@@ -43,6 +44,7 @@ from tools.partition.tree import (
 )
 
 ALIGNMENT = 2 * MIB
+MOST_OF_GICV2 = 8  # vCPUs (Arm IHI 0048, 1.3)
 GUEST_TREE = 64 * KIB  # an upper bound for the tree that the hypervisor writes into the domain's memory
 
 Resolve = Callable[[str], Path]
@@ -156,6 +158,7 @@ class Partition:
                     "rename the domain, or start from the machine's own tree",
                 )
         self._check_resources(machine, mistakes)
+        self._check_controller(machine, mistakes)
         self._check_colors(machine, mistakes)
         spans = list(spans_of(self.domains, self.shared, self.static_heap))
         check_in_memory(spans, machine, mistakes)
@@ -239,6 +242,16 @@ class Partition:
                     f"affinity: the machine has no CPU {format_cpus(absent)}",
                     f'use its CPUs "{format_cpus(range(machine.cpus))}"',
                 )
+
+    def _check_controller(self, machine: Machine, mistakes: Mistakes) -> None:
+        """A GICv2 counts CPUs in eight bits."""
+        gic = gic_of(machine.tree)
+        if gic is None or gic.is_compatible("arm,gic-v3"):
+            return
+        for domain in self.domains:
+            if domain.cpus > MOST_OF_GICV2:
+                what = f"cpus: this machine has a GICv2, whose guests have at most {MOST_OF_GICV2}"
+                mistakes.add(domain.line("cpus"), what, f"write cpus = {MOST_OF_GICV2}, or less")
 
     def _memory_wanted(self) -> Iterator[tuple[str, int, int]]:
         """For what, how many bytes, and the line that says it."""
