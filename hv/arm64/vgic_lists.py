@@ -46,7 +46,7 @@ from hv.arm64.vgic_state import (
 )
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
-from hv.lang import Const, Final, Generic, TypeVar, array, bounded, trailing_zeros, u8, u16, u32, u64, unbounded
+from hv.lang import Const, Final, Generic, TypeVar, apart, array, bounded, trailing_zeros, u8, u16, u32, u64, unbounded
 
 NOT_PENDING: Final[u32] = 1 << 31  # in the key of a choice: behind all that are pending
 PRIORITY_SHIFT: Final = 16
@@ -244,8 +244,14 @@ def deactivate(vgic: Vgic, cpu: VgicCpu, me: u16, intid: u32, notices: Notices) 
         _deactivated(bank, i, me, notices)
 
 
-@unbounded("each step takes one bit of a word")
 def _choose(bank: Bank, first: u32, me: u16, groups: u32, choices: Choices) -> None:
+    if not bank.quiet:
+        _choose_among(bank, first, me, groups, choices)
+
+
+@apart
+@unbounded("each step takes one bit of a word")
+def _choose_among(bank: Bank, first: u32, me: u16, groups: u32, choices: Choices) -> None:
     left = (deliverable(bank, groups) | bank.active) & ~bank.listed
     while left != 0:
         i = trailing_zeros(left)

@@ -67,6 +67,11 @@ class Bank:
         """As far as no list register holds it."""
         return self.latched | (self.line | self.forwarded & ~self.active) & ~self.edge
 
+    @property
+    def quiet(self) -> bool:
+        """None of them is pending or active, but for those in list registers."""
+        return self.latched | self.line | self.forwarded | self.active == 0
+
     def init(self, target: u16) -> None:
         """As after a reset: all are disabled, and of group 1, or in a GICv2 of group 0."""
         self.group1 = 0 if is_gicv2() else ALL
