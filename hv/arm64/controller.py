@@ -73,6 +73,14 @@ class InterruptController(Protocol):
 
     def deactivate(self, intid: u32) -> None: ...
 
+    def make_inactive(self, intid: u32) -> None:
+        """Deactivates a shared interrupt, whichever CPU has taken it."""
+        ...
+
+    def clear_pending(self, intid: u32) -> None:
+        """Forgets that a shared interrupt has come, unless it is a level that is still asserted."""
+        ...
+
     def activate(self, intid: u32) -> None:
         """Makes one of this CPU's own interrupts active, as if it had been taken: its guest is in the handler."""
         ...

@@ -188,6 +188,13 @@ class GicV2(InterruptController):
         if intid >= FIRST_PRIVATE:
             write_device32(self.deactivation, intid)
 
+    def make_inactive(self, intid: u32) -> None:
+        assert FIRST_SHARED <= intid, "of a CPU's own interrupts `deactivate`"
+        write_device32(self.distributor + ICACTIVER + u64(intid // 32) * 4, u32(1) << intid % 32)
+
+    def clear_pending(self, intid: u32) -> None:
+        write_device32(self.distributor + ICPENDR + u64(intid // 32) * 4, u32(1) << intid % 32)
+
     def activate(self, intid: u32) -> None:
         assert FIRST_PRIVATE <= intid < FIRST_SHARED, "a shared interrupt follows no vCPU"
         write_device32(self.distributor + ISACTIVER, u32(1) << intid)

@@ -227,6 +227,13 @@ class GicV3(InterruptController):
     def deactivate(self, intid: u32) -> None:
         ICC_DIR_EL1.write(u64(intid))
 
+    def make_inactive(self, intid: u32) -> None:
+        assert FIRST_SHARED <= intid, "of a CPU's own interrupts `deactivate`"
+        write_device32(self.distributor + ICACTIVER + u64(intid // 32) * 4, u32(1) << intid % 32)
+
+    def clear_pending(self, intid: u32) -> None:
+        write_device32(self._frame(intid) + ICPENDR + u64(intid // 32) * 4, u32(1) << intid % 32)
+
     def activate(self, intid: u32) -> None:
         assert intid < FIRST_SHARED, "a shared interrupt follows no vCPU"
         write_device32(self._frame(intid) + ISACTIVER, u32(1) << intid)

@@ -6,6 +6,7 @@ is shown may be a moment old.
 
 from hv.arm64.controller import FIRST_PRIVATE, FIRST_SHARED, FIRST_SPECIAL, Trigger, gic
 from hv.arm64.interrupts import Taken, interrupts
+from hv.arm64.spis import owner_of
 from hv.common.kernel.console import console
 from hv.common.kernel.cpus import online
 from hv.common.kernel.keys import Output, keys
@@ -38,8 +39,11 @@ def show_interrupt(intid: u32) -> None:
         text.put(", of each CPU")
     else:
         text.write(f", to CPU {state.cpu}")
-    if line.forwarded:
+    if line.forwarded and intid < FIRST_SHARED:
         text.put(", for the guest that runs")
+    elif line.forwarded:
+        owner = owner_of(intid)
+        text.write(f", for {owner.name}" if owner is not None else ", for a guest that is gone")
     text.put(", enabled" if state.enabled else ", masked")
     if state.pending:
         text.put(", pending")

@@ -38,12 +38,19 @@ class Interrupts:
     lines: array[Line, FIRST_SPECIAL]
 
     @raises
-    def claim(self, intid: u32, trigger: Trigger, handler: Callable[[u32], None], forwarded: bool = False) -> None:
+    def claim(
+        self,
+        intid: u32,
+        trigger: Trigger,
+        handler: Callable[[u32], None],
+        forwarded: bool = False,
+        enabled: bool = True,
+    ) -> None:
         """Calls `handler` with the number from now on; on this CPU when the interrupt is shared, on each when it is
         its own.
 
-        `forwarded`: the handler gives it to a guest, which deactivates it. EINVAL: no such interrupt. EBUSY: it has an
-        owner."""
+        `forwarded`: the handler gives it to a guest, which deactivates it. Without `enabled` it stays masked. EINVAL:
+        no such interrupt. EBUSY: it has an owner."""
         if not gic.driver.supports(intid):
             raise Errno.EINVAL
         with self.lock:
@@ -55,7 +62,13 @@ class Interrupts:
             line.forwarded = forwarded
             line.claimed = True
             gic.driver.configure(intid, trigger)
-            gic.driver.enable(intid)
+            if enabled:
+                gic.driver.enable(intid)
+
+    def route(self, intid: u32, cpu: u32) -> None:
+        """Lets a shared interrupt come to one CPU, which has been started."""
+        with self.lock:
+            gic.driver.route(intid, cpu)
 
     def start_cpu(self) -> None:
         """For each CPU but the first: whatever was claimed of its own."""

@@ -6,6 +6,7 @@ read as zero and ignore writes, as do accesses of another size.
 """
 
 from hv.arm64 import vgic2_sgi
+from hv.arm64.spis import retarget
 from hv.arm64.vgic2_sgi import CLEAR_SENDERS, SENDERS_END, SGIR
 from hv.arm64.vgic_banks import (
     BITS_START,
@@ -22,7 +23,6 @@ from hv.arm64.vgic_state import (
     GROUP0,
     GROUP1,
     SGIS,
-    SHARED_BANKS,
     Bank,
     Notices,
     Vgic,
@@ -55,7 +55,9 @@ def read(vcpu: Vcpu, offset: u64, size: u32) -> u64:
             case 0x000:
                 return u64(Vgic.of(vcpu.domain).groups)
             case 0x004:
-                return DistributorType(banks=SHARED_BANKS, cpus=u64(vcpu.domain.config.vcpus - 1)).raw
+                return DistributorType(
+                    banks=u64(Vgic.of(vcpu.domain).banks), cpus=u64(vcpu.domain.config.vcpus - 1)
+                ).raw
             case 0x008:
                 return IIDR
             case _:
@@ -106,7 +108,7 @@ def _bank(vcpu: Vcpu, number: u32) -> Bank:
 
 def _read_bank(vcpu: Vcpu, offset: u64, size: u32) -> u64:
     number = bank_number(offset)
-    if number > SHARED_BANKS:
+    if number > Vgic.of(vcpu.domain).banks:
         return 0
     bank = _bank(vcpu, number)
     if concerns_lists(offset):
@@ -117,7 +119,7 @@ def _read_bank(vcpu: Vcpu, offset: u64, size: u32) -> u64:
 
 def _write_bank(vcpu: Vcpu, offset: u64, size: u32, value: u64, notices: Notices) -> None:
     number = bank_number(offset)
-    if number > SHARED_BANKS:
+    if number > Vgic.of(vcpu.domain).banks:
         return
     bank = _bank(vcpu, number)
     if concerns_lists(offset):
@@ -139,9 +141,9 @@ def _read_targets(vcpu: Vcpu, offset: u64, size: u32) -> u64:
         every = (u64(1) << vcpu.id) * 0x0101_0101
         return every if size == 4 else every & 0xFF
     first = u32(offset - OWN_TARGETS_END)
-    if first >= SHARED_BANKS * BANK:
-        return 0
     vgic = Vgic.of(vcpu.domain)
+    if first >= vgic.banks * BANK:
+        return 0
     if size == 1:
         return vgic.routes[first]
     word: u64 = 0
@@ -154,9 +156,9 @@ def _write_targets(domain: Domain, offset: u64, size: u32, value: u64, notices: 
     if (size != 1 and size != 4) or domain.config.vcpus == 1 or offset < OWN_TARGETS_END:
         return
     first = u32(offset - OWN_TARGETS_END)
-    if first >= SHARED_BANKS * BANK:
-        return
     vgic = Vgic.of(domain)
+    if first >= vgic.banks * BANK:
+        return
     with vgic.lock:
         _route(domain, vgic, first, truncate(u8, value), notices)
         if size == 4:
@@ -174,6 +176,8 @@ def _route(domain: Domain, vgic: Vgic, index: u32, targets: u8, notices: Notices
         notices.add(bank.holder[i])
     bank.target[i] = target_among(offered)
     notices.add(bank.target[i])
+    if bank.assigned >> i & 1 != 0:
+        retarget(domain, bank, i)
 
 
 def read_id(offset: u64) -> u64:

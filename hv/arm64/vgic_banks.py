@@ -5,6 +5,7 @@ What a register shows of pending and active interrupts that are in list register
 those calls `settle` first (virq.py).
 """
 
+from hv.arm64.spi_lines import forget, mask, shown_pending, unmask, withdraw
 from hv.arm64.vgic_state import BANK, PRIORITY_BITS, SGIS, Bank, Notices
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
@@ -82,7 +83,7 @@ def _read_bits(bank: Bank, register: BitRegister) -> u32:
         case BitRegister.SET_ENABLE | BitRegister.CLEAR_ENABLE:
             return bank.enabled
         case BitRegister.SET_PENDING | BitRegister.CLEAR_PENDING:
-            return bank.pending
+            return shown_pending(bank)
         case BitRegister.SET_ACTIVE | BitRegister.CLEAR_ACTIVE:
             return bank.active
 
@@ -94,17 +95,20 @@ def _write_bits(bank: Bank, register: BitRegister, bits: u32, notices: Notices) 
             changed = bank.group1 ^ bits
             bank.group1 = bits
         case BitRegister.SET_ENABLE:
+            unmask(bank, bits & ~bank.enabled & bank.assigned)
             bank.enabled |= bits
         case BitRegister.CLEAR_ENABLE:
+            mask(bank, bits & bank.enabled & bank.assigned)
             bank.enabled &= ~bits
         case BitRegister.SET_PENDING:
             bank.latched |= bits
         case BitRegister.CLEAR_PENDING:
             bank.latched &= ~bits
+            forget(bank, bits & ~bank.listed & bank.assigned)
         case BitRegister.SET_ACTIVE:
             _activate(bank, bits & ~bank.active & ~bank.listed)
         case BitRegister.CLEAR_ACTIVE:
-            bank.active &= ~(bits & ~bank.listed)
+            _deactivate(bank, bits & ~bank.listed)
     _note(bank, changed, notices)
 
 
@@ -116,6 +120,12 @@ def _activate(bank: Bank, bits: u32) -> None:
         i = trailing_zeros(left)
         left &= left - 1
         bank.holder[i] = bank.target[i]
+
+
+def _deactivate(bank: Bank, bits: u32) -> None:
+    bank.active &= ~bits
+    withdraw(bank, bits & bank.linked & bank.assigned)
+    bank.linked &= ~bits
 
 
 @unbounded("each step takes one bit of a word")

@@ -4,9 +4,10 @@ Affinity routing is always on, there is one security state, neither LPIs nor mes
 are not there read as zero and ignore writes, as do accesses of a size that a register does not offer.
 """
 
+from hv.arm64.spis import retarget
 from hv.arm64.vgic_banks import BITS_START, CONFIGURATION_END, bank_number, concerns_lists, read_bank, write_bank
 from hv.arm64.vgic_ids import IIDR, START, read_id
-from hv.arm64.vgic_state import BANK, GROUP0, GROUP1, SHARED_BANKS, Notices, Vgic, target_of
+from hv.arm64.vgic_state import BANK, GROUP0, GROUP1, Notices, Vgic, target_of
 from hv.arm64.virq import settle
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import Vcpu
@@ -32,14 +33,14 @@ class DistributorType(Bits[u64]):
     one_target = Field(25)  # No1N: an interrupt is not offered to several CPUs
 
 
-TYPE: Final = DistributorType(banks=SHARED_BANKS, id_bits=9, affinity3=False, one_target=True)
+TYPE: Final = DistributorType(banks=0, id_bits=9, affinity3=False, one_target=True)
 
 
 def read(vcpu: Vcpu, offset: u64, size: u32) -> u64:
     if size == 4:
         match offset:
             case 0x0004:
-                return TYPE.raw
+                return TYPE.raw | u64(Vgic.of(vcpu.domain).banks)
             case 0x0000:
                 return u64(Vgic.of(vcpu.domain).groups | ALWAYS)
             case 0x0008:
@@ -78,9 +79,9 @@ def _write_control(domain: Domain, value: u32, notices: Notices) -> None:
 
 def _read_bank(vcpu: Vcpu, offset: u64, size: u32) -> u64:
     number = bank_number(offset)
-    if number == 0 or number > SHARED_BANKS:
-        return 0  # with affinity routing a vCPU's own interrupts are its redistributor's
     vgic = Vgic.of(vcpu.domain)
+    if number == 0 or number > vgic.banks:
+        return 0  # with affinity routing a vCPU's own interrupts are its redistributor's
     if concerns_lists(offset):
         settle(vcpu, vgic.shared[number - 1])
     with vgic.lock as held:
@@ -89,9 +90,9 @@ def _read_bank(vcpu: Vcpu, offset: u64, size: u32) -> u64:
 
 def _write_bank(vcpu: Vcpu, offset: u64, size: u32, value: u64, notices: Notices) -> None:
     number = bank_number(offset)
-    if number == 0 or number > SHARED_BANKS:
-        return
     vgic = Vgic.of(vcpu.domain)
+    if number == 0 or number > vgic.banks:
+        return
     if concerns_lists(offset):
         settle(vcpu, vgic.shared[number - 1])
     with vgic.lock as held:
@@ -101,7 +102,7 @@ def _write_bank(vcpu: Vcpu, offset: u64, size: u32, value: u64, notices: Notices
 def _read_route(vgic: Vgic, offset: u64, size: u32) -> u64:
     """A route is read as a whole or by halves."""
     index = u32((offset - ROUTES) // 8)
-    if index >= SHARED_BANKS * BANK or size < 4:
+    if index >= vgic.banks * BANK or size < 4:
         return 0
     if size == 8:
         return vgic.routes[index]
@@ -110,9 +111,9 @@ def _read_route(vgic: Vgic, offset: u64, size: u32) -> u64:
 
 def _write_route(domain: Domain, offset: u64, size: u32, value: u64, notices: Notices) -> None:
     index = u32((offset - ROUTES) // 8)
-    if index >= SHARED_BANKS * BANK or size < 4:
-        return
     vgic = Vgic.of(domain)
+    if index >= vgic.banks * BANK or size < 4:
+        return
     with vgic.lock:
         route = value
         if size == 4:
@@ -125,3 +126,5 @@ def _write_route(domain: Domain, offset: u64, size: u32, value: u64, notices: No
             notices.add(bank.holder[i])
         bank.target[i] = target_of(domain, vgic.routes[index])
         notices.add(bank.target[i])
+        if bank.assigned >> i & 1 != 0:
+            retarget(domain, bank, i)

@@ -11,8 +11,9 @@ may take next is listed, and an interrupt that finds no place is either pending 
   deactivating are apart, writes to ICC_DIR_EL1 trap.
 
 A level-sensitive interrupt whose input is still asserted when the guest ends it is pending again: its list register
-asks for a maintenance interrupt then, unless a physical interrupt stands behind it, which comes again by itself. So
+asks for a maintenance interrupt then, unless a physical interrupt is linked to it, which comes again by itself. So
 does that of an active interrupt whose route has been changed: what is pending of it is another vCPU's from its end on.
+A list register that asks for this cannot deactivate the physical interrupt, which is then done when it is folded.
 
 In a GICv2 an SGI that several vCPUs have sent is taken once for each of them. Its list register names one, so it is
 never pending and active at once, and asks for a maintenance interrupt at its end when another has sent it, too.
@@ -20,6 +21,7 @@ never pending and active at once, and asks for a maintenance interrupt at its en
 Source: Arm IHI 0069, 4.8, 12.4; Arm IHI 0048B, 5.2, 5.3.
 """
 
+from hv.arm64.spi_lines import withdraw
 from hv.arm64.vgic_interface import (
     MAX_LISTS,
     Interface,
@@ -35,9 +37,8 @@ from hv.arm64.vgic_state import (
     GROUP0,
     GROUP1,
     IDLE,
-    LIMIT,
+    MOST_BANKS,
     SGI_COUNT,
-    SHARED_BANKS,
     Bank,
     Notices,
     Vgic,
@@ -134,10 +135,16 @@ class ListRegisters(Generic[F]):
             bank.active |= bit
             if self.format.names_senders() and intid < SGI_COUNT:
                 cpu.active_sender[intid] = u8(list.sender)
-        else:
-            _deactivated(bank, i, me, notices)
-        if list.hardware and state == ListState.INVALID:
-            bank.forwarded &= ~bit  # the interface has deactivated the physical interrupt as well
+            return
+        if state == ListState.INVALID:
+            if list.hardware:
+                # The interface has deactivated the physical interrupt as well, and it may have come anew.
+                bank.forwarded = bank.forwarded & ~bit | bank.again & bit
+                bank.again &= ~bit
+            else:
+                _end_linked(bank, bit)
+        bank.linked &= ~bit
+        _deactivated(bank, i, me, notices)
 
     @unbounded("each step clears one list register")
     def fill(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
@@ -145,8 +152,8 @@ class ListRegisters(Generic[F]):
         choices = Choices()
         choices.limit = interface.lists
         _choose(cpu.private, 0, me, vgic.groups, choices)
-        for i in range(SHARED_BANKS):
-            _choose(vgic.shared[i], FIRST_SHARED + u32(i) * BANK, me, vgic.groups, choices)
+        for i in bounded(vgic.banks, MOST_BANKS):
+            _choose(vgic.shared[i], FIRST_SHARED + i * BANK, me, vgic.groups, choices)
         cpu.best = IDLE
         for n in bounded(choices.count, MAX_LISTS):
             key = choices.keys[n]
@@ -176,24 +183,27 @@ class ListRegisters(Generic[F]):
         level = bank.edge & bit == 0
         elsewhere = bank.target[i] != me
         active = bank.active & bit != 0
-        physical = bank.physical[i]
+        if not active:
+            bank.linked |= bank.forwarded & bit
+        linked = bank.linked & bit != 0
+        asks = active and (elsewhere or bank.latched & bit != 0 or bank.forwarded & ~bank.linked & bit != 0)
         list = ListRegister(
             virtual_id=u64(intid),
             priority=u64(bank.priority[i]),
             group1=bank.group1 & bit != 0,
-            hardware=physical != 0,
+            hardware=linked and not asks,
         )
         bank.listed |= bit
         bank.holder[i] = me
         if self.format.names_senders() and intid < SGI_COUNT:
             return _listed_sgi(cpu, intid, active, list)
-        if physical != 0:
-            list.physical_id = u64(physical)
-        elif level or elsewhere:
+        if list.hardware:
+            list.physical_id = u64(bank.physical[i])
+        elif level or elsewhere or asks:
             list.notify_end = True
         if not active:
             list.state = ListState.PENDING
-        elif level or elsewhere or physical != 0 or deliverable(bank, vgic.groups) & bit == 0:
+        elif list.notify_end or list.hardware or deliverable(bank, vgic.groups) & bit == 0:
             list.state = ListState.ACTIVE
         else:
             list.state = ListState.BOTH
@@ -201,6 +211,14 @@ class ListRegisters(Generic[F]):
             bank.moved |= bank.latched & bit
             bank.latched &= ~bit
         return list
+
+
+def _end_linked(bank: Bank, bit: u32) -> None:
+    """An interrupt has ended without a list register that would have ended the physical one as well. Whether a timer's
+    may come again, `resample` decides."""
+    if bank.linked & bit != 0:
+        bank.linked &= ~bit
+        withdraw(bank, bank.assigned & bit)
 
 
 def _deactivated(bank: Bank, i: u32, me: u16, notices: Notices) -> None:
@@ -215,8 +233,8 @@ def _end_unlisted(vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
     """The guest has ended an interrupt that was in no list register: the active one of the highest priority."""
     best = ALL
     best = _highest_active(cpu.private, 0, me, best)
-    for i in range(SHARED_BANKS):
-        best = _highest_active(vgic.shared[i], FIRST_SHARED + u32(i) * BANK, me, best)
+    for i in bounded(vgic.banks, MOST_BANKS):
+        best = _highest_active(vgic.shared[i], FIRST_SHARED + i * BANK, me, best)
     if best != ALL:
         deactivate(vgic, cpu, me, best & NUMBER, notices)
 
@@ -235,12 +253,13 @@ def _highest_active(bank: Bank, first: u32, me: u16, best: u32) -> u32:
 
 def deactivate(vgic: Vgic, cpu: VgicCpu, me: u16, intid: u32, notices: Notices) -> None:
     """Ends an active interrupt that is in no list register. Anything else a guest may name is ignored."""
-    if intid >= LIMIT:
+    if intid >= vgic.limit:
         return
     bank = bank_of(vgic, cpu, intid)
     i = intid % BANK
     bit = u32(1) << i
     if bank.active & ~bank.listed & bit != 0 and bank.holder[i] == me:
+        _end_linked(bank, bit)
         _deactivated(bank, i, me, notices)
 
 

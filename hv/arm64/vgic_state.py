@@ -9,6 +9,10 @@ An interrupt is in a list register of at most one vCPU: `listed`. Then the list 
 pending or active, until it is folded back; what happens meanwhile is latched beside it. Only a vCPU whose state is in
 a CPU's registers has list registers, and only that CPU touches them.
 
+Behind some stands a physical interrupt: each vCPU's virtual timer, and what devices raise that the domain owns
+(spis.py). It is `forwarded` from when it was taken until it is deactivated, which the list register's end does by
+itself. Until the guest has taken it, it counts as pending; from then on it is `linked` to what is active.
+
 `Vgic.lock` protects all banks of a domain and of its vCPUs. Whoever makes an interrupt deliverable names the vCPU in
 `Notices`, and delivers them when the lock is released.
 """
@@ -23,13 +27,13 @@ from hv.common.lib.bitmap import Bitmap
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import MAX_VCPUS, Vcpu, Vcpus
 from hv.common.sched.core import wake
-from hv.lang import Atomic, Embedded, Extension, Final, array, trailing_zeros, u8, u16, u32, u64
+from hv.lang import Atomic, Embedded, Extension, Final, array, bounded, trailing_zeros, u8, u16, u32, u64
 
 BANK: Final = 32
 VCPU_WORDS: Final = MAX_VCPUS // 64
-SHARED_BANKS: Final = 2
 FIRST_SHARED: Final[u32] = 32
-LIMIT: Final[u32] = 32 + SHARED_BANKS * BANK  # one more than the greatest INTID
+LEAST_BANKS: Final[u32] = 2  # of shared interrupts, whatever a domain asks for
+MOST_BANKS: Final = 30  # a distributor has 960 shared interrupts at most, for whole banks
 
 ALL: Final[u32] = 0xFFFF_FFFF
 SGIS: Final[u32] = 0xFFFF
@@ -53,7 +57,10 @@ class Bank:
     edge: u32  # edge-triggered; the others are level-sensitive
     latched: u32
     line: u32  # asserted inputs
-    forwarded: u32  # the physical interrupt behind it is active: an input that is asserted until the guest takes it
+    forwarded: u32  # the physical interrupt behind it is active
+    linked: u32  # … and so is the virtual one for it: who ends that one ends both
+    again: u32  # … and has come anew: the guest has ended both, which its list register has not told yet
+    assigned: u32  # a device's interrupt stands behind it
     active: u32
     listed: u32
     moved: u32  # the latch went into the list register
@@ -65,7 +72,7 @@ class Bank:
     @property
     def pending(self) -> u32:
         """As far as no list register holds it."""
-        return self.latched | (self.line | self.forwarded & ~self.active) & ~self.edge
+        return self.latched | self.line & ~self.edge | self.forwarded & ~self.linked
 
     @property
     def quiet(self) -> bool:
@@ -83,15 +90,23 @@ class Bank:
 class Vgic(Extension[Domain]):
     lock: SpinLock[Rank.VGIC]
     groups: u32  # GICD_CTLR: which groups the distributor forwards
-    shared: array[Bank, SHARED_BANKS]
-    routes: array[u64, SHARED_BANKS * BANK]  # GICD_IROUTER, as written; in a GICv2 GICD_ITARGETSR
+    banks: u32  # of shared interrupts that the domain has
+    owns_devices: bool  # some of them are assigned
+    shared: array[Bank, MOST_BANKS]
+    routes: array[u64, MOST_BANKS * BANK]  # GICD_IROUTER, as written; in a GICv2 GICD_ITARGETSR
     late: "Embedded[LateNotices]"
 
+    @property
+    def limit(self) -> u32:
+        """One more than the greatest INTID."""
+        return FIRST_SHARED + self.banks * BANK
+
     def init(self, owner: Domain) -> None:
-        for bank in self.shared:
-            bank.init(0)
+        self.banks = min(max((owner.config.spis + BANK - 1) // BANK, LEAST_BANKS), MOST_BANKS)
+        for i in bounded(self.banks, MOST_BANKS):
+            self.shared[i].init(0)
         if is_gicv2():
-            for i in range(SHARED_BANKS * BANK):
+            for i in range(MOST_BANKS * BANK):
                 self.routes[i] = FIRST_VCPU
         self.late.init(owner)
 
@@ -105,6 +120,7 @@ class VgicCpu(Extension[Vcpu]):
     private: Embedded[Bank]
     dirty: Atomic[u32]  # the list registers may not show what is deliverable
     loaded: Atomic[u32]  # one more than the CPU that has this in its registers; 0: none
+    followed: u32  # one more than the CPU that its devices' interrupts come to; 0: they were never routed
     used: u32  # list registers that hold something, a bit for each
     best: u32  # the highest priority (lowest number) that is listed as pending; IDLE: none is
     vmcr: u64
@@ -192,7 +208,7 @@ def notify(vcpu: Vcpu) -> None:
 
 
 def bank_of(vgic: Vgic, cpu: VgicCpu, intid: u32) -> Bank:
-    """The bank of an interrupt below LIMIT, as this vCPU sees it."""
+    """The bank of an interrupt below `Vgic.limit`, as this vCPU sees it."""
     if intid < FIRST_SHARED:
         return cpu.private
     return vgic.shared[intid // BANK - 1]

@@ -6,9 +6,10 @@ Whoever calls from outside the exit path holds no lock of the scheduler's rank o
 from hv.arch import cpu_id
 from hv.arm64 import vtimer
 from hv.arm64.loaded import loaded_vcpu
+from hv.arm64.spis import follow
 from hv.arm64.vgic_interface import guest_gic
 from hv.arm64.vgic_lists import deactivate
-from hv.arm64.vgic_state import BANK, FIRST_SHARED, LIMIT, Bank, Notices, Vgic, VgicCpu
+from hv.arm64.vgic_state import BANK, FIRST_SHARED, Bank, Notices, Vgic, VgicCpu
 from hv.common.kernel.crosscall import call_on
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
@@ -45,6 +46,8 @@ def load(vcpu: Vcpu) -> None:
     cpu.loaded.store(cpu_id() + 1)
     with vgic.lock as held:
         vtimer.load(held, vcpu)
+        if vgic.owns_devices:
+            follow(held, vgic, vcpu)
     cpu.dirty.store(1)
 
 
@@ -120,7 +123,7 @@ def set_line(domain: Domain, intid: u32, level: bool) -> None:
 
 
 def set_line_held(held: Held[Rank.VGIC], vgic: Vgic, intid: u32, level: bool, notices: Notices) -> None:
-    assert FIRST_SHARED <= intid < LIMIT, "a device's interrupt is shared"
+    assert FIRST_SHARED <= intid < vgic.limit, "a device's interrupt is shared"
     bank = vgic.shared[intid // BANK - 1]
     i = intid % BANK
     bit = u32(1) << i
@@ -145,7 +148,7 @@ def end_by_register(vcpu: Vcpu, intid: u64) -> None:
     notices = Notices()
     with vgic.lock as held:
         interface.fold(held, vgic, cpu, me, notices)
-        if intid < u64(LIMIT):
+        if intid < u64(vgic.limit):
             deactivate(vgic, cpu, me, u32(intid), notices)
         vtimer.resample(held, vcpu)
         interface.fill(held, vgic, cpu, me)

@@ -179,7 +179,7 @@ def resample(held: Held[Rank.VGIC], vcpu: Vcpu) -> None:
     if timer.fired:
         timer.fired = False
         bank.forwarded |= VIRTUAL
-    if bank.forwarded & ~bank.active & VIRTUAL != 0 and not is_due():
+    if bank.forwarded & ~bank.linked & VIRTUAL != 0 and not is_due():
         _release(vcpu)
 
 
@@ -192,6 +192,7 @@ def load(held: Held[Rank.VGIC], vcpu: Vcpu) -> None:
     if bank.active & VIRTUAL != 0:
         gic.driver.activate(timer_node.virtual)
         bank.forwarded |= VIRTUAL
+        bank.linked |= VIRTUAL
     CNTVOFF_EL2.write(TimeOffset.of(vcpu.domain).ticks)
     CNTV_CVAL_EL0.write(timer.compare)
     CNTV_CTL_EL0.write(timer.control)
@@ -213,7 +214,9 @@ def save(held: Held[Rank.VGIC], vcpu: Vcpu) -> None:
 
 def _release(vcpu: Vcpu) -> None:
     """The physical interrupt may come again."""
-    VgicCpu.of(vcpu).private.forwarded &= ~VIRTUAL
+    bank = VgicCpu.of(vcpu).private
+    bank.forwarded &= ~VIRTUAL
+    bank.linked &= ~VIRTUAL
     gic.driver.deactivate(timer_node.virtual)
 
 

@@ -1,8 +1,16 @@
 """What the guest side of arm64 needs of the simulated machine: its own idea of vCPUs, and an interrupt controller,
-which only notes what becomes of the virtual timer's interrupt.
+which notes what becomes of the virtual timer's interrupt and of shared ones. When these come, the test says.
 """
 
-from hv.arm64.controller import MAINTENANCE, InterruptController, LineState, Trigger, gic
+from hv.arm64.controller import (
+    FIRST_SHARED,
+    FIRST_SPECIAL,
+    MAINTENANCE,
+    InterruptController,
+    LineState,
+    Trigger,
+    gic,
+)
 from hv.arm64.cpu_node import StartMethod, release_address, start_method
 from hv.arm64.gicv2 import GicV2, gicv2
 from hv.arm64.guest_map import is_gicv2
@@ -18,7 +26,7 @@ from hv.common.mm.physical import RegisterWindows
 from hv.common.mm.types import Paddr
 from hv.common.model.vcpu import architecture
 from hv.config import CONFIG_NR_CPUS
-from hv.lang import Errno, Final, PerCpu, raises, u32, u64
+from hv.lang import Errno, Final, PerCpu, array, raises, u32, u64
 from hv.sim.machine import kick
 
 GICH: Final[u64] = 0x0804_0000
@@ -34,7 +42,21 @@ class PhysicalTimer(PerCpu):
     deactivations: u32
 
 
+class SharedInterrupt:
+    """What the distributor holds of one. `pending` is the latch of an edge."""
+
+    enabled: bool
+    edge: bool
+    line: bool
+    pending: bool
+    active: bool
+    cpu: u32
+
+
 class SimulatedController(InterruptController):
+    shared: array[SharedInterrupt, FIRST_SPECIAL]  # by number
+    count: u32
+
     @raises
     def init(self, node: Node, windows: RegisterWindows) -> None:
         pass
@@ -46,19 +68,19 @@ class SimulatedController(InterruptController):
         pass
 
     def supports(self, intid: u32) -> bool:
-        return True
+        return intid < self.count
 
     def configure(self, intid: u32, trigger: Trigger) -> None:
-        pass
+        self.shared[intid].edge = trigger == Trigger.EDGE
 
     def enable(self, intid: u32) -> None:
-        pass
+        self.shared[intid].enabled = True
 
     def disable(self, intid: u32) -> None:
-        pass
+        self.shared[intid].enabled = False
 
     def route(self, intid: u32, cpu: u32) -> None:
-        pass
+        self.shared[intid].cpu = cpu
 
     def acknowledge(self) -> u32:
         return NOTHING_PENDING
@@ -70,6 +92,13 @@ class SimulatedController(InterruptController):
         PhysicalTimer.this().active = False
         PhysicalTimer.this().deactivations += 1
 
+    def make_inactive(self, intid: u32) -> None:
+        assert intid >= FIRST_SHARED, "of a CPU's own interrupts `deactivate`"
+        self.shared[intid].active = False
+
+    def clear_pending(self, intid: u32) -> None:
+        self.shared[intid].pending = False
+
     def activate(self, intid: u32) -> None:
         PhysicalTimer.this().active = True
 
@@ -77,6 +106,10 @@ class SimulatedController(InterruptController):
         kick(cpu)
 
     def state(self, intid: u32) -> LineState:
+        if intid >= FIRST_SHARED:
+            it = self.shared[intid]
+            pending = it.pending or (it.line and not it.edge)
+            return LineState(enabled=it.enabled, pending=pending, active=it.active, cpu=it.cpu)
         active = intid == VIRTUAL_TIMER and PhysicalTimer.this().active
         return LineState(enabled=True, pending=False, active=active, cpu=0)
 
@@ -111,6 +144,7 @@ def use_arm64_guests(frequency: u64, second: bool) -> None:
     """
     architecture.vcpus = vcpu_machine
     gic.driver = simulated_controller
+    simulated_controller.count = FIRST_SPECIAL
     gicv2.control = GICH
     gicv2.virtual = GICV
     choose(second)

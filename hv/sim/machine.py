@@ -51,7 +51,7 @@ class Machine:
     clock: Atomic[u64]  # ns
     kick_handler: Callable[[u32], None] | None  # of an interrupt from another CPU; the argument is this CPU's number
     alarm_handler: Callable[[u32], None] | None
-    spin_handler: Callable[[u32], None] | None  # lets something else happen while this CPU spins
+    spin_handler: Callable[[u16], None] | None  # lets something else happen while this CPU spins
     crowded: bool  # CPUs are threads that may have to share a processor: who spins lets the others go on
     registers: array[u32, DEVICE_REGISTERS]  # of the one device that there is; they keep what is written
     register_read: Callable[[u64], u32] | None  # instead, when a test plays the device
@@ -121,7 +121,7 @@ def urge(cpu: u32) -> None:
 def spin() -> None:
     handler = machine.spin_handler
     if handler is not None:
-        handler(CpuNumber.this().number)
+        handler(u16(CpuNumber.this().number))
     if machine.crowded:
         sched_yield()
 

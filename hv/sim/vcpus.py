@@ -147,8 +147,14 @@ def load_tree(address: u64, length: u64) -> None:
 @raises
 def make_domain(id: u16, vcpus: u32) -> Domain:
     """A domain without memory, in the state BUILDING."""
+    return make_domain_with_spis(id, vcpus, 0)
+
+
+@raises
+def make_domain_with_spis(id: u16, vcpus: u32, spis: u32) -> Domain:
+    """As `make_domain`, with so many shared interrupts, where the architecture has them."""
     return domains.create(
-        DomId(id), DomainConfig(name="test", frames=0, vcpus=vcpus, uart=False, privileges=Privilege(0))
+        DomId(id), DomainConfig(name="test", frames=0, vcpus=vcpus, uart=False, spis=spis, privileges=Privilege(0))
     )
 
 

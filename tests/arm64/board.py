@@ -59,7 +59,7 @@ class Board(Machine):
             self.enter(cpu)
             self["ich_vtr_el2"] = (lists - 1) | (PRIORITY_BITS - 1) << 26
             self.call(f"{ARM}{name}.start_cpu", version)
-        self.callback = self.ffi.callback("void(u32)", self._spin)
+        self.callback = self.ffi.callback(self.ffi.typeof(self.machine.spin_handler), self._spin)
         self.machine.spin_handler = self.callback
 
     def _spin(self, waiting: int) -> None:
@@ -120,12 +120,42 @@ class Board(Machine):
     def timer_active(self) -> bool:
         return bool(self.host.per_cpu(self.here, "hv.sim.controller.PhysicalTimer").active)
 
+    # Devices' interrupts
+
+    def spi(self, intid: int) -> Any:
+        """What the physical distributor holds of a shared interrupt."""
+        return self.host.variable("hv.sim.controller.simulated_controller").shared[intid]
+
+    def device_line(self, intid: int, level: bool) -> None:
+        """A device asserts its interrupt, or no more. An edge is latched."""
+        spi = self.spi(intid)
+        spi.pending = spi.pending or bool(spi.edge and level and not spi.line)
+        spi.line = level
+
+    def spi_comes(self, intid: int) -> bool:
+        """The physical interrupt is taken where it is routed to, if it can be."""
+        spi = self.spi(intid)
+        if not spi.enabled or spi.active or not (spi.pending if spi.edge else spi.line):
+            return False
+        spi.active, spi.pending = True, False
+        self.enter(spi.cpu)
+        self.call(f"{ARM}spis.raised", intid)
+        return True
+
+    def deactivated(self, intid: int) -> None:
+        """The guest's end of an interrupt has deactivated the physical one that its list register is linked to."""
+        if intid >= 32:
+            self.spi(intid).active = False
+            return
+        assert intid == VIRTUAL_TIMER
+        self.host.per_cpu(self.here, "hv.sim.controller.PhysicalTimer").active = False
+
     # Domains
 
-    def make_guest(self, vcpus: int, uart: bool = False) -> list[Any]:
+    def make_guest(self, vcpus: int, uart: bool = False, spis: int = 0) -> list[Any]:
         """The vCPUs of a new domain."""
         self.enter(0)
-        domain = self.call("hv.sim.vcpus.make_domain", 1, vcpus)
+        domain = self.call("hv.sim.vcpus.make_domain_with_spis", 1, vcpus, spis)
         self.guest = domain
         domain.config.uart = uart
         every = (1 << self.cpus) - 1
@@ -216,9 +246,7 @@ class Interface:
     def _deactivate(self, name: str, lr: int) -> None:
         self.board[name] = lr & ~(1 << 63)
         if lr >> 61 & 1:
-            physical = self.board.host.per_cpu(self.board.here, "hv.sim.controller.PhysicalTimer")
-            assert lr >> 32 & 0x1FFF == VIRTUAL_TIMER
-            physical.active = False
+            self.board.deactivated(lr >> 32 & 0x1FFF)
 
     def wants_maintenance(self) -> bool:
         control = self.board["ich_hcr_el2"]
@@ -286,9 +314,7 @@ class MemoryInterface:
             if entry.state >= 2 and entry.acknowledged == raw:
                 self.gich.set_state(entry, entry.state & 1)
                 if entry.hardware:
-                    physical = self.board.host.per_cpu(self.board.here, "hv.sim.controller.PhysicalTimer")
-                    assert entry.physical == VIRTUAL_TIMER
-                    physical.active = False
+                    self.board.deactivated(entry.physical)
                 return True
         return False
 

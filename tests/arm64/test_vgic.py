@@ -1,6 +1,6 @@
 """The virtual interrupt controller against a model without list registers: what a guest acknowledges is always what a
 real controller would have offered, whatever its CPUs, its devices and the scheduler do in between, and however few
-list registers there are.
+list registers there are. Some interrupts are those of physical devices that the guest owns.
 """
 
 import pytest
@@ -13,8 +13,13 @@ IDLE = 0x100
 VCPUS = 3
 CPUS = 2
 PRIVATE = [0, 3, 15, 20, 27]
-SHARED = [32, 33, 40, 63, 64, 95]
+PLAYED = [32, 33, 40, 63, 64, 95]  # of devices that the hypervisor plays
+LEVELS = [50, 96]  # of devices that the guest owns
+EDGES = [51, 159]
+OWNED = LEVELS + EDGES
+SHARED = PLAYED + OWNED
 EVERY = PRIVATE + SHARED
+SPIS = 128
 
 GROUP, SET_ENABLE, CLEAR_ENABLE, SET_PENDING, CLEAR_PENDING, SET_ACTIVE, CLEAR_ACTIVE = range(0x80, 0x400, 0x80)
 PRIORITY, CONFIGURATION, ROUTE = 0x400, 0xC00, 0x6000
@@ -47,13 +52,16 @@ class VgicMachine(RuleBasedStateMachine):
     def power_on(self, lists, split, priorities):
         self.board = Board(CPUS, lists, self.gicv2)
         self.split = split  # EOImode: ending and deactivating apart
-        self.vcpus = self.board.make_guest(VCPUS)
+        self.vcpus = self.board.make_guest(VCPUS, spis=SPIS)
         self.irqs = {}
         for intid in PRIVATE:
             for vcpu in range(VCPUS):
                 self.irqs[vcpu, intid] = Irq(intid, vcpu, not self.gicv2)
         for intid in SHARED:
             self.irqs[None, intid] = Irq(intid, 0, not self.gicv2)
+        for intid in OWNED:
+            edge = self.irq(None, intid).edge = intid in EDGES
+            self.board.call(f"{ARM}spis.assign", self.board.guest, intid, edge)
         self.running = [[] for _ in self.vcpus]  # (priority, intid), the highest last
         self.dropped = [[] for _ in self.vcpus]  # ended, not deactivated
         self.place = {}  # vcpu: cpu
@@ -87,7 +95,21 @@ class VgicMachine(RuleBasedStateMachine):
     # The machine
 
     def settle(self):
-        """Whoever has been told to look again does so, as the interrupts between CPUs make it."""
+        """Physical interrupts come where they can. Whoever has been told to look again does so, as the interrupts
+        between CPUs make it.
+        """
+        here = self.board.here
+        for _ in range(100):
+            for intid in OWNED:
+                self.board.spi_comes(intid)
+            self._look_again()
+            if not any(self.board.spi_can_come(intid) for intid in OWNED):
+                break
+        else:
+            raise AssertionError("a device's interrupt comes again and again")
+        self.board.enter(here)
+
+    def _look_again(self):
         for vcpu, cpu in self.place.items():
             self.board.enter(cpu)
             for _ in range(100):
@@ -196,7 +218,7 @@ class VgicMachine(RuleBasedStateMachine):
         self.irq(0, intid).target = to if to < VCPUS else None
         self.write(by, GICD + ROUTE + intid * 8, to, 8)
 
-    @rule(by=who, intid=st.sampled_from(SHARED), edge=st.booleans())
+    @rule(by=who, intid=st.sampled_from(PLAYED), edge=st.booleans())
     def trigger(self, by, intid, edge):
         address, bit = self.register(0, intid, CONFIGURATION, 2)
         before = self.read(by, address)
@@ -219,7 +241,7 @@ class VgicMachine(RuleBasedStateMachine):
                 irq.latch = True
         self.settle()
 
-    @rule(intid=st.sampled_from(SHARED), level=st.booleans())
+    @rule(intid=st.sampled_from(PLAYED), level=st.booleans())
     def line(self, intid, level):
         irq = self.irq(0, intid)
         if irq.edge and level and not irq.line:
@@ -227,6 +249,18 @@ class VgicMachine(RuleBasedStateMachine):
         irq.line = level
         self.board.enter(0)
         self.board.call(f"{ARM}virq.set_line", self.board.guest, intid, level)
+        self.settle()
+
+    @rule(intid=st.sampled_from(OWNED), level=st.booleans())
+    def device(self, intid, level):
+        """A level is asserted until the guest has seen to it."""
+        irq = self.irq(0, intid)
+        if intid in LEVELS and not level and irq.pending and irq.enabled and not irq.active:
+            return
+        if irq.edge and level and not irq.line:
+            irq.latch = True
+        irq.line = level
+        self.board.device_line(intid, level)
         self.settle()
 
     # What guests do with interrupts
@@ -288,7 +322,7 @@ class VgicMachine(RuleBasedStateMachine):
     @rule(by=who, owner=who)
     def state(self, by, owner):
         """Pending and active bits are right at any moment, wherever the interrupts are."""
-        for first in (0, 32, 64):
+        for first in range(0, 32 + SPIS, 32):
             pending = self.read(by, self.register(owner, first, SET_PENDING)[0])
             active = self.read(by, self.register(owner, first, CLEAR_ACTIVE)[0])
             for intid in EVERY:
@@ -307,6 +341,36 @@ class VgicMachine(RuleBasedStateMachine):
             if any(i.priority < 0xF8 for i in self.deliverable(vcpu)):
                 assert self.board.call(f"{ARM}virq.has_interrupt", self.vcpus[vcpu])
             self.settle()
+
+
+    @invariant()
+    def physical_interrupts_follow(self):
+        """They come to the CPU that runs the vCPU they are for, are enabled with their virtual ones, and none stays
+        active that the guest can no more end.
+        """
+        if not hasattr(self, "board"):
+            return
+        for intid in OWNED:
+            irq, spi = self.irq(0, intid), self.board.spi(intid)
+            assert spi.enabled == irq.enabled
+            if irq.target in self.place:
+                assert spi.cpu == self.place[irq.target]
+            if spi.active:
+                assert irq.active or irq.pending
+
+    def teardown(self):
+        """The end of the domain."""
+        if not hasattr(self, "board"):
+            return
+        for vcpu in list(self.place):
+            self.stop(vcpu)
+        spis = self.board.extension(self.board.guest, "spis_Spis")
+        self.board.call(f"{ARM}spis.Spis.teardown", spis, self.board.guest)
+        for intid in OWNED:
+            spi = self.board.spi(intid)
+            assert not (spi.enabled or spi.active or spi.pending)
+            assert not self.board.call(f"{ARM}spis.owner_of", intid)
+            assert not self.board.spi_comes(intid)
 
 
 TestVgic = VgicMachine.TestCase

@@ -23,7 +23,9 @@ def handlers(machine):
     """Sets handlers that note what they were called for."""
     seen = []
     callbacks = {
-        name: machine.ffi.callback("void(u32)", lambda cpu, name=name: seen.append((name, cpu)))
+        name: machine.ffi.callback(
+            machine.ffi.typeof(getattr(state(machine), name)), lambda cpu, name=name: seen.append((name, cpu))
+        )
         for name in ("kick_handler", "alarm_handler", "spin_handler")
     }
     for name, callback in callbacks.items():

@@ -93,6 +93,7 @@ class Construction:
             frames=description.frames,
             vcpus=description.vcpus,
             uart=description.uart,
+            spis=description.spis,
             privileges=Privilege(0),
         )
         try:

@@ -51,6 +51,7 @@ class Description:
     frames: u64
     vcpus: u32
     uart: bool
+    spis: u32  # shared interrupts that it has at least
     restarts_on_reboot: bool  # built anew when it resets itself
     restarts_on_crash: bool  # and when it crashes
     reads_as_ones: bool  # where nothing is; otherwise such an access aborts

@@ -32,6 +32,7 @@ from hv.lang import Embedded, Errno, Final, array, bounded, raises, u16, u32, u6
 
 LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the end
 KIB_PER_FRAME: Final[u64] = 4
+MOST_SPIS: Final[u32] = 960  # as whole banks of a GIC's distributor
 UNMAPPED: Final = "trap-unmapped-accesses"
 NOT_OFFERED: Final[array[str, 8]] = array(
     "direct-map",
@@ -63,6 +64,7 @@ class Reader:
         description.frames = self._memory(node)
         description.vcpus = self._cpus(node)
         description.uart = node.has("vpl011")
+        description.spis = self._spis(node)
         if description.uart and not CONFIG_VPL011:
             self.mistake.wrong("", "vpl011", "asks for a UART, which this build leaves out (CONFIG_VPL011)")
             raise Errno.EINVAL
@@ -121,6 +123,17 @@ class Reader:
             self.mistake.wrong("", "cpus", f"is {cpus}: a domain has 1 to {MAX_VCPUS}")
             raise Errno.EINVAL
         return cpus
+
+    @raises
+    def _spis(self, node: Node) -> u32:
+        """0: as few as it can do with."""
+        if not node.has("nr_spis"):
+            return 0
+        spis = self._cell(node, "", "nr_spis")
+        if spis == 0 or spis > MOST_SPIS:
+            self.mistake.wrong("", "nr_spis", f"is {spis}: a domain has 1 to {MOST_SPIS} shared interrupts")
+            raise Errno.EINVAL
+        return spis
 
     @raises
     def _traps_unmapped(self, node: Node) -> bool:

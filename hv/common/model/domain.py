@@ -75,6 +75,7 @@ class DomainConfig:
     frames: u64  # of memory
     vcpus: u32
     uart: bool  # whether it has an emulated UART
+    spis: u32  # shared interrupts that it asks for; it may have more
     privileges: Privilege
 
 

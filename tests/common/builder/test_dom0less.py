@@ -74,10 +74,13 @@ def test_what_a_node_says_is_what_a_domain_gets():
         Node("vcpu0", {"compatible": strings("xen,vcpu"), "id": u32(0), "hard-affinity": strings("7")}),
         Node("vcpu2", {"compatible": strings("xen,vcpu"), "id": u32(2)}),
     ]
-    machine = boot(domain_node("linux-1", [*vcpus, kernel(bootargs=strings("a=b quiet"))], 8192, 4, vpl011=b""))
+    machine = boot(
+        domain_node("linux-1", [*vcpus, kernel(bootargs=strings("a=b quiet"))], 8192, 4, vpl011=b"", nr_spis=u32(100))
+    )
     assert machine.printed == []
     domain = machine.domain(1)
     config = domain.config
+    assert config.spis == 100
     assert (machine.host.library.text(config.name), config.frames, config.vcpus, config.uart) == (
         "linux-1",
         2048,
@@ -181,6 +184,9 @@ MISTAKES = {
     LINES_ARE_WRONG: with_property("constrictor,lines", u64(0x1000) + u64(0x1000) + u32(3)),
     'property "llc-colors" asks for what is not offered here': with_property("llc-colors", strings("0-3")),
     'property "on-watchdog" asks for what is not offered here': with_property("on-watchdog", strings("destroy")),
+    'property "nr_spis" is 0: a domain has 1 to 960 shared interrupts': with_property("nr_spis", u32(0)),
+    'property "nr_spis" is 961: a domain has 1 to 960 shared interrupts': with_property("nr_spis", u32(961)),
+    'property "nr_spis" is not one number, of one cell': with_property("nr_spis", u64(1)),
     'property "xen,static-mem" asks for what is not offered here': with_property("xen,static-mem", u64(0) * 2),
     'property "direct-map" asks for what is not offered here': with_property("direct-map", b""),
     'property "passthrough" asks for what is not offered here': with_property("passthrough", strings("enabled")),
