@@ -21,13 +21,12 @@ from hv.arm64.guest_map import (
     is_gicv2,
 )
 from hv.common.builder.description import Description
-from hv.common.builder.guest_tree import guest_nodes
+from hv.common.builder.guest_tree import guest_aliases, guest_nodes
 from hv.common.lib.fdt_writer import FdtWriter
 from hv.common.model.vcpu import MAX_VCPUS
 from hv.config import CONFIG_VPL011
 from hv.lang import Final, bounded, u32
 
-CONTROLLER: Final[u32] = 1  # the interrupt controller's phandle
 SHARED: Final[u32] = 0  # kinds of interrupt
 PRIVATE: Final[u32] = 1
 FIRST_PRIVATE: Final[u32] = 16
@@ -66,7 +65,7 @@ def write_controller(tree: FdtWriter, description: Description) -> None:
         tree.text("compatible", "arm,gic-400" if is_gicv2() else "arm,gic-v3")
         tree.cell("#interrupt-cells", 3)
         tree.empty("interrupt-controller")
-        tree.cell("phandle", CONTROLLER)
+        tree.cell("phandle", description.devices.controller)
         with tree.property("reg"):
             tree.put_wide(GICD_BASE)
             tree.put_wide(GICV2_GICD_SIZE if is_gicv2() else GICD_SIZE)
@@ -78,7 +77,7 @@ def write_controller(tree: FdtWriter, description: Description) -> None:
 def write_timer(tree: FdtWriter, description: Description) -> None:
     with tree.node("timer"):
         tree.text("compatible", "arm,armv8-timer")
-        tree.cell("interrupt-parent", CONTROLLER)
+        tree.cell("interrupt-parent", description.devices.controller)
         # A vCPU's timers go on while it waits: without this Linux neither stops its tick nor uses fine timers.
         tree.empty("always-on")
         with tree.property("interrupts"):
@@ -89,16 +88,19 @@ def write_timer(tree: FdtWriter, description: Description) -> None:
 
 if CONFIG_VPL011:
 
+    @guest_aliases.entry()
+    def write_uart_alias(tree: FdtWriter, description: Description) -> None:
+        if description.uart:
+            tree.text("serial0", f"/sbsa-uart@{VPL011_BASE:x}")
+
     @guest_nodes.entry()
     def write_uart(tree: FdtWriter, description: Description) -> None:
         if not description.uart:
             return
-        with tree.node("aliases"):
-            tree.text("serial0", f"/sbsa-uart@{VPL011_BASE:x}")
         with tree.node(f"sbsa-uart@{VPL011_BASE:x}"):
             tree.text("compatible", "arm,sbsa-uart")
             tree.cell("current-speed", 115200)
-            tree.cell("interrupt-parent", CONTROLLER)
+            tree.cell("interrupt-parent", description.devices.controller)
             with tree.property("interrupts"):
                 put_interrupt(tree, SHARED, VPL011_INTERRUPT - FIRST_SHARED, LEVEL)
             with tree.property("reg"):

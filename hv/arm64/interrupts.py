@@ -120,9 +120,15 @@ def interrupt_of(node: Node, index: u32) -> InterruptSpec:
     if not listed.found:
         listed = node.property("interrupts")
         at = CELLS * index
-    kind = listed.cell(at)
-    number = listed.cell(at + 1)
-    flags = listed.cell(at + 2)
+    return interrupt_at(listed, at)
+
+
+@raises
+def interrupt_at(listed: Property, first: u32) -> InterruptSpec:
+    """The cells from `first` on. EINVAL: malformed, or not so many."""
+    kind = listed.cell(first)
+    number = listed.cell(first + 1)
+    flags = listed.cell(first + 2)
     trigger = Trigger.EDGE if flags & 3 != 0 else Trigger.LEVEL
     if kind == 0 and number < FIRST_SPECIAL - FIRST_SHARED:
         return InterruptSpec(FIRST_SHARED + number, trigger)

@@ -9,7 +9,12 @@ from hv.common.drivers.devicetree import add_memory, machine_cpus, reserve_memor
 from hv.common.drivers.tree_nodes import read_nodes
 from hv.common.mm.early import early, start_heap
 from hv.common.mm.types import Paddr
+from hv.config import CONFIG_PASSTHROUGH
 from hv.lang import raises, u64
+
+if CONFIG_PASSTHROUGH:
+    from hv.arm64.devices import arm64_devices
+    from hv.common.builder.device_machine import device_machines
 
 
 @raises
@@ -26,5 +31,7 @@ def start_memory(tree: Paddr, tree_bytes: u64) -> None:
         map_memory(bank.start, min(bank.end, max(bank.start, loaded.paddr)))
         map_memory(max(bank.start, min(bank.end, image_end)), bank.end)
     loading.loader = image_loader
+    if CONFIG_PASSTHROUGH:
+        device_machines.machine = arm64_devices
     read_domains(machine_cpus())
     start_heap()

@@ -82,6 +82,7 @@ class Spis(Extension[Domain]):
         with vgic.lock:
             mask(bank, bank.assigned)
             forget(bank, bank.assigned)
+            bank.forwarded |= bank.assigned  # one may have been taken, whose handler has yet to tell
             withdraw(bank, bank.assigned)
             _disown(bank, first)
         self.released += 1

@@ -12,12 +12,14 @@ from hv.arm64.controller import (
     gic,
 )
 from hv.arm64.cpu_node import StartMethod, release_address, start_method
+from hv.arm64.devices import arm64_devices
 from hv.arm64.gicv2 import GicV2, gicv2
 from hv.arm64.guest_map import is_gicv2
 from hv.arm64.guests import choose
 from hv.arm64.timer import counter
 from hv.arm64.timer_node import timer_node
 from hv.arm64.vcpu import vcpu_machine
+from hv.common.builder.device_machine import device_machines
 from hv.common.drivers.devicetree import tree
 from hv.common.drivers.tree_nodes import node_of_cpu
 from hv.common.lib.fdt import Node
@@ -150,6 +152,13 @@ def use_arm64_guests(frequency: u64, second: bool) -> None:
     choose(second)
     timer_node.virtual = VIRTUAL_TIMER
     counter.frequency = frequency
+
+
+def use_arm64_devices() -> None:
+    """Guests may own devices, whose interrupts are those of a controller as on arm64."""
+    gic.driver = simulated_controller
+    simulated_controller.count = FIRST_SPECIAL
+    device_machines.machine = arm64_devices
 
 
 @raises

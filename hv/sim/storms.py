@@ -283,7 +283,15 @@ def lives(seed: u32, rounds: u32, cpus: u32) -> None:
     _begin(seed)
     for _ in bounded(rounds, MANY):
         try:
-            config = DomainConfig(name="storm", frames=0, vcpus=1, uart=False, spis=0, privileges=Privilege(0))
+            config = DomainConfig(
+                name="storm",
+                frames=0,
+                vcpus=1,
+                uart=False,
+                spis=0,
+                map_tables=0,
+                privileges=Privilege(0),
+            )
             own = domains.create(DomId(u16(cpu_id()) + 1), config)
             for _ in bounded(cpus, CONFIG_NR_CPUS):
                 found = domains.get(DomId(u16(random(cpus)) + 1))

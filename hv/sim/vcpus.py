@@ -154,7 +154,16 @@ def make_domain(id: u16, vcpus: u32) -> Domain:
 def make_domain_with_spis(id: u16, vcpus: u32, spis: u32) -> Domain:
     """As `make_domain`, with so many shared interrupts, where the architecture has them."""
     return domains.create(
-        DomId(id), DomainConfig(name="test", frames=0, vcpus=vcpus, uart=False, spis=spis, privileges=Privilege(0))
+        DomId(id),
+        DomainConfig(
+            name="test",
+            frames=0,
+            vcpus=vcpus,
+            uart=False,
+            spis=spis,
+            map_tables=0,
+            privileges=Privilege(0),
+        ),
     )
 
 

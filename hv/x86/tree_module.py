@@ -3,7 +3,7 @@ their place in the loader's list (`mb-index`).
 """
 
 from hv.common.builder.boot_modules import boot_modules
-from hv.common.builder.description import Module
+from hv.common.builder.module import Module
 from hv.common.drivers.devicetree import tree
 from hv.lang import Final, raises, u32
 from hv.x86.boot_information import BootInformation

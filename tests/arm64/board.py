@@ -132,11 +132,15 @@ class Board(Machine):
         spi.pending = spi.pending or bool(spi.edge and level and not spi.line)
         spi.line = level
 
+    def spi_can_come(self, intid: int) -> bool:
+        spi = self.spi(intid)
+        return bool(spi.enabled and not spi.active and (spi.pending if spi.edge else spi.line))
+
     def spi_comes(self, intid: int) -> bool:
         """The physical interrupt is taken where it is routed to, if it can be."""
-        spi = self.spi(intid)
-        if not spi.enabled or spi.active or not (spi.pending if spi.edge else spi.line):
+        if not self.spi_can_come(intid):
             return False
+        spi = self.spi(intid)
         spi.active, spi.pending = True, False
         self.enter(spi.cpu)
         self.call(f"{ARM}spis.raised", intid)

@@ -1,4 +1,4 @@
-"""Devices' interrupts that a guest owns: what the model's rules meet too seldom, for both versions of the controller."""
+"""Devices' interrupts that a guest owns: what the model's rules meet too seldom, with both versions of the GIC."""
 
 import errno
 

@@ -342,7 +342,6 @@ class VgicMachine(RuleBasedStateMachine):
                 assert self.board.call(f"{ARM}virq.has_interrupt", self.vcpus[vcpu])
             self.settle()
 
-
     @invariant()
     def physical_interrupts_follow(self):
         """They come to the CPU that runs the vCPU they are for, are enabled with their virtual ones, and none stays

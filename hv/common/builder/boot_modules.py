@@ -1,6 +1,6 @@
 """Modules that the boot loader put where it liked, by their numbers: what `mb-index` in a description counts."""
 
-from hv.common.builder.description import Module
+from hv.common.builder.module import Module
 from hv.lang import Errno, Final, array, raises, u32
 
 MAX_MODULES: Final[u32] = 64

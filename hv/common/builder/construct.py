@@ -1,4 +1,4 @@
-"""Building a domain from its description, in steps: vCPUs, memory, kernel, ramdisk, device tree, start.
+"""Building a domain from its description, in steps: vCPUs, memory, devices, kernel, ramdisk, device tree, start.
 
 Memory comes in the largest blocks that the guest's map and the heap allow, and is mapped with the largest leaves.
 Each byte of it is written once: cleared, or copied from a module. A guest begins with its caches off, so all of it is
@@ -9,10 +9,11 @@ step that raises leaves a domain that can be taken apart.
 """
 
 from hv.arch import clean_to_memory, copy_bytes, direct_address, sync_instructions, zero_to_memory
-from hv.common.builder.description import MAX_SEGMENTS, Description, Module
+from hv.common.builder.description import MAX_SEGMENTS, Description
 from hv.common.builder.loader import Placement, loading
 from hv.common.builder.memory_map import BANK0_START, frames_in_bank, gfn_at
 from hv.common.builder.mistake import Mistake
+from hv.common.builder.module import Module
 from hv.common.kernel.cpus import online
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.span import Bytes
@@ -28,7 +29,11 @@ from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import CPU_WORDS, Vcpus, architecture
 from hv.common.sched.core import add_vcpu, vcpu_up
 from hv.common.sched.processor import runs_vcpus
+from hv.config import CONFIG_PASSTHROUGH
 from hv.lang import Embedded, Errno, Final, U8Enum, array, bounded, raises, u32, u64
+
+if CONFIG_PASSTHROUGH:
+    from hv.common.builder.device_assignment import assign_interrupts, map_window
 
 CLEARED_PER_STEP: Final[u64] = 128  # frames
 COPIED_PER_STEP: Final[u64] = 0x4_0000  # bytes
@@ -38,10 +43,11 @@ VCPUS_PER_STEP: Final = 4
 class Phase(U8Enum):
     VCPUS = 0
     MEMORY = 1
-    KERNEL = 2
-    RAMDISK = 3
-    TREE = 4
-    BUILT = 5
+    DEVICES = 2
+    KERNEL = 3
+    RAMDISK = 4
+    TREE = 5
+    BUILT = 6
 
 
 class Block:
@@ -64,8 +70,8 @@ class Construction:
     mistake: Embedded[Mistake]
     placement: Placement
     phase: Phase
-    segment: u32  # that is being copied
-    done: u64  # frames of memory that are mapped, or bytes of a module that are copied
+    item: u32  # the segment that is being copied, or the window that is being mapped
+    done: u64  # frames of memory, or of the window, that are mapped; or bytes of a module that are copied
     block: Embedded[Block]
     tree: Module  # the guest's device tree, once it has been written
 
@@ -94,6 +100,7 @@ class Construction:
             vcpus=description.vcpus,
             uart=description.uart,
             spis=description.spis,
+            map_tables=description.devices.map_tables,
             privileges=Privilege(0),
         )
         try:
@@ -116,6 +123,8 @@ class Construction:
                 self._add_vcpus()
             case Phase.MEMORY:
                 self._add_memory()
+            case Phase.DEVICES:
+                self._add_devices()
             case Phase.KERNEL:
                 self._copy_segment()
             case Phase.RAMDISK:
@@ -158,7 +167,7 @@ class Construction:
         block = self.block
         if block.frames == 0:
             if self.done == self.description.frames:
-                self._next(Phase.KERNEL)
+                self._next(Phase.DEVICES)
                 return
             self._begin_block()
         count = min(block.frames - block.ready, CLEARED_PER_STEP)
@@ -213,13 +222,27 @@ class Construction:
         self.done += count
 
     @raises
+    def _add_devices(self) -> None:
+        """A run of a window; at last the interrupts."""
+        if CONFIG_PASSTHROUGH:
+            devices = self.description.devices
+            if self.item != devices.window_count:
+                self.done += map_window(self._p2m(), devices, self.item, self.done, self.mistake)
+                if self.done == devices.windows[self.item].frames:
+                    self.item += 1
+                    self.done = 0
+                return
+            assign_interrupts(self.domain, devices, self.mistake)
+        self._next(Phase.KERNEL)
+
+    @raises
     def _copy_segment(self) -> None:
-        if self.segment == self.description.segment_count:
+        if self.item == self.description.segment_count:
             self._next(Phase.RAMDISK)
             return
-        segment = self.description.segments[self.segment]
+        segment = self.description.segments[self.item]
         if self._copy(segment.contents, Gaddr(BANK0_START + segment.to)):
-            self.segment += 1
+            self.item += 1
             self.done = 0
 
     @raises
@@ -272,7 +295,7 @@ class Construction:
 
     def _next(self, phase: Phase) -> None:
         self.phase = phase
-        self.segment = 0
+        self.item = 0
         self.done = 0
 
     def _out_of_memory(self) -> None:

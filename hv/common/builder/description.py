@@ -2,31 +2,16 @@
 reset.
 """
 
-from hv.arch import direct_address
+from hv.common.builder.devices import Devices
 from hv.common.builder.file_lines import FileLines
+from hv.common.builder.module import Module
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.image import Image
 from hv.common.lib.span import Bytes
-from hv.common.mm.types import DomId, Paddr
+from hv.common.mm.types import DomId
 from hv.common.model.domain import MAX_DOMAINS
 from hv.common.model.vcpu import CPU_WORDS, MAX_VCPUS
-from hv.lang import Final, Iterator, array, bounded, u32, u64, value
-
-
-@value
-class Module:
-    """A file that the boot loader has put into memory. Without bytes: there is none."""
-
-    start: Paddr
-    bytes: u64
-
-    @property
-    def end(self) -> Paddr:
-        return Paddr(self.start + self.bytes)
-
-    @property
-    def contents(self) -> Bytes:
-        return Bytes(direct_address(self.start), self.bytes) if self.bytes != 0 else Bytes(0, 0)
+from hv.lang import Embedded, Final, Iterator, array, bounded, u32, u64, value
 
 
 @value
@@ -35,9 +20,6 @@ class Segment:
 
     contents: Bytes
     to: u64
-
-
-NO_MODULE: Final = Module(Paddr(0), 0)
 
 
 MAX_SEGMENTS: Final = 16
@@ -52,6 +34,8 @@ class Description:
     vcpus: u32
     uart: bool
     spis: u32  # shared interrupts that it has at least
+    fixed_spis: bool  # … and no more are wanted
+    devices: Embedded[Devices]
     restarts_on_reboot: bool  # built anew when it resets itself
     restarts_on_crash: bool  # and when it crashes
     reads_as_ones: bool  # where nothing is; otherwise such an access aborts

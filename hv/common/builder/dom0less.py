@@ -1,11 +1,12 @@
 """Domains as the boot loader's device tree describes them: "xen,domain" nodes under /chosen.
 
-Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB), `cpus`, `vpl011`, `#address-cells`,
-`#size-cells`; its modules are "multiboot,kernel" with `bootargs` and "multiboot,ramdisk", whatever else their
-`compatible` lists, each with `reg`, or with `mb-index` where the boot loader decides where modules lie; "xen,vcpu"
-children have `id` and `hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`, "restart" or "destroy": unless they
-say otherwise, a domain that resets itself is built anew, and one that crashes is not; `constrictor,console-input`,
-which the domain has to whom the keyboard belongs at first; and the lines of a partition file (file_lines).
+Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB), `cpus`, `vpl011`, `nr_spis`,
+`trap-unmapped-accesses`, `passthrough`, `#address-cells`, `#size-cells`; its modules are "multiboot,kernel" with
+`bootargs`, "multiboot,ramdisk" and "multiboot,device-tree" (device_reader.py), whatever else their `compatible` lists,
+each with `reg`, or with `mb-index` where the boot loader decides where modules lie; "xen,vcpu" children have `id` and
+`hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`, "restart" or "destroy": unless they say otherwise, a
+domain that resets itself is built anew, and one that crashes is not; `constrictor,console-input`, which the domain has
+to whom the keyboard belongs at first; and the lines of a partition file (file_lines).
 
 A mistake refuses that domain, with one line that names node and property. Domains are numbered from 1 in the order of
 the tree, the refused ones too. The modules of accepted domains stay reserved, since a reset loads them anew; a module
@@ -13,46 +14,50 @@ may serve several.
 """
 
 from hv.common.builder.boot_modules import boot_modules
-from hv.common.builder.description import NO_MODULE, Description, Module, descriptions
+from hv.common.builder.description import Description, descriptions
 from hv.common.builder.file_lines import read_file_lines
 from hv.common.builder.loader import loading
 from hv.common.builder.memory_map import MOST_FRAMES
 from hv.common.builder.mistake import Mistake
+from hv.common.builder.module import NO_MODULE, Module
+from hv.common.builder.wanted import wanted_cell, wanted_property, wanted_text
 from hv.common.drivers.devicetree import tree
 from hv.common.kernel.console import console
 from hv.common.kernel.log import error
-from hv.common.lib.fdt import Node, Property
+from hv.common.lib.fdt import Node
 from hv.common.lib.parse import cpu_list
 from hv.common.mm.early import Ranges, early
 from hv.common.mm.types import DomId, Paddr
 from hv.common.model.domain import MAX_DOMAINS
 from hv.common.model.vcpu import MAX_VCPUS
-from hv.config import CONFIG_NR_CPUS, CONFIG_VPL011
+from hv.config import CONFIG_NR_CPUS, CONFIG_PASSTHROUGH, CONFIG_VPL011
 from hv.lang import Embedded, Errno, Final, array, bounded, raises, u16, u32, u64
+
+if CONFIG_PASSTHROUGH:
+    from hv.common.builder.device_machine import device_machines
+    from hv.common.builder.device_reader import device_reader
 
 LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the end
 KIB_PER_FRAME: Final[u64] = 4
+MODULES: Final = 3 * MAX_DOMAINS  # a kernel, a ramdisk and a partial tree for each domain
 MOST_SPIS: Final[u32] = 960  # as whole banks of a GIC's distributor
 UNMAPPED: Final = "trap-unmapped-accesses"
-NOT_OFFERED: Final[array[str, 8]] = array(
+NOT_OFFERED: Final[array[str, 7]] = array(
     "direct-map",
     "domain-cpupool",
     "llc-colors",
     "on-watchdog",
-    "passthrough",
     "sve",
     "xen,enhanced",
     "xen,static-mem",
 )
-CHILDREN_NOT_OFFERED: Final[array[str, 3]] = array(
-    "multiboot,device-tree", "xen,domain-shared-memory-v1", "xen,evtchn-v1"
-)
+CHILDREN_NOT_OFFERED: Final[array[str, 2]] = array("xen,domain-shared-memory-v1", "xen,evtchn-v1")
 
 
 class Reader:
     mistake: Embedded[Mistake]
     cpus: u32  # that the machine has and this build can run
-    modules: array[Module, 2 * MAX_DOMAINS]  # of the domains accepted so far
+    modules: array[Module, MODULES]  # of the domains accepted so far
     count: u32
 
     @raises
@@ -65,6 +70,8 @@ class Reader:
         description.vcpus = self._cpus(node)
         description.uart = node.has("vpl011")
         description.spis = self._spis(node)
+        description.fixed_spis = node.has("nr_spis")
+        self._check_passthrough(node)
         if description.uart and not CONFIG_VPL011:
             self.mistake.wrong("", "vpl011", "asks for a UART, which this build leaves out (CONFIG_VPL011)")
             raise Errno.EINVAL
@@ -95,7 +102,7 @@ class Reader:
     @raises
     def _memory(self, node: Node) -> u64:
         """In frames."""
-        memory = self._property(node, "", "memory")
+        memory = wanted_property(self.mistake, node, "", "memory")
         kib: u64 = 0
         try:
             kib = memory.integer()
@@ -118,7 +125,7 @@ class Reader:
 
     @raises
     def _cpus(self, node: Node) -> u32:
-        cpus = self._cell(node, "", "cpus")
+        cpus = wanted_cell(self.mistake, node, "", "cpus")
         if cpus == 0 or cpus > MAX_VCPUS:
             self.mistake.wrong("", "cpus", f"is {cpus}: a domain has 1 to {MAX_VCPUS}")
             raise Errno.EINVAL
@@ -129,9 +136,9 @@ class Reader:
         """0: as few as it can do with."""
         if not node.has("nr_spis"):
             return 0
-        spis = self._cell(node, "", "nr_spis")
-        if spis == 0 or spis > MOST_SPIS:
-            self.mistake.wrong("", "nr_spis", f"is {spis}: a domain has 1 to {MOST_SPIS} shared interrupts")
+        spis = wanted_cell(self.mistake, node, "", "nr_spis")
+        if spis > MOST_SPIS:
+            self.mistake.wrong("", "nr_spis", f"is {spis}: a domain has up to {MOST_SPIS} shared interrupts")
             raise Errno.EINVAL
         return spis
 
@@ -139,7 +146,7 @@ class Reader:
     def _traps_unmapped(self, node: Node) -> bool:
         if not node.has(UNMAPPED):
             return True
-        traps = self._cell(node, "", UNMAPPED)
+        traps = wanted_cell(self.mistake, node, "", UNMAPPED)
         if traps > 1:
             self.mistake.wrong("", UNMAPPED, f"is {traps}, and neither 0 nor 1")
             raise Errno.EINVAL
@@ -152,6 +159,19 @@ class Reader:
         except Errno:
             self.mistake.wrong("", "constrictor,lines", "has no rows of address, size and line, ascending, or no file")
             raise
+
+    @raises
+    def _check_passthrough(self, node: Node) -> None:
+        """What a domain owns, its partial tree says."""
+        wanted = node.property("passthrough")
+        if wanted.found and not wanted.lists("enabled") and not wanted.lists("disabled"):
+            self.mistake.wrong("", "passthrough", 'is neither "enabled" nor "disabled"')
+            raise Errno.EINVAL
+        none = wanted.lists("disabled")
+        for child in node.children():
+            if none and child.is_compatible("multiboot,device-tree"):
+                self.mistake.wrong("", "passthrough", f"is disabled, and {child.name} gives the domain devices")
+                raise Errno.EINVAL
 
     @raises
     def _restarts(self, node: Node, name: str, otherwise: bool) -> bool:
@@ -180,11 +200,27 @@ class Reader:
             description.ramdisk = self._module(node, child)
         elif kind.lists("xen,vcpu"):
             self._read_vcpu(child, description)
+        elif kind.lists("multiboot,device-tree"):
+            self._read_devices(node, child, description)
         else:
             for unknown in CHILDREN_NOT_OFFERED:
                 if kind.lists(unknown):
                     self.mistake.wrong(child.name, "compatible", "asks for what is not offered here")
                     raise Errno.EINVAL
+
+    @raises
+    def _read_devices(self, node: Node, child: Node, description: Description) -> None:
+        if CONFIG_PASSTHROUGH:
+            machine = device_machines.machine
+            if machine is not None:
+                if description.devices.tree.bytes != 0:
+                    self.mistake.wrong(child.name, "compatible", "says that it is the partial tree, as another does")
+                    raise Errno.EINVAL
+                module = self._module(node, child)
+                device_reader.read(self.mistake, machine, child, module, description)
+                return
+        self.mistake.wrong(child.name, "compatible", "asks for what is not offered here")
+        raise Errno.EINVAL
 
     @raises
     def _read_kernel(self, child: Node, description: Description) -> None:
@@ -195,7 +231,7 @@ class Reader:
             self.mistake.wrong(child.name, where, f"leads to no {loading.loader.wanted()}")
             raise
         if child.has("bootargs"):
-            description.bootargs = self._text(child, "bootargs")
+            description.bootargs = wanted_text(self.mistake, child, child.name, "bootargs")
             if len(description.bootargs) > LONGEST_BOOTARGS:
                 self.mistake.wrong(child.name, "bootargs", f"is longer than {LONGEST_BOOTARGS} bytes")
                 raise Errno.EINVAL
@@ -204,7 +240,7 @@ class Reader:
     def _module(self, node: Node, child: Node) -> Module:
         if child.has("mb-index"):
             return self._numbered_module(child)
-        reg = self._property(child, child.name, "reg")
+        reg = wanted_property(self.mistake, child, child.name, "reg")
         start: u64 = 0
         size: u64 = 0
         try:
@@ -229,7 +265,7 @@ class Reader:
     @raises
     def _numbered_module(self, child: Node) -> Module:
         """One that the boot loader placed, and that is reserved already."""
-        index = self._cell(child, child.name, "mb-index")
+        index = wanted_cell(self.mistake, child, child.name, "mb-index")
         try:
             module = boot_modules.find(index)
         except Errno:
@@ -246,7 +282,7 @@ class Reader:
 
     def _add_module(self, module: Module) -> bool:
         """False: it overlaps one that it is not."""
-        for i in bounded(self.count, 2 * MAX_DOMAINS):
+        for i in bounded(self.count, MODULES):
             other = self.modules[i]
             if other.start == module.start and other.bytes == module.bytes:
                 return True
@@ -258,7 +294,7 @@ class Reader:
 
     @raises
     def _read_vcpu(self, child: Node, description: Description) -> None:
-        id = self._cell(child, child.name, "id")
+        id = wanted_cell(self.mistake, child, child.name, "id")
         if id >= description.vcpus:
             self.mistake.wrong(child.name, "id", f"is {id}: the domain's vCPUs are 0 to {description.vcpus - 1}")
             raise Errno.EINVAL
@@ -268,7 +304,7 @@ class Reader:
             raise Errno.EINVAL
         if not child.has("hard-affinity"):
             return
-        listed = self._text(child, "hard-affinity")
+        listed = wanted_text(self.mistake, child, child.name, "hard-affinity")
         try:
             cpu_list(listed, affinity)
         except Errno:
@@ -279,33 +315,6 @@ class Reader:
             last = self.cpus - 1
             self.mistake.wrong(child.name, "hard-affinity", f"names CPU {beyond}: there are 0 to {last}")
             raise Errno.EINVAL
-
-    # Properties
-
-    @raises
-    def _property(self, node: Node, where: str, name: str) -> Property:
-        found = node.property(name)
-        if not found.found:
-            self.mistake.wrong(where, name, "is missing")
-            raise Errno.EINVAL
-        return found
-
-    @raises
-    def _cell(self, node: Node, where: str, name: str) -> u32:
-        found = self._property(node, where, name)
-        if found.bytes.length != 4:
-            self.mistake.wrong(where, name, "is not one number, of one cell")
-            raise Errno.EINVAL
-        return found.cell()
-
-    @raises
-    def _text(self, child: Node, name: str) -> str:
-        found = self._property(child, child.name, name)
-        try:
-            return found.string()
-        except Errno:
-            self.mistake.wrong(child.name, name, "is no text")
-            raise
 
 
 reader: Final = Reader()
@@ -325,7 +334,7 @@ def read_domains(machine_cpus: u32) -> None:
     except Errno:
         return
     try:
-        for i in bounded(reader.count, 2 * MAX_DOMAINS):
+        for i in bounded(reader.count, MODULES):
             early.reserve(reader.modules[i].start, reader.modules[i].end)
     except Errno:
         descriptions.count = 0
@@ -353,6 +362,7 @@ def _read_domain(node: Node, id: DomId) -> None:
 def _clear(description: Description) -> None:
     """Nothing of one that was refused is left."""
     description.bootargs = ""
+    description.devices.clear()
     description.kernel = NO_MODULE
     description.segment_count = 0
     description.ramdisk = NO_MODULE

@@ -6,6 +6,7 @@ Documentation/devicetree/bindings/chosen.txt.
 """
 
 from hv.common.builder.description import Description
+from hv.common.builder.device_nodes import write_aliases, write_devices
 from hv.common.builder.loader import Placement
 from hv.common.builder.memory_map import lower_bank, upper_bank
 from hv.common.lib.fdt_writer import FdtWriter
@@ -21,11 +22,17 @@ class GuestNode:
 
 
 guest_nodes: Final = Registry[GuestNode]()
+guest_aliases: Final = Registry[GuestNode]()  # these write properties of /aliases
 
 
 def tree_room(description: Description) -> u64:
     """Bytes that are enough for the domain's tree."""
-    return FIXED_BYTES + u64(description.vcpus) * BYTES_PER_VCPU + 2 * len(description.bootargs)
+    return FIXED_BYTES + _bytes_said(description)
+
+
+def _bytes_said(description: Description) -> u64:
+    """For what is as long as the description makes it."""
+    return u64(description.vcpus) * BYTES_PER_VCPU + 2 * len(description.bootargs) + 2 * description.devices.tree_room
 
 
 @raises
@@ -34,6 +41,7 @@ def write_tree(tree: FdtWriter, description: Description, placement: Placement) 
     with tree.node(""):
         tree.cell("#address-cells", 2)
         tree.cell("#size-cells", 2)
+        tree.cell("interrupt-parent", description.devices.controller)
         with tree.property("compatible"):
             tree.put_text("constrictor,guest")
             tree.put_text("xen,xenvm-4.17")
@@ -43,7 +51,17 @@ def write_tree(tree: FdtWriter, description: Description, placement: Placement) 
         _write_memory(tree, description)
         for node in guest_nodes:
             node.write(tree, description)
+        if description.uart or description.devices.tree.bytes != 0:
+            _write_aliases(tree, description)
+        write_devices(tree, description)
     return tree.finish()
+
+
+def _write_aliases(tree: FdtWriter, description: Description) -> None:
+    with tree.node("aliases"):
+        for alias in guest_aliases:
+            alias.write(tree, description)
+        write_aliases(tree, description)
 
 
 def _write_chosen(tree: FdtWriter, description: Description, placement: Placement) -> None:

@@ -190,6 +190,21 @@ class Node:
                 depth -= 1
             token = self.tree.next_token(token.after)
 
+    @unbounded("goes on in the structure block, which `Fdt.init` found to end")
+    def descendants(self) -> Iterator["Node"]:
+        """This node and all below it, parents before their children."""
+        depth: u32 = 0
+        token = self.tree.token(self.offset)
+        while token.kind == BEGIN_NODE or depth != 0:
+            if token.kind == BEGIN_NODE:
+                depth += 1
+                yield Node(self.tree, token.offset)
+            elif token.kind == END_NODE:
+                depth -= 1
+                if depth == 0:
+                    break
+            token = self.tree.next_token(token.after)
+
     @raises
     def child(self, name: str) -> "Node":
         """By its full name, or by the name without the unit address, which then finds the first. ENOENT: none."""

@@ -110,6 +110,15 @@ class P2m:
             return GuestFlush(self, owed, mfn, 0, kind)
 
     @raises
+    def add_run(self, gfn: Gfn, mfn: Mfn, frames: u64, kind: GuestKind) -> "GuestFlush":
+        """Maps frames from the first on, with leaves as large as fit; `done` says how many. EINVAL, EEXIST, ENOMEM: as
+        `add`."""
+        with self.lock:
+            owed = self.map.map(gfn, mfn, frames, attributes_of(kind))
+            self.highest = Gfn(max(self.highest, gfn + (owed.done - 1)))
+            return GuestFlush(self, owed, mfn, 0, kind)
+
+    @raises
     def remove(self, gfn: Gfn, frames: u64) -> "GuestFlush":
         """Unmaps frames up to the end of the leaf that maps `gfn`; `done` says how many. ENOENT: nothing is mapped
         there. EINVAL: no frames. ENOMEM: no memory for the tables of a split."""

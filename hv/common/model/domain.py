@@ -76,6 +76,7 @@ class DomainConfig:
     vcpus: u32
     uart: bool  # whether it has an emulated UART
     spis: u32  # shared interrupts that it asks for; it may have more
+    map_tables: u32  # frames for the tables of what is mapped for it beside memory
     privileges: Privilege
 
 

@@ -18,7 +18,7 @@ class DomainMemory(Extension[Domain]):
     @raises
     def init(self, owner: Domain) -> None:
         """ENOMEM."""
-        self.p2m.init(owner.id, owner.vmid, table_limit(owner.config.frames))
+        self.p2m.init(owner.id, owner.vmid, table_limit(owner.config.frames) + owner.config.map_tables)
         flush_guest(self.p2m.root, owner.vmid)  # of whoever had the number before
         self.held.store(owner.config.frames)
 

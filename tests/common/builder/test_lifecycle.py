@@ -362,7 +362,7 @@ def give_back(machine, mfn, order=0):
 def test_a_failed_build_gives_back_what_it_had():
     """The heap has one block for the domain's memory, and a few frames more or less for all the rest."""
     failed = []
-    for spare in range(20):
+    for spare in range(40):
 
         def keep(machine, block, single, spare=spare):
             give_back(machine, block, 11)
