@@ -162,6 +162,7 @@ def make_domain_with_spis(id: u16, vcpus: u32, spis: u32) -> Domain:
             uart=False,
             spis=spis,
             map_tables=0,
+            set_aside=None,
             privileges=Privilege(0),
         ),
     )

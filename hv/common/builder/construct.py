@@ -1,4 +1,5 @@
-"""Building a domain from its description, in steps: vCPUs, memory, devices, kernel, ramdisk, device tree, start.
+"""Building a domain from its description, in steps: vCPUs, memory, devices, what it shares, kernel, ramdisk, device
+tree, start.
 
 Memory comes in the largest blocks that the guest's map and the heap allow, and is mapped with the largest leaves.
 Each byte of it is written once: cleared, or copied from a module. A guest begins with its caches off, so all of it is
@@ -11,9 +12,10 @@ step that raises leaves a domain that can be taken apart.
 from hv.arch import clean_to_memory, copy_bytes, direct_address, sync_instructions, zero_to_memory
 from hv.common.builder.description import MAX_SEGMENTS, Description
 from hv.common.builder.loader import Placement, loading
-from hv.common.builder.memory_map import BANK0_START, frames_in_bank, gfn_at
+from hv.common.builder.memory_map import frames_in_bank, gfn_at
 from hv.common.builder.mistake import Mistake
 from hv.common.builder.module import Module
+from hv.common.builder.share_mapping import map_share
 from hv.common.kernel.cpus import online
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.span import Bytes
@@ -21,7 +23,7 @@ from hv.common.mm.frames import frames
 from hv.common.mm.guest_copy import copy_to_guest
 from hv.common.mm.heap import heap, largest_block
 from hv.common.mm.nodes import MAX_NODES, CpuNode, nodes
-from hv.common.mm.ownership import put_frames
+from hv.common.mm.ownership import put_frames, take_set_aside
 from hv.common.mm.p2m import GuestKind, P2m, leaf_rest
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Gaddr, Gfn, Mfn, gaddr_of, gfn_of, order_for, paddr_of
 from hv.common.model.domain import Domain, DomainConfig, DomainState, Privilege, domains
@@ -44,10 +46,11 @@ class Phase(U8Enum):
     VCPUS = 0
     MEMORY = 1
     DEVICES = 2
-    KERNEL = 3
-    RAMDISK = 4
-    TREE = 5
-    BUILT = 6
+    SHARES = 3
+    KERNEL = 4
+    RAMDISK = 5
+    TREE = 6
+    BUILT = 7
 
 
 class Block:
@@ -70,9 +73,10 @@ class Construction:
     mistake: Embedded[Mistake]
     placement: Placement
     phase: Phase
-    item: u32  # the segment that is being copied, or the window that is being mapped
-    done: u64  # frames of memory, or of the window, that are mapped; or bytes of a module that are copied
+    item: u32  # the segment that is being copied, or the window or shared memory that is being mapped
+    done: u64  # frames of memory, or of that, that are mapped; or bytes of a module that are copied
     block: Embedded[Block]
+    waits: bool  # for a frame to which somebody still refers
     tree: Module  # the guest's device tree, once it has been written
 
     @raises
@@ -90,7 +94,8 @@ class Construction:
             self.mistake.wrong("", "cpus", f"is {description.vcpus}: a domain on this machine has 1 to {most}")
             raise Errno.EINVAL
         free = heap.free_frames
-        if description.frames > free:
+        own = description.set_aside
+        if own.count == 0 and description.frames > free:
             self.mistake.wrong("", "memory", f"asks for {description.frames * 4} KiB, and {free * 4} KiB are free")
             raise Errno.ENOMEM
         self.placement = loading.loader.place(description)
@@ -100,7 +105,8 @@ class Construction:
             vcpus=description.vcpus,
             uart=description.uart,
             spis=description.spis,
-            map_tables=description.devices.map_tables,
+            map_tables=description.devices.map_tables + description.shares.map_tables,
+            set_aside=own if own.count != 0 else None,
             privileges=Privilege(0),
         )
         try:
@@ -117,7 +123,9 @@ class Construction:
 
     @raises
     def step(self) -> bool:
-        """Does some of it. True: the domain runs. What it raises, the mistake tells."""
+        """Does some of it. True: the domain runs. When it `waits`, the next step is for later. What it raises, the
+        mistake tells."""
+        self.waits = False
         match self.phase:
             case Phase.VCPUS:
                 self._add_vcpus()
@@ -125,6 +133,8 @@ class Construction:
                 self._add_memory()
             case Phase.DEVICES:
                 self._add_devices()
+            case Phase.SHARES:
+                self._add_shares()
             case Phase.KERNEL:
                 self._copy_segment()
             case Phase.RAMDISK:
@@ -171,18 +181,36 @@ class Construction:
                 return
             self._begin_block()
         count = min(block.frames - block.ready, CLEARED_PER_STEP)
-        self._clear(Gfn(block.gfn + block.ready), Mfn(block.mfn + block.ready), count)
-        bank = frames.bank_of(block.mfn)
-        first = bank.offset_of(block.mfn) + u32(block.ready)
-        for i in bounded(u32(count), CLEARED_PER_STEP):
-            bank.record(first + i).own(self.domain.id)
-        block.ready += count
+        owned = self._own(Mfn(block.mfn + block.ready), count)
+        self._clear(Gfn(block.gfn + block.ready), Mfn(block.mfn + block.ready), owned)
+        block.ready += owned
+        self.waits = owned != count
         if block.ready == block.frames:
             self._map_block()
 
+    def _own(self, mfn: Mfn, count: u64) -> u64:
+        """Makes frames the domain's, up to the first that is set aside for it and to which somebody still refers from
+        its last life. Returns how many."""
+        set_aside = self.description.set_aside.count != 0
+        bank = frames.bank_of(mfn)
+        first = bank.offset_of(mfn)
+        for i in bounded(u32(count), CLEARED_PER_STEP):
+            if not set_aside:
+                bank.record(first + i).own(self.domain.id)
+            elif not take_set_aside(bank.record(first + i), self.domain.id):
+                return u64(i)
+        return count
+
     @raises
     def _begin_block(self) -> None:
-        """Takes the largest block from the heap that can stand next in the map."""
+        """Takes the largest block that can stand next in the map, from what is set aside for the domain or from the
+        heap."""
+        own = self.description.set_aside
+        if own.count != 0:
+            run = own.run_from(self.done)
+            together = min(run.frames, frames.bank_of(run.mfn).end - run.mfn)
+            self._begin(run.gfn, run.mfn, largest_block(u64(run.gfn) | u64(run.mfn), together))
+            return
         gfn = gfn_at(self.done)
         largest = largest_block(gfn, frames_in_bank(self.done, self.description.frames))
         try:
@@ -190,19 +218,24 @@ class Construction:
         except Errno:
             self._out_of_memory()
             raise
-        self.block.mfn = found.mfn
+        self._begin(gfn, found.mfn, found.order)
+
+    def _begin(self, gfn: Gfn, mfn: Mfn, order: u32) -> None:
+        self.block.mfn = mfn
         self.block.gfn = gfn
-        self.block.order = found.order
-        self.block.frames = u64(1) << found.order
+        self.block.order = order
+        self.block.frames = u64(1) << order
         self.block.ready = 0
 
     def _clear(self, gfn: Gfn, mfn: Mfn, count: u64) -> None:
         """Clears memory that is mapped next, unless a module is copied over all of it."""
+        if count == 0:
+            return
         at = gaddr_of(gfn)
         end = Gaddr(at + (count << PAGE_SHIFT))
         for i in bounded(self.description.segment_count, MAX_SEGMENTS):
             segment = self.description.segments[i]
-            if covers(Gaddr(BANK0_START + segment.to), segment.contents.length, at, end):
+            if covers(Gaddr(self.description.bank(0).start + segment.to), segment.contents.length, at, end):
                 return
         if covers(self.placement.ramdisk, self.description.ramdisk.bytes, at, end):
             return
@@ -233,7 +266,20 @@ class Construction:
                     self.done = 0
                 return
             assign_interrupts(self.domain, devices, self.mistake)
-        self._next(Phase.KERNEL)
+        self._next(Phase.SHARES)
+
+    @raises
+    def _add_shares(self) -> None:
+        """Some frames of a region."""
+        shares = self.description.shares
+        if self.item == shares.count:
+            self._next(Phase.KERNEL)
+            return
+        share = shares.table[self.item]
+        self.done += map_share(self._p2m(), share, self.done, self.mistake)
+        if self.done << PAGE_SHIFT == share.bytes:
+            self.item += 1
+            self.done = 0
 
     @raises
     def _copy_segment(self) -> None:
@@ -241,7 +287,7 @@ class Construction:
             self._next(Phase.RAMDISK)
             return
         segment = self.description.segments[self.item]
-        if self._copy(segment.contents, Gaddr(BANK0_START + segment.to)):
+        if self._copy(segment.contents, Gaddr(self.description.bank(0).start + segment.to)):
             self.item += 1
             self.done = 0
 

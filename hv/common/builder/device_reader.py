@@ -26,7 +26,6 @@ from hv.common.builder.devices import (
     Window,
     is_whole,
 )
-from hv.common.builder.memory_map import lower_bank, upper_bank
 from hv.common.builder.mistake import Mistake
 from hv.common.builder.module import Module
 from hv.common.builder.references import check_references, greatest_phandle, parent_controller
@@ -231,11 +230,7 @@ class DeviceReader:
 
     def _guest_part(self, window: Window) -> str:
         start, end = window.guest_start, window.guest_end
-        lower = lower_bank(self.description.frames)
-        upper = upper_bank(self.description.frames)
-        if lower.start < end and start < lower.start + lower.bytes:
-            return "its memory"
-        if upper.start < end and start < upper.start + upper.bytes:
+        if self.description.has_memory_in(start, end):
             return "its memory"
         for taken in self.description.devices.each_window():
             if taken.guest_start < end and start < taken.guest_end:

@@ -1,10 +1,11 @@
 """Domains as the boot loader's device tree describes them: "xen,domain" nodes under /chosen.
 
-Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB), `cpus`, `vpl011`, `nr_spis`,
-`trap-unmapped-accesses`, `passthrough`, `#address-cells`, `#size-cells`; its modules are "multiboot,kernel" with
-`bootargs`, "multiboot,ramdisk" and "multiboot,device-tree" (device_reader.py), whatever else their `compatible` lists,
-each with `reg`, or with `mb-index` where the boot loader decides where modules lie; "xen,vcpu" children have `id` and
-`hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`, "restart" or "destroy": unless they say otherwise, a
+Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB), `xen,static-mem` and `direct-map`
+(static_memory.py), `cpus`, `vpl011`, `nr_spis`, `trap-unmapped-accesses`, `passthrough`, `#address-cells`,
+`#size-cells`; its modules are "multiboot,kernel" with `bootargs`, "multiboot,ramdisk" and "multiboot,device-tree"
+(device_reader.py), whatever else their `compatible` lists, each with `reg`, or with `mb-index` where the boot loader
+decides where modules lie; "xen,domain-shared-memory-v1" children are share_reader.py's; "xen,vcpu" children have `id`
+and `hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`, "restart" or "destroy": unless they say otherwise, a
 domain that resets itself is built anew, and one that crashes is not; `constrictor,console-input`, which the domain has
 to whom the keyboard belongs at first; and the lines of a partition file (file_lines).
 
@@ -14,24 +15,28 @@ may serve several.
 """
 
 from hv.common.builder.boot_modules import boot_modules
+from hv.common.builder.claims import claims
 from hv.common.builder.description import Description, descriptions
 from hv.common.builder.file_lines import read_file_lines
 from hv.common.builder.loader import loading
 from hv.common.builder.memory_map import MOST_FRAMES
 from hv.common.builder.mistake import Mistake
 from hv.common.builder.module import NO_MODULE, Module
+from hv.common.builder.share_reader import place_regions, read_share
+from hv.common.builder.shares import shared_regions
+from hv.common.builder.static_memory import keep_heap, read_static_heap, read_static_memory
 from hv.common.builder.wanted import wanted_cell, wanted_property, wanted_text
 from hv.common.drivers.devicetree import tree
 from hv.common.kernel.console import console
 from hv.common.kernel.log import error
 from hv.common.lib.fdt import Node
 from hv.common.lib.parse import cpu_list
-from hv.common.mm.early import Ranges, early
+from hv.common.mm.early import early
 from hv.common.mm.types import DomId, Paddr
 from hv.common.model.domain import MAX_DOMAINS
 from hv.common.model.vcpu import MAX_VCPUS
 from hv.config import CONFIG_NR_CPUS, CONFIG_PASSTHROUGH, CONFIG_VPL011
-from hv.lang import Embedded, Errno, Final, array, bounded, raises, u16, u32, u64
+from hv.lang import Embedded, Errno, Final, array, raises, u16, u32, u64
 
 if CONFIG_PASSTHROUGH:
     from hv.common.builder.device_machine import device_machines
@@ -39,26 +44,21 @@ if CONFIG_PASSTHROUGH:
 
 LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the end
 KIB_PER_FRAME: Final[u64] = 4
-MODULES: Final = 3 * MAX_DOMAINS  # a kernel, a ramdisk and a partial tree for each domain
 MOST_SPIS: Final[u32] = 960  # as whole banks of a GIC's distributor
 UNMAPPED: Final = "trap-unmapped-accesses"
-NOT_OFFERED: Final[array[str, 7]] = array(
-    "direct-map",
+NOT_OFFERED: Final[array[str, 5]] = array(
     "domain-cpupool",
     "llc-colors",
     "on-watchdog",
     "sve",
     "xen,enhanced",
-    "xen,static-mem",
 )
-CHILDREN_NOT_OFFERED: Final[array[str, 2]] = array("xen,domain-shared-memory-v1", "xen,evtchn-v1")
+CHILDREN_NOT_OFFERED: Final[array[str, 1]] = array("xen,evtchn-v1")
 
 
 class Reader:
     mistake: Embedded[Mistake]
     cpus: u32  # that the machine has and this build can run
-    modules: array[Module, MODULES]  # of the domains accepted so far
-    count: u32
 
     @raises
     def read(self, node: Node, description: Description) -> None:
@@ -69,6 +69,7 @@ class Reader:
         description.frames = self._memory(node)
         description.vcpus = self._cpus(node)
         description.uart = node.has("vpl011")
+        read_static_memory(self.mistake, node, description)
         description.spis = self._spis(node)
         description.fixed_spis = node.has("nr_spis")
         self._check_passthrough(node)
@@ -81,6 +82,9 @@ class Reader:
         self._read_lines(node, description)
         for child in node.children():
             self._read_child(node, child, description)
+        for child in node.children():
+            if child.is_compatible("xen,domain-shared-memory-v1"):
+                read_share(self.mistake, node, child, description)
         if description.kernel.bytes == 0:
             self.mistake.tell('no node below is compatible with "multiboot,kernel"')
             raise Errno.EINVAL
@@ -110,7 +114,7 @@ class Reader:
             self.mistake.wrong("", "memory", "is not one number, of one or two cells")
             raise
         most = MOST_FRAMES * KIB_PER_FRAME
-        machine = _total(early.ram) >> 10
+        machine = early.ram.bytes >> 10
         if kib == 0:
             self.mistake.wrong("", "memory", "is 0: it counts KiB")
         elif kib % KIB_PER_FRAME != 0:
@@ -252,12 +256,18 @@ class Reader:
             raise
         if size == 0:
             self.mistake.wrong(child.name, "reg", "has a size of 0")
-        elif start + size < start or not _covers(early.ram, start, start + size):
+        elif start + size < start or not early.ram.cover(start, start + size):
             self.mistake.wrong(child.name, "reg", f"is {start:#x} to {start + size:#x}, where there is no memory")
-        elif not _covers(early.free, start, start + size):
+        elif not early.free.cover(start, start + size):
             self.mistake.wrong(child.name, "reg", f"is {start:#x} to {start + size:#x}, which is in use or reserved")
-        elif not self._add_module(Module(Paddr(start), size)):
-            self.mistake.wrong(child.name, "reg", f"is {start:#x} to {start + size:#x}, which overlaps another module")
+        elif not claims.add_module(Module(Paddr(start), size), node.name):
+            other = claims.table[claims.find(Paddr(start), Paddr(start + size))]
+            self.mistake.wrong(
+                child.name,
+                "reg",
+                f"is {start:#x} to {start + size:#x}, which overlaps {other.what} of {other.owner}, "
+                f"{other.start:#x} to {other.end:#x}",
+            )
         else:
             return Module(Paddr(start), size)
         raise Errno.EINVAL
@@ -274,23 +284,11 @@ class Reader:
             raise Errno.EINVAL from None
         if module.bytes == 0:
             self.mistake.wrong(child.name, "mb-index", f"is {index}, a module that is empty")
-        elif not _covers(early.ram, module.start, module.end):
+        elif not early.ram.cover(module.start, module.end):
             self.mistake.wrong(child.name, "mb-index", f"is {index}, a module that lies where there is no memory")
         else:
             return module
         raise Errno.EINVAL
-
-    def _add_module(self, module: Module) -> bool:
-        """False: it overlaps one that it is not."""
-        for i in bounded(self.count, MODULES):
-            other = self.modules[i]
-            if other.start == module.start and other.bytes == module.bytes:
-                return True
-            if other.start < module.end and module.start < other.end:
-                return False
-        self.modules[self.count] = module
-        self.count += 1
-        return True
 
     @raises
     def _read_vcpu(self, child: Node, description: Description) -> None:
@@ -327,18 +325,21 @@ def read_domains(machine_cpus: u32) -> None:
     reader.cpus = max(min(machine_cpus, CONFIG_NR_CPUS), 1)
     number: u16 = 0
     try:
-        for node in tree.find("/chosen").children():
+        chosen = tree.find("/chosen")
+        read_static_heap(chosen)
+        for node in chosen.children():
             if node.is_compatible("xen,domain"):
                 number += 1
                 _read_domain(node, DomId(number))
     except Errno:
         return
     try:
-        for i in bounded(reader.count, MODULES):
-            early.reserve(reader.modules[i].start, reader.modules[i].end)
+        claims.reserve()
+        keep_heap()
+        place_regions()
     except Errno:
         descriptions.count = 0
-        error("memory is too scattered to keep the domains' modules: no domain is built")
+        error("memory is too scattered to keep the domains' modules and memory: no domain is built")
 
 
 def _read_domain(node: Node, id: DomId) -> None:
@@ -346,14 +347,16 @@ def _read_domain(node: Node, id: DomId) -> None:
         error(f"{node.name}: there is room for {MAX_DOMAINS} domains: the domain is not built")
         return
     description = descriptions.table[descriptions.count]
-    modules = reader.count
+    claimed = claims.count
+    regions = shared_regions.count
+    description.id = id
     try:
         reader.read(node, description)
     except Errno:
-        reader.count = modules
+        claims.count = claimed
+        shared_regions.forget(regions, id)
         error(f"{node.name}: {reader.mistake.text}: the domain is not built")
         return
-    description.id = id
     descriptions.count += 1
     if node.has("constrictor,console-input"):
         console.prefer(u32(id))
@@ -363,23 +366,10 @@ def _clear(description: Description) -> None:
     """Nothing of one that was refused is left."""
     description.bootargs = ""
     description.devices.clear()
+    description.set_aside.clear()
+    description.shares.count = 0
     description.kernel = NO_MODULE
     description.segment_count = 0
     description.ramdisk = NO_MODULE
     for affinity in description.affinity:
         affinity.clear_all()
-
-
-def _covers(ranges: Ranges, start: u64, end: u64) -> bool:
-    """Whether one of the ranges holds all of it."""
-    for part in ranges:
-        if part.start <= start and end <= part.end:
-            return True
-    return False
-
-
-def _total(ranges: Ranges) -> u64:
-    total: u64 = 0
-    for part in ranges:
-        total += part.bytes
-    return total

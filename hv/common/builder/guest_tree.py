@@ -8,12 +8,12 @@ Documentation/devicetree/bindings/chosen.txt.
 from hv.common.builder.description import Description
 from hv.common.builder.device_nodes import write_aliases, write_devices
 from hv.common.builder.loader import Placement
-from hv.common.builder.memory_map import lower_bank, upper_bank
 from hv.common.lib.fdt_writer import FdtWriter
 from hv.lang import Callable, Final, Registry, raises, u64, value
 
 FIXED_BYTES: Final[u64] = 4096  # of a tree, but for what follows
 BYTES_PER_VCPU: Final[u64] = 192
+BYTES_PER_SHARE: Final[u64] = 256
 
 
 @value
@@ -32,7 +32,8 @@ def tree_room(description: Description) -> u64:
 
 def _bytes_said(description: Description) -> u64:
     """For what is as long as the description makes it."""
-    return u64(description.vcpus) * BYTES_PER_VCPU + 2 * len(description.bootargs) + 2 * description.devices.tree_room
+    own = u64(description.vcpus) * BYTES_PER_VCPU + u64(description.shares.count) * BYTES_PER_SHARE
+    return own + 2 * len(description.bootargs) + 2 * description.devices.tree_room
 
 
 @raises
@@ -76,13 +77,12 @@ def _write_chosen(tree: FdtWriter, description: Description, placement: Placemen
 
 
 def _write_memory(tree: FdtWriter, description: Description) -> None:
-    lower = lower_bank(description.frames)
-    upper = upper_bank(description.frames)
-    with tree.node(f"memory@{lower.start:x}"):
+    with tree.node(f"memory@{description.bank(0).start:x}"):
         tree.text("device_type", "memory")
         with tree.property("reg"):
-            tree.put_wide(lower.start)
-            tree.put_wide(lower.bytes)
-            if upper.bytes != 0:
-                tree.put_wide(upper.start)
-                tree.put_wide(upper.bytes)
+            for bank in description.banks():
+                tree.put_wide(bank.start)
+                tree.put_wide(bank.bytes)
+            for share in description.shares:
+                tree.put_wide(share.start)
+                tree.put_wide(share.bytes)

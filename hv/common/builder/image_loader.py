@@ -1,8 +1,9 @@
 """The arm64 Image with a device tree, as a `Loader`."""
 
+from hv.common.builder import share_nodes  # noqa: F401 (registers a node)
 from hv.common.builder.description import Description, Segment
 from hv.common.builder.guest_tree import tree_room, write_tree
-from hv.common.builder.kernel import place
+from hv.common.builder.kernel import place_in
 from hv.common.builder.loader import Loader, Placement
 from hv.common.lib.fdt_writer import FdtWriter
 from hv.common.lib.image import read_image
@@ -26,7 +27,7 @@ class ImageLoader(Loader):
 
     @raises
     def place(self, description: Description) -> Placement:
-        return place(description.image, description.frames, description.ramdisk.bytes, tree_room(description))
+        return place_in(description.image, description.bank(0), description.ramdisk.bytes, tree_room(description))
 
     @raises
     def write(self, into: Bytes, description: Description, placement: Placement) -> u64:

@@ -8,7 +8,7 @@ takes 2 MiB at most and is aligned to 8 bytes, the ramdisk lies in the same 32 G
 """
 
 from hv.common.builder.loader import Placement
-from hv.common.builder.memory_map import lower_bank
+from hv.common.builder.memory_map import Bank, lower_bank
 from hv.common.lib.image import BASE_ALIGNMENT, Image
 from hv.common.mm.types import PAGE_SIZE, Gaddr
 from hv.lang import Errno, Final, raises, u64
@@ -20,10 +20,13 @@ NOWHERE: Final[u64] = 0xFFFF_FFFF_FFFF_FFFF
 
 @raises
 def place(image: Image, frames: u64, ramdisk: u64, tree: u64) -> Placement:
-    """For a domain with so many frames, a ramdisk and a tree of so many bytes. ENOSPC: they do not fit in the first
-    bank.
-    """
-    bank = lower_bank(frames)
+    """For a domain with so many frames at the usual place: as `place_in`."""
+    return place_in(image, lower_bank(frames), ramdisk, tree)
+
+
+@raises
+def place_in(image: Image, bank: Bank, ramdisk: u64, tree: u64) -> Placement:
+    """For a domain with this bank, a ramdisk and a tree of so many bytes. ENOSPC: they do not fit in it."""
     if image.size > bank.bytes or image.text_offset > bank.bytes - image.size or ramdisk > bank.bytes:
         raise Errno.ENOSPC
     grain: u64 = BASE_ALIGNMENT

@@ -97,6 +97,8 @@ class Life(Task):
                 self.stage = Stage.RUNNING
                 self.started = now()
                 return Progress.DONE
+            if self.construction.waits:
+                return Progress.WAITING
         except Errno:
             self._tell()
             self.domain.advance(DomainState.DYING)

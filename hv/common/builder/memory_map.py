@@ -20,6 +20,10 @@ class Bank:
     start: Gaddr
     bytes: u64
 
+    @property
+    def end(self) -> Gaddr:
+        return Gaddr(self.start + self.bytes)
+
 
 def lower_bank(frames: u64) -> Bank:
     """What a domain with so many frames has in the first bank."""

@@ -73,8 +73,32 @@ class Ranges:
             else:
                 self._delete(i, i + 1)
 
+    @raises
+    def keep_only(self, kept: "Ranges") -> None:
+        """Removes what the others do not have. ENOSPC: too many ranges."""
+        at = Paddr(0)
+        for part in kept:
+            self.remove(at, part.start)
+            at = part.end
+        self.remove(at, Paddr(LAST_PAGE))
+
     def overlaps(self, start: Paddr, end: Paddr) -> bool:
         return start < end and self._overlapping(start, end) != self.count
+
+    def cover(self, start: u64, end: u64) -> bool:
+        """Whether one of them holds all of it."""
+        for part in self:
+            if part.start <= start and end <= part.end:
+                return True
+        return False
+
+    @property
+    def bytes(self) -> u64:
+        """In all of them."""
+        total: u64 = 0
+        for part in self:
+            total += part.bytes
+        return total
 
     def _overlapping(self, start: Paddr, end: Paddr) -> u32:
         """The first range that shares a byte with start … end - 1; `count` when none does."""
@@ -181,6 +205,11 @@ def page_down(address: u64) -> u64:
 
 
 early: Final = EarlyMemory()
+
+
+def is_early() -> bool:
+    """Whether the heap has not been started: what is free here is nobody's."""
+    return frames.bank_count == 0
 
 
 @raises

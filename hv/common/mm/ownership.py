@@ -2,6 +2,10 @@
 
 Every reference that is taken is dropped on all paths. The reference that `allocate_for` makes goes with the mapping of
 the frame in its owner's physical map: who removes the mapping drops it, behind the flush.
+
+A frame that is set aside for a domain, or that several share, is OWNED as long as the machine runs, from its first use
+on: the hypervisor keeps a reference of its own, so that no other is ever the last, and the frame never goes to the
+heap.
 """
 
 from hv.arch import direct_address, zero_to_memory
@@ -29,6 +33,31 @@ def hand_over(mfn: Mfn, owner: DomId, order: u32) -> Mfn:
     for i in bounded(u32(1) << order, LARGEST):
         bank.record(first + i).own(owner)
     return mfn
+
+
+def take_set_aside(frame: Frame, owner: DomId) -> bool:
+    """For the mapping of a frame that is set aside for a domain, of which nothing is mapped yet: the only reference
+    beside the hypervisor's. False: somebody still has another."""
+    if not frame.used_as(Use.OWNED):
+        frame.own(owner)
+    return frame.count.compare_exchange(1, 2)
+
+
+@raises
+def hand_over_set_aside(mfn: Mfn, owner: DomId) -> None:
+    """Clears a frame that is set aside for the domain and takes the reference of its mapping. ENOMEM: somebody still
+    has another."""
+    if not take_set_aside(frames.record(mfn), owner):
+        raise Errno.ENOMEM
+    zero_to_memory(direct_address(paddr_of(mfn)), PAGE_SIZE)
+
+
+def share_frame(frame: Frame, owner: DomId) -> None:
+    """For another mapping of a frame that domains share, of which there are few. The owner is said with the first one,
+    and the hypervisor's own reference comes with it."""
+    if not frame.used_as(Use.OWNED):
+        frame.own(owner)
+    frame.count.add(1)
 
 
 @raises

@@ -16,7 +16,7 @@ from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.mm.flush import Flush, TableSource
 from hv.common.mm.format import Access, Attributes, Memory
 from hv.common.mm.heap import MAX_ORDER, heap, largest_block
-from hv.common.mm.ownership import hand_over, put_frames
+from hv.common.mm.ownership import hand_over, hand_over_set_aside, put_frames
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.types import DomId, Gfn, Mfn, Paddr, paddr_of
 from hv.common.mm.walkers import GuestWalker
@@ -34,6 +34,7 @@ class GuestKind(U8Enum):
     READ_ONLY = 2  # the same, which the domain may not write
     DEVICE = 3  # registers of a device; no reference is held
     SHARED = 4  # a frame of the domain's that the hypervisor gave it to talk to it: none of its memory
+    FOREIGN = 5  # memory that several domains share, which is nobody's alone: no code is fetched from it
 
 
 @value
@@ -149,6 +150,15 @@ class P2m:
         self._add_own(gfn, hand_over(block.mfn, self.domain, block.order), block.order)
         return u64(1) << block.order
 
+    @raises
+    def put_back(self, gfn: Gfn, mfn: Mfn) -> u64:
+        """Puts a frame that is set aside for the domain behind a guest frame again, cleared. Returns how many that was:
+        one. EEXIST: something is mapped there. EINVAL: beyond the map's limit. ENOMEM, also when somebody still refers
+        to the frame."""
+        hand_over_set_aside(mfn, self.domain)
+        self._add_own(gfn, mfn, 0)
+        return 1
+
     def teardown_step(self) -> bool:
         """Takes down some of the map of a domain whose vCPUs run no more. True: nothing is left; the object may be
         freed."""
@@ -225,7 +235,7 @@ def attributes_of(kind: GuestKind) -> Attributes:
     access = Access.R
     if kind != GuestKind.READ_ONLY:
         access |= Access.W
-    if kind != GuestKind.DEVICE:
+    if kind != GuestKind.DEVICE and kind != GuestKind.FOREIGN:
         access |= Access.X
     memory = Memory.DEVICE if kind == GuestKind.DEVICE else Memory.NORMAL
     return Attributes(access=access, memory=memory, kind=u16(u8(kind)))

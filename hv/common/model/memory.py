@@ -65,11 +65,19 @@ class DomainMemory(Extension[Domain]):
         done: u64 = 0
         try:
             while done < frames:
-                done += self.p2m.populate(Gfn(gfn + done), frames - done)
+                done += self._add(owner, Gfn(gfn + done), frames - done)
         except Errno:
             self.held.sub(frames - done)
             self._take_back(gfn, done)
             raise
+
+    @raises
+    def _add(self, owner: Domain, gfn: Gfn, frames: u64) -> u64:
+        """A domain whose memory is set aside gets what it had at that place, and nothing elsewhere."""
+        own = owner.config.set_aside
+        if own is None:
+            return self.p2m.populate(gfn, frames)
+        return self.p2m.put_back(gfn, own.behind(gfn))
 
     @unbounded("each step takes frames, or ends it")
     def _take_back(self, gfn: Gfn, frames: u64) -> None:

@@ -5,6 +5,7 @@ from hv.lang import Final, Never, extern, u64, unbounded
 PSCI_VERSION: Final[u64] = 0x8400_0000
 PSCI_CPU_ON: Final[u64] = 0xC400_0003
 PSCI_SYSTEM_OFF: Final[u64] = 0x8400_0008
+PSCI_SYSTEM_RESET: Final[u64] = 0x8400_0009
 SUCCESS: Final[u64] = 0
 
 
@@ -25,6 +26,13 @@ def no_call(function: u64, a: u64, b: u64, c: u64) -> u64:
 @unbounded("nothing comes after it")
 def power_off() -> Never:
     hvc(PSCI_SYSTEM_OFF, 0, 0, 0)
+    while True:
+        pass
+
+
+@unbounded("nothing comes after it")
+def reset() -> Never:
+    hvc(PSCI_SYSTEM_RESET, 0, 0, 0)
     while True:
         pass
 

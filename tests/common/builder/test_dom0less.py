@@ -186,8 +186,9 @@ MISTAKES = {
     'property "on-watchdog" asks for what is not offered here': with_property("on-watchdog", strings("destroy")),
     'property "nr_spis" is 961: a domain has up to 960 shared interrupts': with_property("nr_spis", u32(961)),
     'property "nr_spis" is not one number, of one cell': with_property("nr_spis", u64(1)),
-    'property "xen,static-mem" asks for what is not offered here': with_property("xen,static-mem", u64(0) * 2),
-    'property "direct-map" asks for what is not offered here': with_property("direct-map", b""),
+    'property "direct-map" asks for memory that "xen,static-mem" sets aside, which is missing': with_property(
+        "direct-map", b""
+    ),
     'property "passthrough" is neither "enabled" nor "disabled"': with_property("passthrough", strings("yes")),
     'property "on-crash" is neither "restart" nor "destroy"': with_property("on-crash", strings("again")),
     'property "on-reboot" is neither "restart" nor "destroy"': with_property("on-reboot", b""),
@@ -218,7 +219,8 @@ MISTAKES = {
     f'property "reg" of kernel@{TREE:x} is {TREE:#x} to {TREE + 64:#x}, which is in use or reserved': with_child(
         reg(TREE, 64)
     ),
-    f'property "reg" of r is {KERNEL + 64:#x} to {KERNEL + 128:#x}, which overlaps another module': with_child(
+    f'property "reg" of r is {KERNEL + 64:#x} to {KERNEL + 128:#x}, which overlaps a module of before, '
+    f"{KERNEL:#x} to {KERNEL + KERNEL_SIZE:#x}": with_child(
         kernel(), Node("r", module("ramdisk", KERNEL + 64, 64).properties)
     ),
     'property "reg" of k leads to no arm64 Image; one that is compressed has to be unpacked': with_child(
