@@ -244,7 +244,7 @@ def test_i_shows_who_handles_an_interrupt_and_how_often_it_came(machine):
     handler = machine.host.function("hv.sim.interrupts.kicked")
     claim = "hv.arm64.interrupts.Interrupts.claim"
     for intid, edge, forwarded in [(0, True, False), (27, False, True), (45, True, False)]:
-        machine.call(claim, interrupts, intid, edge, handler, forwarded)
+        machine.call(claim, interrupts, intid, edge, handler, forwarded, True)
     machine.host.per_cpu(2, "hv.arm64.interrupts.Taken").counts[45] = 9
     at = hex(int(machine.ffi.cast("uintptr_t", handler)))
     assert machine.press("i") == [
