@@ -4,7 +4,7 @@ from hv.arm64 import spis
 from hv.arm64.controller import FIRST_SHARED, Trigger, controllers
 from hv.arm64.guest_map import GICD_BASE, GICR_BASE, GICR_SIZE, VPL011_BASE, VPL011_INTERRUPT, VPL011_SIZE
 from hv.arm64.interrupts import interrupt_at
-from hv.arm64.vgic_state import BANK, MOST_BANKS
+from hv.arm64.vgic_state import END
 from hv.common.builder.device_machine import DeviceMachine
 from hv.common.builder.devices import DeviceInterrupt
 from hv.common.drivers.devicetree import console_node, tree
@@ -54,7 +54,7 @@ class Arm64Devices(DeviceMachine):
         return DeviceInterrupt(spec.intid, spec.trigger == Trigger.EDGE)
 
     def spis_for(self, number: u32) -> u32:
-        return number - FIRST_SHARED + 1 if number < FIRST_SHARED + MOST_BANKS * BANK else 0
+        return number - FIRST_SHARED + 1 if number < END else 0
 
     @raises
     def assign(self, domain: Domain, interrupt: DeviceInterrupt) -> None:

@@ -64,6 +64,7 @@ def write_controller(tree: FdtWriter, description: Description) -> None:
     with tree.node(f"interrupt-controller@{GICD_BASE:x}"):
         tree.text("compatible", "arm,gic-400" if is_gicv2() else "arm,gic-v3")
         tree.cell("#interrupt-cells", 3)
+        tree.cell("#address-cells", 0)  # as who reads an `interrupt-map` of a device's asks
         tree.empty("interrupt-controller")
         tree.cell("phandle", description.devices.controller)
         with tree.property("reg"):

@@ -88,7 +88,8 @@ def _read_bits(bank: Bank, register: BitRegister) -> u32:
             return bank.active
 
 
-def _write_bits(bank: Bank, register: BitRegister, bits: u32, notices: Notices) -> None:
+def _write_bits(bank: Bank, register: BitRegister, written: u32, notices: Notices) -> None:
+    bits = written & bank.present
     changed = bits
     match register:
         case BitRegister.GROUP:

@@ -33,7 +33,8 @@ BANK: Final = 32
 VCPU_WORDS: Final = MAX_VCPUS // 64
 FIRST_SHARED: Final[u32] = 32
 LEAST_BANKS: Final[u32] = 2  # of shared interrupts, whatever a domain asks for
-MOST_BANKS: Final = 30  # a distributor has 960 shared interrupts at most, for whole banks
+MOST_BANKS: Final = 31  # the last has four numbers that name no interrupt
+END: Final[u32] = 1020  # of INTIDs: from here on they are special (Arm IHI 0069, 2.2)
 
 ALL: Final[u32] = 0xFFFF_FFFF
 SGIS: Final[u32] = 0xFFFF
@@ -53,6 +54,7 @@ class Bank:
     """32 interrupts with consecutive numbers; in each word a bit for each."""
 
     enabled: u32
+    present: u32  # the others name no interrupt, and nothing makes them pending or active
     group1: u32
     edge: u32  # edge-triggered; the others are level-sensitive
     latched: u32
@@ -81,6 +83,7 @@ class Bank:
 
     def init(self, target: u16) -> None:
         """As after a reset: all are disabled, and of group 1, or in a GICv2 of group 0."""
+        self.present = ALL
         self.group1 = 0 if is_gicv2() else ALL
         for i in range(BANK):
             self.target[i] = target
@@ -99,12 +102,14 @@ class Vgic(Extension[Domain]):
     @property
     def limit(self) -> u32:
         """One more than the greatest INTID."""
-        return FIRST_SHARED + self.banks * BANK
+        return min(FIRST_SHARED + self.banks * BANK, END)
 
     def init(self, owner: Domain) -> None:
         self.banks = min(max((owner.config.spis + BANK - 1) // BANK, LEAST_BANKS), MOST_BANKS)
         for i in bounded(self.banks, MOST_BANKS):
             self.shared[i].init(0)
+        if self.banks == MOST_BANKS:
+            self.shared[MOST_BANKS - 1].present = ALL >> BANK - END % BANK
         if is_gicv2():
             for i in range(MOST_BANKS * BANK):
                 self.routes[i] = FIRST_VCPU

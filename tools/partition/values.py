@@ -20,7 +20,7 @@ MAX_VCPUS = 128  # GUEST_MAX_VCPUS (public/arch-arm.h)
 MAX_ADDRESS = 1 << 52  # the largest physical address space of AArch64 (ID_AA64MMFR0_EL1.PARange)
 MAX_COMMAND_LINE = 2047  # bytes; arm64 Linux keeps COMMAND_LINE_SIZE = 2048 with the closing NUL
 MAX_SHM_ID = 15  # characters of `xen,shm-id`
-MAX_SPIS = 960  # in whole banks of a GIC's distributor: INTIDs 32 to 991
+MAX_SPIS = 988  # of a GIC's distributor: INTIDs 32 to 1019
 FIRST_SPI = 32
 MAX_COLORS = 128
 MAX_PATH = 1023  # characters of a node's path

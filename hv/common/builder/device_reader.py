@@ -28,7 +28,7 @@ from hv.common.builder.devices import (
 )
 from hv.common.builder.mistake import Mistake
 from hv.common.builder.module import Module
-from hv.common.builder.references import check_references, greatest_phandle, parent_controller
+from hv.common.builder.references import check_references, find_below, greatest_phandle, parent_controller
 from hv.common.builder.wanted import wanted_cell, wanted_property, wanted_text
 from hv.common.drivers.devicetree import tree as machine_tree
 from hv.common.lib.fdt import Fdt, Node, Property
@@ -41,6 +41,8 @@ MAX_PHANDLE: Final[u32] = 0xFFFF_FFFE
 NAME_SHARE: Final[u64] = 8  # of the guest's tree's room, for the names of properties
 PHYSICAL_END: Final[u64] = 1 << 48
 MAX_ENTRIES: Final = 1 << 14  # of a property in so large a tree, in cells
+EXTENDED: Final = "interrupts-extended"
+MAP: Final = "interrupt-map"
 
 partial: Final = Fdt()
 
@@ -241,12 +243,18 @@ class DeviceReader:
 
     @raises
     def _take_interrupts(self, node: Node, device: Node) -> None:
-        """All that the machine's device has, of the interrupt controller that is its own or its bus's."""
-        if self._has_controller(device):
+        """All that the machine's device has, of the interrupt controller that is its own or its bus's.
+        `interrupts-extended` counts before `interrupts` (Devicetree Specification 0.4, 2.4.1)."""
+        extended = device.property(EXTENDED)
+        if extended.found:
+            self._take_listed(node, device, extended, 0)
+        elif self._has_controller(device):
             listed = device.property("interrupts")
             for i in bounded(listed.count // INTERRUPT_CELLS, MAX_ENTRIES):
                 self._take_interrupt(node, listed, i * INTERRUPT_CELLS)
-        self._take_mapped(node, device)
+        mapped = device.property(MAP)
+        if mapped.found:
+            self._take_listed(node, device, mapped, self._unit_cells(node, device))
 
     def _has_controller(self, device: Node) -> bool:
         try:
@@ -255,29 +263,65 @@ class DeviceReader:
             return False
 
     @raises
-    def _take_mapped(self, node: Node, device: Node) -> None:
-        """Those of the devices on a bus: `interrupt-map` has entries of a unit's address and interrupt, a controller's
-        phandle, and an address and interrupt of the controller's own (Devicetree Specification 0.4, 2.4.3)."""
-        listed = device.property("interrupt-map")
-        unit: u32 = 0
+    def _unit_cells(self, node: Node, device: Node) -> u32:
+        """How many cells name a device on a bus, and its interrupt, in the bus's `interrupt-map`."""
         try:
-            unit = device.address_cells() + device.property("#interrupt-cells").cell() if listed.found else 0
+            cells = device.property("#interrupt-cells").cell()
+            if cells <= MAX_ENTRIES:
+                return device.address_cells() + cells
         except Errno:
-            return
+            pass
+        self._unreadable(node, device, MAP, 0)
+        raise Errno.EINVAL
+
+    @raises
+    def _take_listed(self, node: Node, device: Node, listed: Property, unit: u32) -> None:
+        """Those of a list of a controller's phandle and an interrupt of the controller's own. In an `interrupt-map` the
+        cells of a unit come before, and between the two an address of the controller's (Devicetree Specification 0.4,
+        2.4.3)."""
+        if listed.bytes.length % 4 != 0 or listed.count > MAX_ENTRIES:
+            self._unreadable(node, device, listed.name, 0)
+            raise Errno.EINVAL
         at: u32 = 0
         for _ in bounded(listed.count, MAX_ENTRIES):
-            if unit >= listed.count or at >= listed.count - unit:
+            if at == listed.count:
                 return
-            try:
-                controller = machine_tree.by_phandle(listed.cell(at + unit))
-                cells = controller.property("#address-cells")
-                at += unit + 1 + (cells.cell() if cells.found else 0)
-                if not self.machine.is_controller(controller):
-                    return
-            except Errno:
-                return
-            self._take_interrupt(node, listed, at)
-            at += INTERRUPT_CELLS
+            at = self._take_entry(node, device, listed, at, unit)
+
+    @raises
+    def _take_entry(self, node: Node, device: Node, listed: Property, start: u32, unit: u32) -> u32:
+        """The entry that begins with a cell; returns where the next one begins."""
+        try:
+            controller = machine_tree.by_phandle(listed.cell(start + unit))
+            address: u32 = 0
+            if listed.name == MAP and controller.has("#address-cells"):
+                address = controller.property("#address-cells").cell()
+            cells = controller.property("#interrupt-cells").cell()
+            left = listed.count - start - unit - 1
+            if address > left or cells > left - address:
+                raise Errno.EINVAL
+        except Errno:
+            self._unreadable(node, device, listed.name, start)
+            raise Errno.EINVAL from None
+        first = start + unit + 1 + address
+        if self.machine.is_controller(controller):
+            self._take_interrupt(node, listed, first)
+        elif not is_within(controller, device):
+            self.mistake.wrong(
+                node.name,
+                PATH,
+                f'leads to {device.name}, whose "{listed.name}" has interrupts of {controller.name}: a guest gets '
+                "those of the machine's interrupt controller alone, so leave the device out",
+            )
+            raise Errno.EINVAL
+        return first + cells
+
+    def _unreadable(self, node: Node, device: Node, name: str, at: u32) -> None:
+        self.mistake.wrong(
+            node.name,
+            PATH,
+            f'leads to {device.name}, whose "{name}" cannot be read from cell {at} on: correct the machine\'s tree',
+        )
 
     @raises
     def _take_interrupt(self, node: Node, listed: Property, first: u32) -> None:
@@ -329,6 +373,9 @@ class DeviceReader:
     @raises
     def _check_interrupts(self, node: Node) -> None:
         """That what the guest is told of comes."""
+        if node.has(EXTENDED):
+            self._check_extended(node, node.property(EXTENDED))
+            return
         listed = node.property("interrupts")
         if not listed.found or not self._interrupts_guest(node):
             return
@@ -336,18 +383,37 @@ class DeviceReader:
             self.mistake.wrong(node.name, "interrupts", f"is no list of interrupts of {INTERRUPT_CELLS} cells each")
             raise Errno.EINVAL
         for i in bounded(listed.count // INTERRUPT_CELLS, MAX_ENTRIES):
-            number: u32 = 0
-            try:
-                number = self.machine.interrupt(listed, i * INTERRUPT_CELLS).number
-            except Errno:
-                continue  # of each CPU's own: none that devices have
-            if not self.description.devices.has_interrupt(number):
-                self.mistake.wrong(
-                    node.name,
-                    "interrupts",
-                    f'has {number}, which no device in the machine has that a "{PATH}" here leads to',
-                )
-                raise Errno.EINVAL
+            self._check_owned(node, listed, i * INTERRUPT_CELLS)
+
+    @raises
+    def _check_extended(self, node: Node, listed: Property) -> None:
+        """Entries of the guest's controller: those of others are its own affair."""
+        top = partial.find("/passthrough")
+        at: u32 = 0
+        for _ in bounded(listed.count, MAX_ENTRIES):
+            if at >= listed.count:
+                return
+            handle = listed.cell(at)
+            if handle == self.description.devices.controller:
+                self._check_owned(node, listed, at + 1)
+                at += 1 + INTERRUPT_CELLS
+            else:
+                at += 1 + cells_of(top, handle)
+
+    @raises
+    def _check_owned(self, node: Node, listed: Property, first: u32) -> None:
+        number: u32 = 0
+        try:
+            number = self.machine.interrupt(listed, first).number
+        except Errno:
+            return  # of each CPU's own: none that devices have
+        if not self.description.devices.has_interrupt(number):
+            self.mistake.wrong(
+                node.name,
+                listed.name,
+                f'has {number}, which no device in the machine has that a "{PATH}" here leads to',
+            )
+            raise Errno.EINVAL
 
     @raises
     @unbounded("each step goes to the parent")
@@ -361,6 +427,27 @@ class DeviceReader:
                 return parent.bytes.length == 4 and parent.cell() == self.description.devices.controller
             at = at.parent()
         return True
+
+
+def cells_of(top: Node, handle: u32) -> u32:
+    """How many cells an interrupt of a controller below `top` has. None where there is no such: what refers to it is
+    refused (references.py)."""
+    try:
+        return min(find_below(top, handle).property("#interrupt-cells").cell(), u32(MAX_ENTRIES))
+    except Errno:
+        return 0
+
+
+@raises
+@unbounded("each step goes to the parent")
+def is_within(node: Node, device: Node) -> bool:
+    """Whether a node is the device, or a part of it."""
+    at = node
+    while at.offset != device.offset:
+        if at.is_root():
+            return False
+        at = at.parent()
+    return True
 
 
 def guest_end() -> u64:

@@ -44,7 +44,7 @@ if CONFIG_PASSTHROUGH:
 
 LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the end
 KIB_PER_FRAME: Final[u64] = 4
-MOST_SPIS: Final[u32] = 960  # as whole banks of a GIC's distributor
+MOST_SPIS: Final[u32] = 988  # of a GIC's distributor: numbers 32 to 1019
 UNMAPPED: Final = "trap-unmapped-accesses"
 NOT_OFFERED: Final[array[str, 5]] = array(
     "domain-cpupool",

@@ -28,7 +28,7 @@ KERNEL_SIZE = 0x8000
 PARTIAL = MODULES + 0x2_0000
 NEXT = 0x1_0000
 DEVICE, NOTHING = 3, 0
-GIC, OTHER_GIC = 0x8001, 0x8002
+GIC, GPIO, PLAIN_GIC = 0x8001, 0x8003, 0x8004
 CLOCK = 0x901_0000
 CLOCK_INTERRUPT = 34
 ETHERNET = 0xA00_0000
@@ -42,6 +42,11 @@ def device(name, start, *interrupts, **more):
     named = {key.replace("_", "-"): value for key, value in more.items()}
     listed = b"".join(u32(0) + u32(n) + u32(4) for n in interrupts)
     return Node(f"{name}@{start:x}", {"reg": u64(start) + u64(0x1000), "interrupts": listed, **named})
+
+
+def entry(number, controller=GIC):
+    """Of `interrupts-extended`."""
+    return u32(controller) + u32(0) + u32(number) + u32(4)
 
 
 def board(domains, extra=()):
@@ -74,8 +79,8 @@ def board(domains, extra=()):
         device("pl011", UART, 1),
         device("pl031", CLOCK, 2),
         device("ethernet", ETHERNET, 16, 17),
-        device("gpio", 0x903_0000, 7, phandle=u32(0x8003), interrupt_controller=b""),
-        device("button", 0x904_0000, 9, interrupt_parent=u32(0x8003)),
+        device("gpio", 0x903_0000, 7, phandle=u32(GPIO), interrupt_controller=b"", **{"#interrupt-cells": u32(2)}),
+        device("button", 0x904_0000, 9, interrupt_parent=u32(GPIO)),
         Node(f"pcie@{BUS:x}", bus),
         *extra,
     ]
@@ -207,6 +212,19 @@ def test_a_bus_gives_the_interrupts_of_all_on_it():
     assert [owner(machine, n) for n in range(34, 40)] == [None, "a", "a", "a", "a", None]
 
 
+def test_a_device_names_its_interrupts_controllers_itself():
+    """`interrupts-extended`, before `interrupts`, with entries of a controller that is part of the device; up to the
+    last number that a GIC has."""
+    listed = entry(20) + u32(77) + u32(5) + entry(987)
+    inner = Node("inner", {"phandle": u32(77), "#interrupt-cells": u32(1), "interrupt-controller": b""})
+    extra = Node("mux@8000", {"interrupts-extended": listed, "interrupts": u32(0) + u32(21) + u32(4)}, [inner])
+    told = {"interrupts-extended": entry(987, 1) + entry(20, 1)}
+    machine = boot(partial(passed(path="/mux@8000", **told)), extra=[extra])
+    assert machine.printed == []
+    assert [owner(machine, 32 + n) for n in (20, 21, 5, 987)] == ["a", None, None, "a"]
+    assert machine.domain(1).config.spis == 988
+
+
 def test_interrupts_of_another_controller_are_not_the_machines():
     machine = boot(partial(passed("button", 0x904_0000, path="/button@9040000")))
     assert machine.printed == [] and owner(machine, 32 + 9) is None
@@ -302,8 +320,23 @@ MISTAKES = {
         passed(), passed("eth", CLOCK, 0x1002_0000, path=f"/ethernet@{ETHERNET:x}")
     ),
     PATH + "leads to a device with an interrupt that is not shared between CPUs": partial(passed(path="/private@5000")),
-    PATH + "leads to a device with interrupt 1019: a guest's controller has none so high": partial(
-        passed(path="/high@6000")
+    PATH
+    + 'leads to bus@6000, whose "interrupt-map" cannot be read from cell 5 on: correct the machine\'s tree': partial(
+        passed(path="/bus@6000")
+    ),
+    PATH
+    + 'leads to dumb@7000, whose "interrupt-map" cannot be read from cell 0 on: correct the machine\'s tree': partial(
+        passed(path="/dumb@7000")
+    ),
+    PATH + 'leads to lost@8000, whose "interrupts-extended" cannot be read from cell 4 on: '
+    "correct the machine's tree": partial(passed(path="/lost@8000")),
+    PATH + 'leads to short@9000, whose "interrupts-extended" cannot be read from cell 0 on: '
+    "correct the machine's tree": partial(passed(path="/short@9000")),
+    PATH + 'leads to other@a000, whose "interrupts-extended" has interrupts of gpio@9030000: a guest gets those '
+    "of the machine's interrupt controller alone, so leave the device out": partial(passed(path="/other@a000")),
+    'property "interrupts-extended" of pl031@10010000 has 35, '
+    'which no device in the machine has that a "xen,path" here leads to': partial(
+        passed(**{"interrupts-extended": u32(1) + u32(0) + u32(3) + u32(4)})
     ),
     'property "interrupts" of pl031@10010000 has 35, '
     'which no device in the machine has that a "xen,path" here leads to': partial(
@@ -319,7 +352,19 @@ MISTAKES = {
 }
 EXTRA = [
     Node("private@5000", {"interrupts": u32(1) + u32(5) + u32(4)}),
-    Node("high@6000", {"interrupts": u32(0) + u32(987) + u32(4)}),
+    Node(
+        "bus@6000",
+        {
+            "#address-cells": u32(0),
+            "#interrupt-cells": u32(1),
+            "interrupt-map": (u32(0) + u32(PLAIN_GIC) + u32(0) + u32(7) + u32(4)) + u32(1) + u32(99),
+        },
+    ),
+    Node("dumb@7000", {"interrupt-map": u32(0) + u32(GIC)}),
+    Node("lost@8000", {"interrupts-extended": entry(7) + u32(99) + u32(1)}),
+    Node("short@9000", {"interrupts-extended": entry(7)[:-4]}),
+    Node("other@a000", {"interrupts-extended": entry(7) + u32(GPIO) + u32(1) + u32(4)}),
+    Node("plain", {"compatible": strings("arm,gic-400"), "#interrupt-cells": u32(3), "phandle": u32(PLAIN_GIC)}),
 ]
 
 

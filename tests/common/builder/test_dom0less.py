@@ -184,7 +184,7 @@ MISTAKES = {
     LINES_ARE_WRONG: with_property("constrictor,lines", u64(0x1000) + u64(0x1000) + u32(3)),
     'property "llc-colors" asks for what is not offered here': with_property("llc-colors", strings("0-3")),
     'property "on-watchdog" asks for what is not offered here': with_property("on-watchdog", strings("destroy")),
-    'property "nr_spis" is 961: a domain has up to 960 shared interrupts': with_property("nr_spis", u32(961)),
+    'property "nr_spis" is 989: a domain has up to 988 shared interrupts': with_property("nr_spis", u32(989)),
     'property "nr_spis" is not one number, of one cell': with_property("nr_spis", u64(1)),
     'property "direct-map" asks for memory that "xen,static-mem" sets aside, which is missing': with_property(
         "direct-map", b""

@@ -69,6 +69,7 @@ def test_what_every_guest_finds():
     assert texts(fdt, gic, "compatible") == ["arm,gic-v3"]
     assert wide(fdt, gic, "reg") == [0x300_1000, 0x1_0000, 0x302_0000, 0x100_0000]
     assert cells(fdt, gic, "#interrupt-cells") == [3] and cells(fdt, gic, "phandle") == [1]
+    assert cells(fdt, gic, "#address-cells") == [0]
     assert texts(fdt, "/timer", "compatible") == ["arm,armv8-timer"]
     assert cells(fdt, "/timer", "interrupts") == [1, 13, 4, 1, 14, 4, 1, 11, 4]
     assert fdt.hasprop(fdt.path_offset("/timer"), "always-on")
@@ -91,6 +92,7 @@ def test_what_a_guest_with_a_gicv2_finds(cpus):
     assert texts(fdt, gic, "compatible") == ["arm,gic-400"]
     assert wide(fdt, gic, "reg") == [0x300_1000, 0x1000, 0x300_2000, 0x2000]
     assert cells(fdt, gic, "#interrupt-cells") == [3] and cells(fdt, gic, "phandle") == [1]
+    assert cells(fdt, gic, "#address-cells") == [0]
     flags = (1 << cpus) - 1 << 8 | 4
     assert cells(fdt, "/timer", "interrupts") == [1, 13, flags, 1, 14, flags, 1, 11, flags]
     assert cells(fdt, "/sbsa-uart@22000000", "interrupts") == [0, 0, 4]
