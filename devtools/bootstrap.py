@@ -59,6 +59,8 @@ HEADERS = (Package("libxen-dev", "/usr/include/xen/argo.h"),)
 ACPI = (Package("acpica-tools", "iasl"),)
 """The compiler of ACPI's tables, by which tests read those that guests get."""
 DEBUGGING = (Package("gdb-multiarch", "gdb-multiarch"),)
+FORMATS = (Package("device-tree-compiler", "dtc"), Package("u-boot-tools", "mkimage"))
+"""By which tests read what the partition compiler makes."""
 
 NEEDS: dict[str, tuple[Package, ...]] = {
     "compile": COMPILING,
@@ -67,6 +69,7 @@ NEEDS: dict[str, tuple[Package, ...]] = {
     "debug": DEBUGGING,
     "headers": HEADERS,
     "acpi": ACPI,
+    "formats": FORMATS,
     "qemu-arm64": (Package("qemu-system-arm", "qemu-system-aarch64"),),
     "qemu-x86": (Package("qemu-system-x86", "qemu-system-x86_64"),),
     "uboot": (Package("u-boot-qemu", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"),),

@@ -116,7 +116,7 @@ def add_test(commands: Commands) -> None:
 
 def test_needs(arguments: argparse.Namespace) -> tuple[str, ...]:
     """The host tests look at what emulators and images are made from, but boot only the smallest machines."""
-    host = ("compile", "sanitize", "headers", "acpi", "debug", "qemu-arm64", "qemu-x86", "image")
+    host = ("compile", "sanitize", "headers", "acpi", "formats", "debug", "qemu-arm64", "qemu-x86", "image")
     return host if arguments.what == "host" else (*host, "uefi", "uboot", "bochs")
 
 
