@@ -11,7 +11,11 @@ from hv.common.drivers.devicetree import console_node, tree
 from hv.common.lib.fdt import Node, Property
 from hv.common.mm.types import Gaddr, Paddr
 from hv.common.model.domain import Domain
+from hv.config import CONFIG_SMMUV3
 from hv.lang import Errno, Final, bounded, raises, u32
+
+if CONFIG_SMMUV3:
+    from hv.arm64.smmuv3_units import COMPATIBLE
 
 MAX_REG: Final = 64  # entries of a node's `reg` that are looked at
 PARTS_OF_CONTROLLERS: Final = "arm,gic-v3-its"  # the nodes below one that translate messages
@@ -30,6 +34,8 @@ class Arm64Devices(DeviceMachine):
             if self.is_controller(node) or node.is_compatible(PARTS_OF_CONTROLLERS):
                 if lies_in(node, start, end):
                     return "the interrupt controller"
+            if CONFIG_SMMUV3 and node.is_compatible(COMPATIBLE) and lies_in(node, start, end):
+                return "an SMMU"
         try:
             if lies_in(console_node(), start, end):
                 return "the console's UART"

@@ -42,6 +42,7 @@ from hv.config import (
     CONFIG_SCHED_RR,
     CONFIG_SCIF,
     CONFIG_SELFTEST,
+    CONFIG_SMMUV3,
     CONFIG_TRACE,
     CONFIG_WATCHDOG,
 )
@@ -66,6 +67,8 @@ if CONFIG_SCIF:
     from hv.common.drivers import scif  # noqa: F401 (adds itself to `uart_drivers`)
 if CONFIG_SELFTEST:
     from hv.common.selftest.suite import run_selftests
+if CONFIG_SMMUV3:
+    from hv.arm64.smmuv3 import start_iommus
 if CONFIG_PL031:
     from hv.arm64.date import read_date
 if CONFIG_TRACE:
@@ -125,6 +128,8 @@ def initialise() -> None:
     start_this_cpu()
     start_scheduler()
     mark_online()
+    if CONFIG_SMMUV3:
+        start_iommus()
     start_cpus()
     if CONFIG_TRACE:
         start_tracing()

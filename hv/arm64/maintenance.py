@@ -52,6 +52,17 @@ def clean(start: u64, length: u64, line: u64) -> None:
         clean_blocks(start, length, line)
 
 
+@unbounded("each step is a cache line of the range")
+def read_anew(address: u64, length: u64) -> None:
+    """Forgets lines that this side has only read: what a device that does not snoop has written is read next."""
+    line = data_line()
+    at = address & ~(line - 1)
+    while at < address + length:
+        clean_and_invalidate_line(at)
+        at += line
+    complete_all()
+
+
 def zero_to_memory(address: u64, length: u64) -> None:
     """Whole pages."""
     zeroing = ZeroBlock(DCZID_EL0.read())

@@ -9,12 +9,15 @@ from hv.common.drivers.devicetree import add_memory, machine_cpus, reserve_memor
 from hv.common.drivers.tree_nodes import read_nodes
 from hv.common.mm.early import early, start_heap
 from hv.common.mm.types import Paddr
-from hv.config import CONFIG_PASSTHROUGH
+from hv.common.mm.windows import windows
+from hv.config import CONFIG_PASSTHROUGH, CONFIG_SMMUV3
 from hv.lang import raises, u64
 
 if CONFIG_PASSTHROUGH:
     from hv.arm64.devices import arm64_devices
     from hv.common.builder.device_machine import device_machines
+if CONFIG_SMMUV3:
+    from hv.arm64.smmuv3 import find_iommus
 
 
 @raises
@@ -33,5 +36,7 @@ def start_memory(tree: Paddr, tree_bytes: u64) -> None:
     loading.loader = image_loader
     if CONFIG_PASSTHROUGH:
         device_machines.machine = arm64_devices
+    if CONFIG_SMMUV3:
+        find_iommus(windows)
     read_domains(machine_cpus())
     start_heap()

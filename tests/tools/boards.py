@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tools.partition.tree import Node, flat, strings
 
 GIB = 1 << 30
-GIC, CLOCK, CRG, SMMU, GPIO = range(1, 6)  # phandles
+GIC, CLOCK, CRG, SMMU, GPIO, OLD = range(1, 7)  # phandles
 PHY = 9
 SOC = 0xFF00_0000  # where the machine has the bus
 
@@ -57,8 +57,16 @@ def on_soc() -> list[Node]:
         device(0xB_0000, "acme,nested", interrupt_parent=cells(GPIO), interrupts=cells(1, 2)),
         device(0xC_0000, "acme,private", interrupts=cells(1, 7, 4)),
         device(0xD_0000, "arm,smmu-v3", phandle=cells(SMMU), **{"#iommu-cells": cells(1)}),
-        device(0xE_0000, "acme,off", 52, status=strings("disabled"), **behind),
+        device(0xE_0000, "acme,off", 52, status=strings("disabled"), iommus=cells(SMMU, 6)),
         device(0xF_0000, "acme,ticker", 53, clocks=cells(CLOCK), **behind),
+        device(0xD_1000, "arm,mmu-500", phandle=cells(OLD), **{"#iommu-cells": cells(2)}),
+        device(0xF_1000, "acme,old", iommus=cells(OLD, 1, 2)),
+        device(0xF_2000, "acme,mixed", iommus=cells(OLD, 1, 2, SMMU, 8)),
+        device(0xF_3000, "acme,lost", iommus=cells(SMMU, 9, 99, 1)),
+        device(0xF_4000, "acme,short", iommus=cells(SMMU)),
+        device(0xF_5000, "acme,row", iommu_map=cells(0, SMMU, 0)),
+        device(0xF_6000, "acme,gap", iommu_map=cells(0, SMMU, 16, 0x100, 0x101, SMMU, 0x1000, 0x1000)),
+        device(0xF_7000, "acme,masked", iommu_map=cells(0, SMMU, 16, 0x100), iommu_map_mask=cells(0xFF)),
     ]
 
 
@@ -78,7 +86,7 @@ def pci() -> Node:
         "ranges": b"".join(child + wide(start, size) for child, start, size in windows),
         "interrupt-map": b"".join(cells(*pin) for pin in pins),
         "interrupt-map-mask": cells(0, 0, 0, 7),
-        "iommu-map": cells(0, SMMU, 0, 0x1_0000),
+        "iommu-map": cells(0, SMMU, 0x1_0000, 0x1_0000),
     }
     return Node("pcie@4010000000", properties)
 

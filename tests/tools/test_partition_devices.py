@@ -168,7 +168,21 @@ MISTAKES = [
     (domain(path("/soc")), {8: "has /soc/smmu-v3@d0000 below it, which is the hypervisor's"}),
     (domain(path("/soc/uart@0")), {8: "/soc/uart@0 is the UART that the hypervisor uses"}),
     (domain(path("/closed/far@0", FORCE)), {8: "/closed/far@0: no bus above it passes its registers on"}),
-    (domain(path("/soc/gpio@40000")), {8: "/soc/gpio@40000 is behind no IOMMU"}),
+    (domain(path("/soc/gpio@40000")), {8: "/soc/gpio@40000 is behind no SMMUv3"}),
+    (domain(path("/soc/old@f1000")), {8: "/soc/old@f1000 is behind no SMMUv3"}),
+    (domain(path("/soc/mixed@f2000")), {8: "/soc/mixed@f2000 is behind no SMMUv3"}),
+    (domain(path("/soc/gap@f6000")), {8: "/soc/gap@f6000 is behind no SMMUv3"}),
+    (domain(path("/soc/lost@f3000", FORCE)), {8: '/soc/lost@f3000: its "iommus" cannot be read from cell 2 on'}),
+    (domain(path("/soc/short@f4000", FORCE)), {8: '/soc/short@f4000: its "iommus" cannot be read from cell 0 on'}),
+    (domain(path("/soc/row@f5000", FORCE)), {8: '/soc/row@f5000: its "iommu-map" cannot be read from cell 0 on'}),
+    (
+        domain(path("/soc/ticker@f0000")) + domain(path("ethernet0", "clock_frequency = 0"), name="b"),
+        {16: "/soc/mac@10000 has the stream 0x7 in common with /soc/ticker@f0000; give both to one domain"},
+    ),
+    (
+        domain(path("/soc/masked@f7000")) + domain(path("/soc/gap@f6000", FORCE), name="b"),
+        {16: "/soc/gap@f6000 has the stream 0x10 in common with /soc/masked@f7000; give both to one domain"},
+    ),
     (
         domain(path("ethernet0")),
         {8: "/soc/mac@10000 has a clock of /soc/crg@70000, which stays with the hypervisor; write clock_frequency"},

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tools.partition import guest_map
 from tools.partition.interrupts import GIC, Interrupt, NotOfGic, mapped_interrupts, read_interrupts
+from tools.partition.iommus import Streams, Unreadable, is_confined, streams_of
 from tools.partition.machine import PAGE, Machine, Region, console_of, page_region
 from tools.partition.mistakes import Mistakes, shown
 from tools.partition.model import Device, Domain, Given, SharedMemory
@@ -35,7 +36,6 @@ HYPERVISORS = {
     ),
 }
 NO_DEVICES = ("/chosen", "/aliases", "/cpus", "/reserved-memory")
-IOMMU_PROPERTIES = ("iommus", "iommu-map")
 
 
 @dataclass
@@ -44,6 +44,7 @@ class Part:
 
     regions: where its registers and windows are in the machine, None for one that the guest does not get; places: where
     the guest finds each, set once that is known. within: its interrupts go to a controller that is part of the device.
+    streams: of IOMMUs that are driven.
     """
 
     node: Node
@@ -51,6 +52,7 @@ class Part:
     windows: int = 0  # how many of the regions, the last, are windows of its `ranges`
     interrupts: list[Interrupt] = field(default_factory=list)
     within: bool = False
+    streams: list[Streams] = field(default_factory=list)
     places: list[int | None] = field(default_factory=list)
 
 
@@ -80,6 +82,7 @@ def assign(
     _check_given_once(every, mistakes)
     _check_pages(every, mistakes)
     _check_interrupts(every, mistakes)
+    _check_streams(every, mistakes)
     for domain in domains:
         _place(domain, assigned[domain.name], shared, mistakes)
     return assigned
@@ -108,7 +111,8 @@ def _find(machine: Machine, domain: Domain, device: Device, mistakes: Mistakes) 
             mistakes.add(line, what, "leave it out")
             return None
         return Assigned(domain, device, node, [])
-    _check_iommu(machine, node, device, mistakes)
+    if not _check_iommus(machine, parts, device, mistakes):
+        return None
     for wanted in device.interrupts or ():
         if wanted not in interrupts:
             has = f"it has {', '.join(map(str, interrupts))}" if interrupts else "leave interrupts out"
@@ -212,24 +216,24 @@ def _windows(node: Node) -> Iterator[Region]:
         yield Region(physical, physical + size, f"{node.path}'s window")
 
 
-def _check_iommu(machine: Machine, node: Node, device: Device, mistakes: Mistakes) -> None:
-    """As in Xen, who gives away a device that can reach all memory has to say so."""
-    if device.force_assign_without_iommu or is_protected(machine, node):
-        return
-    what = f"{node.path} is behind no IOMMU: if it can write to memory, then to all memory"
-    instead = "write force_assign_without_iommu = true when it cannot, or its domain is trusted, or leave it out"
-    mistakes.add(device.line("path"), what, instead)
-
-
-def is_protected(machine: Machine, node: Node) -> bool:
-    """Whether the tree puts it behind an IOMMU that is switched on."""
-    for name in IOMMU_PROPERTIES:
-        at = 0 if name == "iommus" else 1
-        cells = node.cells(name)
-        iommu = machine.tree.phandles.get(cells[at]) if len(cells) > at else None
-        if iommu is not None and iommu.available:
-            return True
-    return False
+def _check_iommus(machine: Machine, parts: Sequence[Part], device: Device, mistakes: Mistakes) -> bool:
+    """As in Xen, who gives away a device that can reach all memory has to say so. False: the tree cannot be read."""
+    for part in parts:
+        node = part.node
+        try:
+            part.streams = [each for each in streams_of(machine.tree, node) if each.driven]
+            confined = is_confined(machine.tree, node)
+        except Unreadable as error:
+            mistakes.add(device.line("path"), f"{node.path}: {error}", "correct the machine's tree")
+            return False
+        if not confined and not device.force_assign_without_iommu:
+            what = f"{node.path} is behind no SMMUv3: if it can write to memory, then to all memory"
+            instead = (
+                "write force_assign_without_iommu = true when it cannot, or its domain is trusted, or leave it out"
+            )
+            mistakes.add(device.line("path"), what, instead)
+            break
+    return True
 
 
 def _check_given_once(every: Sequence[Assigned], mistakes: Mistakes) -> None:
@@ -284,6 +288,29 @@ def _check_interrupts(every: Sequence[Assigned], mistakes: Mistakes) -> None:
             if domain.nr_spis is not None and interrupt.number >= 32 + domain.nr_spis:
                 what = f"nr_spis: {second.node.path} has the interrupt {interrupt.number}"
                 mistakes.add(domain.line("nr_spis"), what, f"write at least {interrupt.number - 31}, or leave it out")
+
+
+def _check_streams(every: Sequence[Assigned], mistakes: Mistakes) -> None:
+    """What an IOMMU cannot tell from each other belongs to one domain."""
+    for index, second in enumerate(every):
+        for first in every[:index]:
+            if first.domain is second.domain or _overlap(first.node, second.node):
+                continue
+            stream = next((each for each in _common_streams(first, second)), None)
+            if stream is not None:
+                what = f"{second.node.path} has the stream {stream:#x} in common with {first.node.path}"
+                instead = f'give both to one domain (the other belongs to "{first.domain.name}", line '
+                mistakes.add(second.device.line("path"), what, f"{instead}{first.device.line('path')})")
+
+
+def _common_streams(first: Assigned, second: Assigned) -> Iterator[int]:
+    for one in first.parts:
+        for other in second.parts:
+            for streams in one.streams:
+                for others in other.streams:
+                    shared = streams.shared_with(others)
+                    if shared is not None:
+                        yield shared
 
 
 # Places

@@ -1,5 +1,5 @@
-"""Building a domain from its description, in steps: vCPUs, memory, devices, what it shares, kernel, ramdisk, device
-tree, start.
+"""Building a domain from its description, in steps: vCPUs, memory, devices, what it shares, kernel, ramdisk, devices'
+streams, device tree, start.
 
 Memory comes in the largest blocks that the guest's map and the heap allow, and is mapped with the largest leaves.
 Each byte of it is written once: cleared, or copied from a module. A guest begins with its caches off, so all of it is
@@ -31,11 +31,13 @@ from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import CPU_WORDS, Vcpus, architecture
 from hv.common.sched.core import add_vcpu, vcpu_up
 from hv.common.sched.processor import runs_vcpus
-from hv.config import CONFIG_PASSTHROUGH
+from hv.config import CONFIG_PASSTHROUGH, CONFIG_SMMUV3
 from hv.lang import Embedded, Errno, Final, U8Enum, array, bounded, raises, u32, u64
 
 if CONFIG_PASSTHROUGH:
     from hv.common.builder.device_assignment import assign_interrupts, map_window
+if CONFIG_SMMUV3:
+    from hv.common.builder.stream_assignment import attach_streams, join_iommus
 
 CLEARED_PER_STEP: Final[u64] = 128  # frames
 COPIED_PER_STEP: Final[u64] = 0x4_0000  # bytes
@@ -49,8 +51,9 @@ class Phase(U8Enum):
     SHARES = 3
     KERNEL = 4
     RAMDISK = 5
-    TREE = 6
-    BUILT = 7
+    STREAMS = 6
+    TREE = 7
+    BUILT = 8
 
 
 class Block:
@@ -140,7 +143,9 @@ class Construction:
             case Phase.RAMDISK:
                 ramdisk = self.description.ramdisk
                 if self._copy(ramdisk.contents, self.placement.ramdisk):
-                    self._next(Phase.TREE)
+                    self._next(Phase.STREAMS)
+            case Phase.STREAMS:
+                self._attach_streams()
             case Phase.TREE:
                 self._put_tree()
                 self._start()
@@ -156,6 +161,8 @@ class Construction:
             id = Vcpus.of(self.domain).count
             if id == self.description.vcpus:
                 self._p2m().tables.node = home_of(self.domain)
+                if CONFIG_SMMUV3:
+                    join_iommus(self.domain, self.description.devices, self.mistake)
                 self._next(Phase.MEMORY)
                 return
             self._add_vcpu(id)
@@ -310,6 +317,20 @@ class Construction:
             sync_instructions(target, min(count, PAGE_SIZE))
         self.done += count
         return False
+
+    @raises
+    def _attach_streams(self) -> None:
+        """Some of a range. Last of all, since a device may still be at what it did for whoever had it before."""
+        if CONFIG_SMMUV3:
+            devices = self.description.devices
+            if self.item != devices.stream_count:
+                done = u32(self.done)
+                self.done += u64(attach_streams(self.domain, devices, self.item, done, self.mistake))
+                if self.done == u64(devices.streams[self.item].count):
+                    self.item += 1
+                    self.done = 0
+                return
+        self._next(Phase.TREE)
 
     @raises
     def _put_tree(self) -> None:

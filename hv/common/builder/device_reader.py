@@ -8,7 +8,8 @@ phandle of a node /gic stands for the guest's interrupt controller. Of a node be
 - `xen,path` names the device in the machine's tree. What interrupts that one has, the domain gets, each under its own
   number: by `interrupts`, or as a bus by `interrupt-map`.
 - `xen,reg` lists windows: physical address, size, the guest's address; of as many cells as the parent says.
-- `xen,force-assign-without-iommu` is for a device that no IOMMU guards. Then `xen,path` may be missing.
+- `xen,force-assign-without-iommu` is for a device that no IOMMU guards (stream_reader.py). Then `xen,path` may be
+  missing.
 
 The two come together otherwise. All three are left out of the guest's tree.
 """
@@ -34,7 +35,11 @@ from hv.common.drivers.devicetree import tree as machine_tree
 from hv.common.lib.fdt import Fdt, Node, Property
 from hv.common.mm.early import early
 from hv.common.mm.types import PAGE_SHIFT, Gaddr, Paddr, gfn_of
+from hv.config import CONFIG_SMMUV3
 from hv.lang import Errno, Final, bounded, raises, u32, u64, unbounded
+
+if CONFIG_SMMUV3:
+    from hv.common.builder.stream_reader import stream_reader
 
 LARGEST: Final[u64] = 0x1_0000  # bytes of a partial tree
 MAX_PHANDLE: Final[u32] = 0xFFFF_FFFE
@@ -130,7 +135,7 @@ class DeviceReader:
         if owner != "":
             self.mistake.wrong(node.name, PATH, f"is {path}, which {owner} has already")
             raise Errno.EINVAL
-        if not forced:
+        if not self._is_confined(node, device) and not forced:
             self.mistake.wrong(
                 node.name, PATH, f'is {path}, which no IOMMU guards: write "{FORCED}" if its guest is to be trusted'
             )
@@ -142,6 +147,13 @@ class DeviceReader:
         devices.nodes[devices.node_count] = device.offset
         devices.node_count += 1
         self._take_interrupts(node, device)
+
+    @raises
+    def _is_confined(self, node: Node, device: Node) -> bool:
+        """Whether it reaches memory through an IOMMU alone, by streams that the domain gets."""
+        if CONFIG_SMMUV3:
+            return stream_reader.read(self.mistake, node, device, self.description)
+        return False
 
     def _owner_of_node(self, offset: u32) -> str:
         """Empty: nobody."""

@@ -3,6 +3,7 @@ tree by which its kernel finds them.
 """
 
 from hv.common.builder.module import NO_MODULE, Module
+from hv.common.iommu.ranges import MAX_RANGES, StreamRange
 from hv.common.mm.types import PAGE_SHIFT, PAGE_SIZE, Gaddr, Gfn, Paddr, gaddr_of
 from hv.lang import Final, Iterator, array, bounded, u32, u64, value
 
@@ -51,6 +52,8 @@ class Devices:
     interrupt_count: u32
     nodes: array[u32, MAX_NODES]  # those of the machine's tree: where they stand in it
     node_count: u32
+    streams: array[StreamRange, MAX_RANGES]
+    stream_count: u32
 
     def clear(self) -> None:
         self.tree = NO_MODULE
@@ -59,6 +62,7 @@ class Devices:
         self.window_count = 0
         self.interrupt_count = 0
         self.node_count = 0
+        self.stream_count = 0
 
     def each_window(self) -> Iterator[Window]:
         for i in bounded(self.window_count, MAX_WINDOWS):
@@ -67,6 +71,18 @@ class Devices:
     def each_interrupt(self) -> Iterator[DeviceInterrupt]:
         for i in bounded(self.interrupt_count, MAX_INTERRUPTS):
             yield self.interrupts[i]
+
+    def each_streams(self) -> Iterator[StreamRange]:
+        for i in bounded(self.stream_count, MAX_RANGES):
+            yield self.streams[i]
+
+    @property
+    def iommus(self) -> u32:
+        """A bit for each IOMMU that these streams are of."""
+        bits: u32 = 0
+        for streams in self.each_streams():
+            bits |= u32(1) << streams.unit
+        return bits
 
     def has_interrupt(self, number: u32) -> bool:
         for interrupt in self.each_interrupt():

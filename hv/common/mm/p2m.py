@@ -3,6 +3,8 @@
 A mapping of RAM holds one reference on each of its frames, which `add` takes over from its caller and which goes when
 the mapping does, behind the flush. Tables are charged to the domain, up to a limit.
 
+Where the domain has devices behind an IOMMU, they see each change as its CPUs do (device_maps.py).
+
 Each change returns a `GuestFlush`, and is done only when its `flush()` returns. While a block is split its entry is
 absent for a moment: a guest's fault on a frame that `lookup` finds with the access that was asked for is repeated by
 the guest.
@@ -20,7 +22,11 @@ from hv.common.mm.ownership import hand_over, hand_over_set_aside, put_frames
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.types import DomId, Gfn, Mfn, Paddr, paddr_of
 from hv.common.mm.walkers import GuestWalker
+from hv.config import CONFIG_SMMUV3
 from hv.lang import Embedded, Errno, Final, U8Enum, raises, u8, u16, u32, u64, value
+
+if CONFIG_SMMUV3:
+    from hv.common.mm.device_maps import device_maps
 
 TEARDOWN_LEAVES: Final = 32  # that one step of a teardown looks at
 TEARDOWN_FRAMES: Final[u64] = 2048  # whose references it drops
@@ -90,6 +96,11 @@ class P2m:
     def root(self) -> Paddr:
         return paddr_of(self.map.root)
 
+    @property
+    def tag(self) -> u16:
+        """By which TLBs know it."""
+        return self.map.pending.tag
+
     def lookup(self, gfn: Gfn) -> GuestFrame:
         """What stands behind any guest frame number at all."""
         with self.lock as held:
@@ -105,10 +116,7 @@ class P2m:
         limit. EEXIST: something is mapped there. ENOMEM: no memory for tables."""
         if order > MAX_ORDER or (u64(gfn) | u64(mfn)) & ((u64(1) << order) - 1) != 0:
             raise Errno.EINVAL
-        with self.lock:
-            owed = self.map.map(gfn, mfn, u64(1) << order, attributes_of(kind))
-            self.highest = Gfn(max(self.highest, gfn + ((u64(1) << order) - 1)))
-            return GuestFlush(self, owed, mfn, 0, kind)
+        return self.add_run(gfn, mfn, u64(1) << order, kind)
 
     @raises
     def add_run(self, gfn: Gfn, mfn: Mfn, frames: u64, kind: GuestKind) -> "GuestFlush":
@@ -116,6 +124,13 @@ class P2m:
         `add`."""
         with self.lock:
             owed = self.map.map(gfn, mfn, frames, attributes_of(kind))
+            if CONFIG_SMMUV3:
+                try:
+                    device_maps.map(self.tag, gfn, mfn, owed.done, attributes_of(kind))
+                except Errno:
+                    owed.flush()
+                    self._unmap_leaves(gfn, owed.done)
+                    raise
             self.highest = Gfn(max(self.highest, gfn + (owed.done - 1)))
             return GuestFlush(self, owed, mfn, 0, kind)
 
@@ -128,7 +143,11 @@ class P2m:
             if found.kind == GuestKind.NOTHING:
                 raise Errno.ENOENT
             count = min(frames, leaf_rest(gfn, found.order))
+            if CONFIG_SMMUV3:
+                device_maps.make_ready(self.tag)
             owed = self.map.unmap(gfn, count)
+            if CONFIG_SMMUV3:
+                device_maps.unmap(self.tag, gfn, owed.done)
             referenced = owed.done if found.kind != GuestKind.DEVICE else 0
             return GuestFlush(self, owed, found.mfn, referenced, found.kind)
 
@@ -137,7 +156,11 @@ class P2m:
         """Gives frames this access, up to the end of one run of leaves or holes; `done` says how many. EINVAL: no
         frames, or beyond the map's limit. ENOMEM: no memory for the tables of a split."""
         with self.lock:
+            if CONFIG_SMMUV3:
+                device_maps.make_ready(self.tag)
             owed = self.map.protect(gfn, frames, access)
+            if CONFIG_SMMUV3:
+                device_maps.protect(self.tag, gfn, owed.done, access)
             return GuestFlush(self, owed, Mfn(0), 0, GuestKind.NOTHING)
 
     @raises
@@ -182,16 +205,20 @@ class P2m:
         found = self._lookup(self.torn_to)
         rest = leaf_rest(self.torn_to, found.order)
         if found.kind != GuestKind.NOTHING:
-            torn = True
-            try:
-                self.map.unmap(self.torn_to, rest).flush()
-            except Errno:
-                torn = False
-            assert torn, "a whole leaf needs no memory to be unmapped"
+            self._unmap_leaves(self.torn_to, rest)
             if found.kind != GuestKind.DEVICE:
                 self.dropping = found.mfn
                 self.drop_count = rest
         self.torn_to = Gfn(self.torn_to + rest)
+
+    def _unmap_leaves(self, gfn: Gfn, frames: u64) -> None:
+        """A run of whole ones, or one."""
+        torn = True
+        try:
+            self.map.unmap(gfn, frames).flush()
+        except Errno:
+            torn = False
+        assert torn, "a whole leaf needs no memory to be unmapped"
 
     @raises
     def _add_own(self, gfn: Gfn, mfn: Mfn, order: u32) -> None:

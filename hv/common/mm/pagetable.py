@@ -204,6 +204,11 @@ class PageTable(Generic[F, W]):
         self.pending.removed_table(table)
         return self.pending.token(span(height))
 
+    @raises
+    def make_ready(self) -> None:
+        """The next operation needs no memory, unless it maps. ENOMEM."""
+        self._reserve(self.format.top())
+
     # Looking
 
     @unbounded("goes down one height at a time")

@@ -5,7 +5,11 @@
 from hv.arch import direct_address, flush_guest, flush_guest_page, flush_hypervisor
 from hv.common.mm.format import Walker
 from hv.common.mm.types import PAGE_SHIFT, Mfn, paddr_of
+from hv.config import CONFIG_SMMUV3
 from hv.lang import Final, bounded, u16, u32, u64
+
+if CONFIG_SMMUV3:
+    from hv.common.mm.device_maps import device_maps
 
 FEW: Final[u64] = 8  # single entries that are flushed one by one; more of a guest are flushed as a whole
 
@@ -27,12 +31,18 @@ class GuestWalker(Walker):
 
     @staticmethod
     def invalidate(root: Mfn, tag: u16, start: u64, frames: u64, order: u32) -> None:
-        entries = (frames + (u64(1) << order) - 1) >> order
-        if entries > FEW:
-            flush_guest(paddr_of(root), tag)
-            return
-        for i in bounded(entries, FEW):
-            flush_guest_page(paddr_of(root), tag, (start + (i << order)) << PAGE_SHIFT)
+        forget_guest(root, tag, start, (frames + (u64(1) << order) - 1) >> order, order)
+        if CONFIG_SMMUV3:
+            device_maps.forget(tag, start, frames, order)
+
+
+def forget_guest(root: Mfn, tag: u16, start: u64, entries: u64, order: u32) -> None:
+    """The CPUs' part of it."""
+    if entries > FEW:
+        flush_guest(paddr_of(root), tag)
+        return
+    for i in bounded(entries, FEW):
+        flush_guest_page(paddr_of(root), tag, (start + (i << order)) << PAGE_SHIFT)
 
 
 class HypervisorWalker(Walker):
