@@ -54,8 +54,10 @@ def test_a_panic_is_told_by_addresses_that_the_elf_file_explains(tmp_path: Path)
 
 
 def test_guests_beside_each_other(booted) -> None:
-    """Three Debian guests and a unikernel boot on GICv2s of their own, and answer what is typed."""
+    """Three Debian guests and a unikernel boot on GICv2s of their own, and answer what is typed. Two have colours of
+    the last cache, which the CPU's registers tell."""
     machine = booted("zcu102")
+    machine.expect("(hv) the last cache has 16 colours", BOOT_SECONDS)
     linuxes = ["linux1", "linux2", "linux3"]
     machine.expect_all([f"READY {name}" for name in (*linuxes, "hello")], BOOT_SECONDS)
     for name in linuxes:

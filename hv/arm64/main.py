@@ -37,6 +37,7 @@ from hv.config import (
     CONFIG_DEBUG_KEYS,
     CONFIG_GICV2,
     CONFIG_GICV3,
+    CONFIG_LLC_COLORING,
     CONFIG_PL011,
     CONFIG_PL031,
     CONFIG_SCHED_RR,
@@ -67,6 +68,9 @@ if CONFIG_SCIF:
     from hv.common.drivers import scif  # noqa: F401 (adds itself to `uart_drivers`)
 if CONFIG_SELFTEST:
     from hv.common.selftest.suite import run_selftests
+
+    if CONFIG_LLC_COLORING:
+        from hv.common.builder import color_test  # noqa: F401 (registers a self-test)
 if CONFIG_SMMUV3:
     from hv.arm64.smmuv3 import start_iommus
 if CONFIG_PL031:

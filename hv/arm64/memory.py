@@ -10,9 +10,12 @@ from hv.common.drivers.tree_nodes import read_nodes
 from hv.common.mm.early import early, start_heap
 from hv.common.mm.types import Paddr
 from hv.common.mm.windows import windows
-from hv.config import CONFIG_PASSTHROUGH, CONFIG_SMMUV3
+from hv.config import CONFIG_LLC_COLORING, CONFIG_PASSTHROUGH, CONFIG_SMMUV3
 from hv.lang import raises, u64
 
+if CONFIG_LLC_COLORING:
+    from hv.arm64.caches import last_way
+    from hv.common.mm.coloring import coloring
 if CONFIG_PASSTHROUGH:
     from hv.arm64.devices import arm64_devices
     from hv.common.builder.device_machine import device_machines
@@ -34,6 +37,8 @@ def start_memory(tree: Paddr, tree_bytes: u64) -> None:
         map_memory(bank.start, min(bank.end, max(bank.start, loaded.paddr)))
         map_memory(max(bank.start, min(bank.end, image_end)), bank.end)
     loading.loader = image_loader
+    if CONFIG_LLC_COLORING:
+        coloring.way = last_way()
     if CONFIG_PASSTHROUGH:
         device_machines.machine = arm64_devices
     if CONFIG_SMMUV3:

@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401
 
-from hv.arm64 import control, errata, exits, gicv2, guest_nodes, guests, interrupt_dump, platform, predictor
+from hv.arm64 import caches, control, errata, exits, gicv2, guest_nodes, guests, interrupt_dump, platform, predictor
 from hv.common.builder import debug_keys, dom0less, lifecycle
 from hv.common.control import (
     event_op,

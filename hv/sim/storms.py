@@ -291,6 +291,7 @@ def lives(seed: u32, rounds: u32, cpus: u32) -> None:
                 spis=0,
                 map_tables=0,
                 set_aside=None,
+                colors=None,
                 privileges=Privilege(0),
             )
             own = domains.create(DomId(u16(cpu_id()) + 1), config)

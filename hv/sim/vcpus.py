@@ -163,6 +163,7 @@ def make_domain_with_spis(id: u16, vcpus: u32, spis: u32) -> Domain:
             spis=spis,
             map_tables=0,
             set_aside=None,
+            colors=None,
             privileges=Privilege(0),
         ),
     )

@@ -175,10 +175,16 @@ def test_memory_that_cannot_be_given(compiled: Compile, text: str, message: str)
 
 
 def test_the_file_may_say_how_many_colours_there_are(compiled: Compile) -> None:
+    """Otherwise the tree's caches do. The hypervisor is told where a domain has colours."""
     text = domain("a", 'llc_colors = "15"')
     compiled(text)
     with pytest.raises(PartitionError, match='no colour 15; use its colours "0-7"'):
         compiled("[board]\nllc_colors = 8\n" + text)
+    for table, told in (("", 16), ("[board]\nllc_colors = 32\n", 32)):
+        chosen = read_tree(compiled(table + text).dtb).find("/chosen")
+        assert chosen is not None and chosen.properties["constrictor,llc-colors"] == cells(told)
+    chosen = read_tree(compiled("[board]\nllc_colors = 32\n" + domain("a")).dtb).find("/chosen")
+    assert chosen is not None and "constrictor,llc-colors" not in chosen.properties
 
 
 def test_static_heap_has_the_cells_of_the_root() -> None:

@@ -192,7 +192,15 @@ class Partition:
             size = u32 if root.size_cells == 1 else u64
             rows = [address(span.start) + size(span.size) for span in self.static_heap]
             properties["xen,static-heap"] = b"".join(rows)
+        colors = self._colors(machine)
+        if colors is not None and any(domain.llc_colors for domain in self.domains):
+            properties["constrictor,llc-colors"] = u32(colors)
         return properties
+
+    def _colors(self, machine: Machine) -> int | None:
+        """Of the last cache, a power of two; None: neither file nor tree tells."""
+        told = self.board.llc_colors or machine.colors
+        return told if told is not None and told.bit_count() == 1 else None
 
     def compile_modules(self, resolve: Resolve) -> Modules:
         """For a machine whose boot loader places modules as it likes: the tree names them by their numbers, and is the
@@ -264,7 +272,7 @@ class Partition:
             yield "the hypervisor's heap", span.size, span.line("size")
 
     def _check_colors(self, machine: Machine, mistakes: Mistakes) -> None:
-        colors = self.board.llc_colors or machine.colors
+        colors = self._colors(machine)
         for domain in self.domains:
             beyond = {color for color in domain.llc_colors or () if colors is not None and color >= colors}
             if beyond and colors is not None:

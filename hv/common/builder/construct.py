@@ -1,7 +1,8 @@
 """Building a domain from its description, in steps: vCPUs, memory, devices, what it shares, kernel, ramdisk, devices'
 streams, device tree, start.
 
-Memory comes in the largest blocks that the guest's map and the heap allow, and is mapped with the largest leaves.
+Memory comes in the largest blocks that the guest's map and the heap allow, in single frames when it is to have
+colours, and is mapped with the largest leaves.
 Each byte of it is written once: cleared, or copied from a module. A guest begins with its caches off, so all of it is
 cleaned to memory.
 
@@ -41,6 +42,8 @@ if CONFIG_SMMUV3:
 
 CLEARED_PER_STEP: Final[u64] = 128  # frames
 COPIED_PER_STEP: Final[u64] = 0x4_0000  # bytes
+BLOCKS_PER_STEP: Final = 32
+COPIES_PER_STEP: Final = 64
 VCPUS_PER_STEP: Final = 4
 
 
@@ -110,6 +113,7 @@ class Construction:
             spis=description.spis,
             map_tables=description.devices.map_tables + description.shares.map_tables,
             set_aside=own if own.count != 0 else None,
+            colors=None if description.colors.is_empty else description.colors,
             privileges=Privilege(0),
         )
         try:
@@ -182,18 +186,23 @@ class Construction:
     @raises
     def _add_memory(self) -> None:
         block = self.block
-        if block.frames == 0:
-            if self.done == self.description.frames:
-                self._next(Phase.DEVICES)
+        left = CLEARED_PER_STEP
+        for _ in range(BLOCKS_PER_STEP):
+            if block.frames == 0:
+                if self.done == self.description.frames:
+                    self._next(Phase.DEVICES)
+                    return
+                self._begin_block()
+            count = min(block.frames - block.ready, left)
+            owned = self._own(Mfn(block.mfn + block.ready), count)
+            self._clear(Gfn(block.gfn + block.ready), Mfn(block.mfn + block.ready), owned)
+            block.ready += owned
+            left -= owned
+            self.waits = owned != count
+            if block.ready == block.frames:
+                self._map_block()
+            if left == 0 or self.waits:
                 return
-            self._begin_block()
-        count = min(block.frames - block.ready, CLEARED_PER_STEP)
-        owned = self._own(Mfn(block.mfn + block.ready), count)
-        self._clear(Gfn(block.gfn + block.ready), Mfn(block.mfn + block.ready), owned)
-        block.ready += owned
-        self.waits = owned != count
-        if block.ready == block.frames:
-            self._map_block()
 
     def _own(self, mfn: Mfn, count: u64) -> u64:
         """Makes frames the domain's, up to the first that is set aside for it and to which somebody still refers from
@@ -221,7 +230,7 @@ class Construction:
         gfn = gfn_at(self.done)
         largest = largest_block(gfn, frames_in_bank(self.done, self.description.frames))
         try:
-            found = heap.largest_near(largest, self._p2m().tables.node)
+            found = DomainMemory.of(self.domain).take_block(self.domain, largest)
         except Errno:
             self._out_of_memory()
             raise
@@ -301,13 +310,22 @@ class Construction:
     @raises
     def _copy(self, contents: Bytes, to: Gaddr) -> bool:
         """Copies the next of the bytes. True: all have been copied."""
-        if self.done == contents.length:
-            return True
+        left = COPIED_PER_STEP
+        for _ in range(COPIES_PER_STEP):
+            if self.done == contents.length:
+                return True
+            left -= self._copy_part(contents, to, left)
+            if left == 0:
+                break
+        return False
+
+    def _copy_part(self, contents: Bytes, to: Gaddr, most: u64) -> u64:
+        """Copies so many of the next bytes at most, up to the end of a leaf of the map. Returns how many."""
         at = Gaddr(to + self.done)
         found = self._p2m().lookup(gfn_of(at))
         assert found.kind == GuestKind.RAM, "a file has a place outside the domain's memory"
         mapped = (leaf_rest(gfn_of(at), found.order) << PAGE_SHIFT) - at % PAGE_SIZE
-        count = min(contents.length - self.done, min(mapped, COPIED_PER_STEP))
+        count = min(contents.length - self.done, min(mapped, most))
         target = direct_address(paddr_of(found.mfn)) + at % PAGE_SIZE
         copy_bytes(target, contents.address + self.done, count)
         clean_to_memory(target, count)
@@ -316,7 +334,7 @@ class Construction:
             # forget what these frames held before, and they forget all at once.
             sync_instructions(target, min(count, PAGE_SIZE))
         self.done += count
-        return False
+        return count
 
     @raises
     def _attach_streams(self) -> None:
@@ -367,7 +385,8 @@ class Construction:
 
     def _out_of_memory(self) -> None:
         kib = self.description.frames * 4
-        self.mistake.wrong("", "memory", f"asks for {kib} KiB, and {self.done * 4} KiB could be given")
+        where = "" if self.description.colors.is_empty else " of its colours"
+        self.mistake.wrong("", "memory", f"asks for {kib} KiB{where}, and {self.done * 4} KiB could be given")
 
     def _p2m(self) -> P2m:
         return DomainMemory.of(self.domain).p2m

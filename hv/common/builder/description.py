@@ -10,6 +10,7 @@ from hv.common.builder.shares import Shares
 from hv.common.lib.bitmap import Bitmap
 from hv.common.lib.image import Image
 from hv.common.lib.span import Bytes
+from hv.common.mm.colors import ColorSet
 from hv.common.mm.set_aside import MAX_RUNS, SetAside
 from hv.common.mm.types import PAGE_SHIFT, DomId, Gaddr, gaddr_of
 from hv.common.model.domain import MAX_DOMAINS
@@ -36,6 +37,7 @@ class Description:
     name: str
     frames: u64
     set_aside: Embedded[SetAside]  # its memory, unless that comes from the heap
+    colors: Embedded[ColorSet]  # of its memory; empty: any
     vcpus: u32
     uart: bool
     spis: u32  # shared interrupts that it has at least

@@ -1,13 +1,14 @@
 """Domains as the boot loader's device tree describes them: "xen,domain" nodes under /chosen.
 
 Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB), `xen,static-mem` and `direct-map`
-(static_memory.py), `cpus`, `vpl011`, `nr_spis`, `trap-unmapped-accesses`, `passthrough`, `#address-cells`,
-`#size-cells`; its modules are "multiboot,kernel" with `bootargs`, "multiboot,ramdisk" and "multiboot,device-tree"
-(device_reader.py), whatever else their `compatible` lists, each with `reg`, or with `mb-index` where the boot loader
-decides where modules lie; "xen,domain-shared-memory-v1" children are share_reader.py's; "xen,vcpu" children have `id`
-and `hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`, "restart" or "destroy": unless they say otherwise, a
-domain that resets itself is built anew, and one that crashes is not; `constrictor,console-input`, which the domain has
-to whom the keyboard belongs at first; and the lines of a partition file (file_lines).
+(static_memory.py), `llc-colors` (color_reader.py), `cpus`, `vpl011`, `nr_spis`, `trap-unmapped-accesses`,
+`passthrough`, `#address-cells`, `#size-cells`; its modules are "multiboot,kernel" with `bootargs`, "multiboot,ramdisk"
+and "multiboot,device-tree" (device_reader.py), whatever else their `compatible` lists, each with `reg`, or with
+`mb-index` where the boot loader decides where modules lie; "xen,domain-shared-memory-v1" children are
+share_reader.py's; "xen,vcpu" children have `id` and `hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`,
+"restart" or "destroy": unless they say otherwise, a domain that resets itself is built anew, and one that crashes is
+not; `constrictor,console-input`, which the domain has to whom the keyboard belongs at first; and the lines of a
+partition file (file_lines).
 
 A mistake refuses that domain, with one line that names node and property. Domains are numbered from 1 in the order of
 the tree, the refused ones too. The modules of accepted domains stay reserved, since a reset loads them anew; a module
@@ -35,9 +36,11 @@ from hv.common.mm.early import early
 from hv.common.mm.types import DomId, Paddr
 from hv.common.model.domain import MAX_DOMAINS
 from hv.common.model.vcpu import MAX_VCPUS
-from hv.config import CONFIG_NR_CPUS, CONFIG_PASSTHROUGH, CONFIG_VPL011
+from hv.config import CONFIG_LLC_COLORING, CONFIG_NR_CPUS, CONFIG_PASSTHROUGH, CONFIG_VPL011
 from hv.lang import Embedded, Errno, Final, array, raises, u16, u32, u64
 
+if CONFIG_LLC_COLORING:
+    from hv.common.builder.color_reader import begin_colors, read_color_count, read_colors
 if CONFIG_PASSTHROUGH:
     from hv.common.builder.device_machine import device_machines
     from hv.common.builder.device_reader import device_reader
@@ -46,9 +49,8 @@ LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the en
 KIB_PER_FRAME: Final[u64] = 4
 MOST_SPIS: Final[u32] = 988  # of a GIC's distributor: numbers 32 to 1019
 UNMAPPED: Final = "trap-unmapped-accesses"
-NOT_OFFERED: Final[array[str, 5]] = array(
+NOT_OFFERED: Final[array[str, 4]] = array(
     "domain-cpupool",
-    "llc-colors",
     "on-watchdog",
     "sve",
     "xen,enhanced",
@@ -70,6 +72,7 @@ class Reader:
         description.vcpus = self._cpus(node)
         description.uart = node.has("vpl011")
         read_static_memory(self.mistake, node, description)
+        self._read_colors(node, description)
         description.spis = self._spis(node)
         description.fixed_spis = node.has("nr_spis")
         self._check_passthrough(node)
@@ -134,6 +137,16 @@ class Reader:
             self.mistake.wrong("", "cpus", f"is {cpus}: a domain has 1 to {MAX_VCPUS}")
             raise Errno.EINVAL
         return cpus
+
+    @raises
+    def _read_colors(self, node: Node, description: Description) -> None:
+        if not node.has("llc-colors"):
+            return
+        if CONFIG_LLC_COLORING:
+            read_colors(self.mistake, node, description)
+        else:
+            self.mistake.wrong("", "llc-colors", "asks for colours, which this build leaves out (CONFIG_LLC_COLORING)")
+            raise Errno.EINVAL
 
     @raises
     def _spis(self, node: Node) -> u32:
@@ -327,6 +340,8 @@ def read_domains(machine_cpus: u32) -> None:
     try:
         chosen = tree.find("/chosen")
         read_static_heap(chosen)
+        if CONFIG_LLC_COLORING:
+            read_color_count(chosen)
         for node in chosen.children():
             if node.is_compatible("xen,domain"):
                 number += 1
@@ -337,6 +352,8 @@ def read_domains(machine_cpus: u32) -> None:
         claims.reserve()
         keep_heap()
         place_regions()
+        if CONFIG_LLC_COLORING:
+            begin_colors()
     except Errno:
         descriptions.count = 0
         error("memory is too scattered to keep the domains' modules and memory: no domain is built")
@@ -367,6 +384,7 @@ def _clear(description: Description) -> None:
     description.bootargs = ""
     description.devices.clear()
     description.set_aside.clear()
+    description.colors.clear()
     description.shares.count = 0
     description.kernel = NO_MODULE
     description.segment_count = 0

@@ -10,7 +10,12 @@ from hv.common.mm.frames import MAX_BANKS, FrameTable, frames
 from hv.common.mm.heap import heap
 from hv.common.mm.nodes import MAX_SPANS, Span, nodes
 from hv.common.mm.types import PAGE_SIZE, Paddr, mfn_of
+from hv.config import CONFIG_LLC_COLORING
 from hv.lang import Embedded, Errno, Final, Iterator, array, bounded, raises, u32, u64, value
+
+if CONFIG_LLC_COLORING:
+    from hv.common.mm.colored import begin_lists, bytes_for_lists
+    from hv.common.mm.coloring import coloring
 
 MAX_RANGES: Final[u32] = 128
 MAX_PIECES: Final = MAX_SPANS * 2 + 1  # of a range that nodes have
@@ -222,6 +227,8 @@ def start_heap() -> None:
     for piece in early.pieces():
         count = (piece.end - piece.start) // PAGE_SIZE
         frames.add_bank(mfn_of(piece.start), count, records_for(count, piece), piece.node)
+    if CONFIG_LLC_COLORING and coloring.bits != 0:
+        begin_lists(nodes.count, early.allocate(bytes_for_lists(nodes.count), PAGE_SIZE))
     for part in early.free:
         heap.give(mfn_of(part.start), mfn_of(part.end))
 

@@ -7,15 +7,20 @@ is cleared when it is handed out.
 Each NUMA node has lists of its own (`Zone`). Who asks for memory has it from the node that is named, the asking CPU's
 when none is; when that has no block that is large enough, from the next in turn.
 
+While colours of the last cache matter (coloring.py), blocks that have not all of them are on lists by those that they
+have, and colored.py takes from them.
+
 The lock protects the lists, the FREE and TAKEN records of the frame table, and the counts; clearing is done without it.
 """
 
 from hv.arch import direct_address, zero_bytes
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
+from hv.common.mm.colors import ColorLists
 from hv.common.mm.frames import NO_FRAME, Bank, Use, frames
 from hv.common.mm.nodes import MAX_NODES, CpuNode
 from hv.common.mm.types import PAGE_SIZE, Mfn, paddr_of
+from hv.config import CONFIG_LLC_COLORING
 from hv.lang import (
     Errno,
     Final,
@@ -33,6 +38,9 @@ from hv.lang import (
     value,
 )
 
+if CONFIG_LLC_COLORING:
+    from hv.common.mm.coloring import coloring
+
 MAX_ORDER: Final[u32] = 18  # 1 GiB
 ORDERS: Final = 19
 
@@ -46,35 +54,59 @@ class Block:
 class Zone:
     """What is free of one node."""
 
-    first: array[u32, ORDERS]  # index of the first free block of each order
-    blocks: array[u32, ORDERS]  # how many there are
+    first: array[u32, ORDERS]  # index of the first free block of each order that has all colours
+    colors: ColorLists  # of the others, when colours matter
+    blocks: array[u32, ORDERS]  # how many there are of each order
     stocked: u32  # bit n: there is a free block of order n
     free_frames: u64
 
     def link(self, held: Held[Rank.HEAP], index: u32, order: u32) -> None:
         frame = frames.at(index)
-        after = self.first[order]
+        at = list_of(index, order)
+        after = self.first[order] if at == BY_ORDER else self.colors.first[at]
         frame.become(Use.FREE)
         frame.order = u8(order)
         frame.next = after
         frame.previous = NO_FRAME
         if after != NO_FRAME:
             frames.at(after).previous = index
-        self.first[order] = index
+        self._begin(at, order, index)
         self.blocks[order] += 1
         self.stocked |= u32(1) << order
 
     def unlink(self, held: Held[Rank.HEAP], index: u32, order: u32) -> None:
         frame = frames.at(index)
         if frame.previous == NO_FRAME:
-            self.first[order] = frame.next
+            self._begin(list_of(index, order), order, frame.next)
         else:
             frames.at(frame.previous).next = frame.next
         if frame.next != NO_FRAME:
             frames.at(frame.next).previous = frame.previous
         self.blocks[order] -= 1
-        if self.first[order] == NO_FRAME:
+        if self.blocks[order] == 0:
             self.stocked &= ~(u32(1) << order)
+
+    def any_of(self, order: u32) -> u32:
+        """The index of a block of this order, of which there are some."""
+        if CONFIG_LLC_COLORING and order < coloring.bits:
+            return self.colors.first[self.colors.stocked.first_set(coloring.in_use >> order)]
+        return self.first[order]
+
+    def _begin(self, at: u32, order: u32, index: u32) -> None:
+        if at == BY_ORDER:
+            self.first[order] = index
+        else:
+            self.colors.put(at, index)
+
+
+BY_ORDER: Final[u32] = 0
+
+
+def list_of(index: u32, order: u32) -> u32:
+    """Which of the colours' lists the block that begins there belongs on; BY_ORDER: it has all colours."""
+    if CONFIG_LLC_COLORING and order < coloring.bits:
+        return coloring.in_use + coloring.of(frames.mfn_at(index)) >> order
+    return BY_ORDER
 
 
 class Heap:
@@ -166,20 +198,23 @@ class Heap:
             at = Mfn(at + (u64(1) << order))
 
     def _take(self, held: Held[Rank.HEAP], zone: Zone, found: u32, order: u32) -> Mfn:
-        """Hands out the start of the first free block of order `found`, and puts the halves that are not needed back on
-        their lists."""
-        index = zone.first[found]
-        frame = frames.at(index)
-        assert frame.used_as(Use.FREE) and u32(frame.order) == found, "the heap's list names a frame that is not free"
+        """Hands out the start of some free block of order `found`."""
+        return self.split(held, zone, zone.any_of(found), found, order, 0)
+
+    def split(self, held: Held[Rank.HEAP], zone: Zone, index: u32, found: u32, order: u32, offset: u32) -> Mfn:
+        """Hands out what begins so many frames behind the start of a free block of order `found`, and puts the halves
+        that are not needed back on their lists."""
+        block = frames.at(index)
+        assert block.used_as(Use.FREE) and u32(block.order) == found, "the heap's list names a frame that is not free"
         zone.unlink(held, index, found)
-        mfn = frames.mfn_at(index)
         zone.free_frames -= u64(1) << order
         self.free_frames -= u64(1) << order
         for half in bounded(order, found, ORDERS):
-            zone.link(held, index + (u32(1) << half), half)
-        frame.become(Use.TAKEN)
-        frame.order = u8(order)
-        return mfn
+            zone.link(held, index + ((offset >> half ^ 1) << half), half)
+        taken = frames.at(index + offset)
+        taken.become(Use.TAKEN)
+        taken.order = u8(order)
+        return frames.mfn_at(index + offset)
 
     @unbounded("each merge is of a higher order")
     def _put(self, held: Held[Rank.HEAP], mfn: Mfn, order: u32) -> None:

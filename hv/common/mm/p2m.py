@@ -17,7 +17,7 @@ from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.mm.flush import Flush, TableSource
 from hv.common.mm.format import Access, Attributes, Memory
-from hv.common.mm.heap import MAX_ORDER, heap, largest_block
+from hv.common.mm.heap import MAX_ORDER, Block, heap, largest_block
 from hv.common.mm.ownership import hand_over, hand_over_set_aside, put_frames
 from hv.common.mm.pagetable import PageTable
 from hv.common.mm.types import DomId, Gfn, Mfn, Paddr, paddr_of
@@ -170,8 +170,14 @@ class P2m:
         ENOMEM."""
         assert frames != 0, "populating no frames"
         block = heap.largest_near(largest_block(gfn, frames), self.tables.node)
-        self._add_own(gfn, hand_over(block.mfn, self.domain, block.order), block.order)
+        self.put_new(gfn, block)
         return u64(1) << block.order
+
+    @raises
+    def put_new(self, gfn: Gfn, block: Block) -> None:
+        """Puts a block of the heap behind guest frames, cleared, as the domain's own; or gives it back. EEXIST:
+        something is mapped there. EINVAL: beyond the map's limit, or not aligned. ENOMEM."""
+        self._add_own(gfn, hand_over(block.mfn, self.domain, block.order), block.order)
 
     @raises
     def put_back(self, gfn: Gfn, mfn: Mfn) -> u64:
@@ -185,20 +191,29 @@ class P2m:
     def teardown_step(self) -> bool:
         """Takes down some of the map of a domain whose vCPUs run no more. True: nothing is left; the object may be
         freed."""
-        with self.lock:
-            for _ in range(TEARDOWN_LEAVES):
-                if self.drop_count != 0 or self.torn_to >= GuestFormat.limit():
+        left = TEARDOWN_FRAMES
+        for _ in range(TEARDOWN_LEAVES):
+            if self.drop_count == 0:
+                if self.torn_to >= GuestFormat.limit():
                     break
-                self._tear_leaf()
-        count = min(self.drop_count, TEARDOWN_FRAMES)
-        if count != 0:
-            put_frames(self.dropping, count)
-            self.dropping = Mfn(self.dropping + count)
-            self.drop_count -= count
+                with self.lock:
+                    self._tear_leaf()
+            left -= self._drop(left)
+            if left == 0:
+                break
         if self.drop_count != 0 or self.torn_to < GuestFormat.limit():
             return False
         self.map.destroy()
         return True
+
+    def _drop(self, most: u64) -> u64:
+        """References of what is mapped no more. Returns how many."""
+        count = min(self.drop_count, most)
+        if count != 0:
+            put_frames(self.dropping, count)
+            self.dropping = Mfn(self.dropping + count)
+            self.drop_count -= count
+        return count
 
     def _tear_leaf(self) -> None:
         """Skips a hole, or unmaps and flushes one leaf whose references are then dropped in steps."""

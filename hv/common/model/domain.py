@@ -17,6 +17,7 @@ from hv.common.kernel.reclaim import Reclaimable, Retired, reclaimer
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.kernel.trace import trace1, trace_shutdown
 from hv.common.kernel.trace_events import Event
+from hv.common.mm.colors import ColorSet
 from hv.common.mm.pool import Pool
 from hv.common.mm.set_aside import SetAside
 from hv.common.mm.types import DomId
@@ -79,6 +80,7 @@ class DomainConfig:
     spis: u32  # shared interrupts that it asks for; it may have more
     map_tables: u32  # frames for the tables of what is mapped for it beside memory
     set_aside: SetAside | None  # what its memory is; outlives the domain. None: it comes from the heap
+    colors: ColorSet | None  # of its memory; outlives the domain. None: any
     privileges: Privilege
 
 

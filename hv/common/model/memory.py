@@ -1,10 +1,16 @@
 """A domain's physical map, as part of the domain: `DomainMemory.of(domain).p2m`."""
 
 from hv.arch import flush_guest
+from hv.common.mm.heap import Block, heap
 from hv.common.mm.p2m import GuestKind, P2m
 from hv.common.mm.types import Gfn
 from hv.common.model.domain import Domain
+from hv.config import CONFIG_LLC_COLORING
 from hv.lang import Atomic, Embedded, Errno, Extension, Final, raises, u32, u64, unbounded
+
+if CONFIG_LLC_COLORING:
+    from hv.common.mm.colored import allocate_colored
+    from hv.common.mm.coloring import coloring
 
 FRAMES_PER_TABLE: Final = 512
 SPARE_TABLES: Final = 16  # the root, and tables of the upper levels
@@ -14,6 +20,7 @@ class DomainMemory(Extension[Domain]):
     p2m: Embedded[P2m]
     held: Atomic[u64]  # frames of memory that count as the domain's, up to `config.frames`
     emptied: bool
+    next_color: u32  # that its next frame has, or the first behind it that is the domain's
 
     @raises
     def init(self, owner: Domain) -> None:
@@ -75,9 +82,24 @@ class DomainMemory(Extension[Domain]):
     def _add(self, owner: Domain, gfn: Gfn, frames: u64) -> u64:
         """A domain whose memory is set aside gets what it had at that place, and nothing elsewhere."""
         own = owner.config.set_aside
-        if own is None:
-            return self.p2m.populate(gfn, frames)
-        return self.p2m.put_back(gfn, own.behind(gfn))
+        if own is not None:
+            return self.p2m.put_back(gfn, own.behind(gfn))
+        if CONFIG_LLC_COLORING and owner.config.colors is not None:
+            self.p2m.put_new(gfn, self.take_block(owner, 0))
+            return 1
+        return self.p2m.populate(gfn, frames)
+
+    @raises
+    def take_block(self, owner: Domain, largest: u32) -> Block:
+        """The largest block of the heap, of this order at most, that the domain may have. Its contents are undefined,
+        and it is nobody's. One that has colours gets frames of each in turn. ENOMEM."""
+        if CONFIG_LLC_COLORING:
+            colors = owner.config.colors
+            if colors is not None:
+                mfn = allocate_colored(colors, self.next_color, self.p2m.tables.node)
+                self.next_color = coloring.of(mfn) + 1
+                return Block(mfn, 0)
+        return heap.largest_near(largest, self.p2m.tables.node)
 
     @unbounded("each step takes frames, or ends it")
     def _take_back(self, gfn: Gfn, frames: u64) -> None:

@@ -7,17 +7,22 @@ counted twice or not at all.
 from hv.common.kernel.console import console
 from hv.common.kernel.keys import Output, keys
 from hv.common.kernel.work import Progress
+from hv.common.lib.number_list import spell
 from hv.common.lib.text import TextBuffer
-from hv.common.mm.frames import Frame, Use, frames
+from hv.common.mm.frames import Bank, Use, frames
 from hv.common.mm.heap import MAX_ORDER, heap
 from hv.common.mm.node_report import show_node
 from hv.common.mm.nodes import MAX_NODES, nodes
-from hv.common.mm.types import DomId
+from hv.common.mm.types import DomId, Mfn
 from hv.common.model.domain import MAX_DOMAINS, Domain, domains
 from hv.common.model.domain import pool as domain_pool
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import pool as vcpu_pool
-from hv.lang import Final, array, bounded, u32
+from hv.config import CONFIG_LLC_COLORING
+from hv.lang import Final, array, bounded, u32, u64
+
+if CONFIG_LLC_COLORING:
+    from hv.common.mm.coloring import coloring
 
 AT_ONCE: Final = 1024  # records in a step
 
@@ -36,6 +41,7 @@ class Census:
     reserved: u32
     owned: array[u32, MAX_DOMAINS]  # by the domain in this place of the table
     on_node: array[u32, OWNERS_ON_NODES]  # of it, by nodes
+    strays: array[u32, MAX_DOMAINS]  # of it, those that have none of its colours
     others: u32  # of domains that are in it no more
     owners: array[DomId, MAX_DOMAINS]
     present: array[bool, MAX_DOMAINS]
@@ -48,6 +54,7 @@ class Census:
         for slot in range(MAX_DOMAINS):
             domain = domains.at(slot)
             self.owned[slot] = 0
+            self.strays[slot] = 0
             for node in range(MAX_NODES):
                 self.on_node[slot * MAX_NODES + node] = 0
             self.present[slot] = domain is not None
@@ -55,8 +62,9 @@ class Census:
                 self.owners[slot] = domain.id
                 domain.put()
 
-    def count(self, frame: Frame, node: u32) -> u32:
+    def count(self, bank: Bank, offset: u32) -> u32:
         """Counts a record and those that go with it. Returns how many they are."""
+        frame = bank.record(offset)
         block = u32(1) << min(u32(frame.order), MAX_ORDER)
         if frame.used_as(Use.FREE):
             self.free += block
@@ -65,21 +73,43 @@ class Census:
             self.taken += block
             return block
         if frame.used_as(Use.OWNED):
-            self._count_owned(frame.owner, node)
+            self._count_owned(frame.owner, bank, offset)
         else:
             self.reserved += 1
         return 1
 
-    def _count_owned(self, owner: DomId, node: u32) -> None:
+    def _count_owned(self, owner: DomId, bank: Bank, offset: u32) -> None:
         for slot in range(MAX_DOMAINS):
             if self.present[slot] and self.owners[slot] == owner:
                 self.owned[slot] += 1
-                self.on_node[slot * MAX_NODES + node] += 1
+                self.on_node[slot * MAX_NODES + bank.node] += 1
+                if CONFIG_LLC_COLORING and is_stray(slot, Mfn(bank.start + u64(offset))):
+                    self.strays[slot] += 1
                 return
         self.others += 1
 
 
 census: Final = Census()
+
+if CONFIG_LLC_COLORING:
+
+    def is_stray(slot: u32, mfn: Mfn) -> bool:
+        """Whether the frame has none of the colours that the domain in this place of the table has."""
+        domain = domains.at(slot)
+        if domain is None:
+            return False
+        colors = domain.config.colors
+        stray = colors is not None and coloring.of(mfn) not in colors
+        domain.put()
+        return stray
+
+    def show_colors(slot: u32, domain: Domain) -> None:
+        colors = domain.config.colors
+        if colors is not None:
+            text = TextBuffer[TEXT]()
+            spell(colors.members, text)
+            strays = census.strays[slot]
+            console.print(f"    {census.owned[slot] - strays} of colours {text.text}, {strays} of others")
 
 
 @keys.entry(character="m", help="shows whose the memory is", shows=True)
@@ -113,7 +143,7 @@ def count_some(output: Output) -> None:
             output.part = 1
             return
         bank = frames.bank_at(output.row)
-        output.row += census.count(bank.record(output.row - bank.first), bank.node)
+        output.row += census.count(bank, output.row - bank.first)
 
 
 def show_domain(slot: u32) -> None:
@@ -126,6 +156,8 @@ def show_domain(slot: u32) -> None:
             f"  d{domain.id} {domain.name}: {census.owned[slot]} frames, "
             f"{tables.used} of at most {tables.limit} frames of tables"
         )
+        if CONFIG_LLC_COLORING:
+            show_colors(slot, domain)
     domain.put()
 
 

@@ -10,11 +10,11 @@ from hv.common.kernel.cpus import online
 from hv.common.kernel.keys import Output, keys
 from hv.common.kernel.time import MICROSECOND
 from hv.common.kernel.work import Progress
-from hv.common.lib.bitmap import Bitmap
+from hv.common.lib.number_list import spell
 from hv.common.lib.text import TextBuffer
 from hv.common.model.domain import MAX_DOMAINS, Domain, DomainState, domains
 from hv.common.model.memory import DomainMemory
-from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus
+from hv.common.model.vcpu import RunState, Vcpu, Vcpus
 from hv.common.sched.core import scheduling
 from hv.common.sched.processor import Processor, runs_vcpus
 from hv.config import CONFIG_NR_CPUS
@@ -126,16 +126,3 @@ def show_vcpu(domain: Domain, id: u32) -> bool:
         us = ran // MICROSECOND
         console.print(f"  vCPU {id}: {state} on CPU {where} of {affinity.text}, ran {us} us, {pauses} pauses")
     return found
-
-
-def spell(cpus: Bitmap[CPU_WORDS], text: TextBuffer[AFFINITY]) -> None:
-    """As ranges: 0-3,6."""
-    for cpu in cpus:
-        before = cpu != 0 and cpus.test(cpu - 1)
-        behind = cpu + 1 < cpus.size and cpus.test(cpu + 1)
-        if not before:
-            if text.length != 0:
-                text.put(",")
-            text.write(f"{cpu}")
-        elif not behind:
-            text.write(f"-{cpu}")

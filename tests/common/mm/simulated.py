@@ -22,6 +22,7 @@ ENOMEM, ESRCH, EEXIST, EINVAL, ENOENT, EFAULT, ENOSPC, EOVERFLOW, E2BIG = 12, 3,
 MM = "hv.common.mm."
 FRESH = (
     f"{MM}heap.heap",
+    f"{MM}coloring.coloring",
     f"{MM}frames.frames",
     f"{MM}early.early",
     f"{MM}nodes.nodes",
@@ -103,6 +104,32 @@ class Machine:
         ram = self.library.variable("hv.sim.memory.ram")
         return self.ffi.buffer(self.ffi.cast("char *", ram) + (mfn - BASE) * 4096, frames * 4096)
 
+    @property
+    def colors(self) -> range:
+        return range(1 << self.library.variable(f"{MM}coloring.coloring").bits)
+
+    def begin_colors(self, count: int, storage: int) -> None:
+        """Blocks are told apart by so many colours; the heap's lists of them, for all nodes, lie from the RAM's frame
+        `storage` on. Before the heap has any memory."""
+        coloring = self.library.variable(f"{MM}coloring.coloring")
+        coloring.told = count * 4096
+        self.mm("coloring.Coloring.begin", coloring)
+        self.mm("colored.begin_lists", 8, RAM_BASE + storage * 4096)
+
+    def _lists(self, zone: Any, order: int) -> list[tuple[range | None, int]]:
+        """Of blocks of this order: the colours of their first frames, where they are told apart, and the first."""
+        count = len(self.colors)
+        if 1 << order >= count:
+            return [(None, zone.first[order])]
+        assert not zone.first[order]
+        lists = []
+        for at in range(count >> order, 2 * count >> order):
+            first = zone.colors.first[at]
+            assert (zone.colors.stocked.words[at // 64] >> at % 64 & 1 == 1) == (first != 0)
+            color = (at << order) - count
+            lists.append((range(color, color + 1), first))
+        return lists
+
     def free_blocks(self) -> list[tuple[int, int]]:
         """Every block on the heap's lists, as first frame and order; checks the links on the way."""
         found = []
@@ -110,17 +137,19 @@ class Machine:
             zone = self.heap.zones[node]
             before = sum(1 << order for _, order in found)
             for order in range(19):
-                index, previous = zone.first[order], 0
-                assert (zone.stocked >> order & 1 == 1) == (index != 0)
                 blocks = len(found)
-                while index:
-                    mfn = self.mm("frames.FrameTable.mfn_at", self.frames, index)
-                    record = self.record(mfn)
-                    assert (record.use, record.order, record.previous) == (1, order, previous)
-                    assert self.mm("frames.FrameTable.bank_of", self.frames, mfn).node == node
-                    found.append((mfn, order))
-                    previous, index = index, record.next
+                for colors, first in self._lists(zone, order):
+                    index, previous = first, 0
+                    while index:
+                        mfn = self.mm("frames.FrameTable.mfn_at", self.frames, index)
+                        record = self.record(mfn)
+                        assert (record.use, record.order, record.previous) == (1, order, previous)
+                        assert self.mm("frames.FrameTable.bank_of", self.frames, mfn).node == node
+                        assert colors is None or mfn % len(self.colors) in colors
+                        found.append((mfn, order))
+                        previous, index = index, record.next
                 assert len(found) - blocks == zone.blocks[order]
+                assert (zone.stocked >> order & 1 == 1) == (len(found) != blocks)
             assert zone.free_frames == sum(1 << order for _, order in found) - before
         return found
 
