@@ -43,7 +43,7 @@ class FaultReader(Task):
 
     number: u32
     event_interrupt: u32  # 0: none
-    error_interrupt: u32  # may be the same
+    error_interrupt: u32  # 0: it is the same
     work: Embedded[Work]
     busy: bool
     quiet_until: Ns  # about what no domain has
@@ -194,7 +194,7 @@ def read_errors(unit: Unit) -> bool:
 def rang(intid: u32) -> None:
     for i in bounded(units.count, MOST_UNITS):
         reader = readers.table[i]
-        if intid in (reader.event_interrupt, reader.error_interrupt):
+        if intid == reader.event_interrupt or intid == reader.error_interrupt:
             reader.rang()
 
 
@@ -205,22 +205,24 @@ def listen(number: u32) -> None:
     reader = readers.table[number]
     reader.number = number
     node = Node(tree, unit.node)
-    reader.event_interrupt = claim(node, "eventq")
-    reader.error_interrupt = claim(node, "gerror")
+    reader.event_interrupt = claim(node, "eventq", 0)
     if reader.event_interrupt == 0:
-        reader.event_interrupt = claim(node, "combined")
+        reader.event_interrupt = claim(node, "combined", 0)
     if reader.event_interrupt == 0:
         raise Errno.EINVAL
+    reader.error_interrupt = claim(node, "gerror", reader.event_interrupt)
     unit.let_interrupt()
 
 
 @raises
-def claim(node: Node, name: str) -> u32:
-    """Its number. 0: the node names none so. EINVAL, EBUSY."""
+def claim(node: Node, name: str, other: u32) -> u32:
+    """Its number. 0: the node names none so, or it is the other, which has been claimed. EINVAL, EBUSY."""
     index: u32 = 0
     for listed in node.property("interrupt-names"):
         if listed == name:
             spec = interrupt_of(node, index)
+            if spec.intid == other:
+                return 0
             interrupts.claim(spec.intid, spec.trigger, rang)
             return spec.intid
         index += 1

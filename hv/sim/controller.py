@@ -16,6 +16,7 @@ from hv.arm64.devices import arm64_devices
 from hv.arm64.gicv2 import GicV2, gicv2
 from hv.arm64.guest_map import is_gicv2
 from hv.arm64.guests import choose
+from hv.arm64.smmuv3 import find_iommus
 from hv.arm64.timer import counter
 from hv.arm64.timer_node import timer_node
 from hv.arm64.vcpu import vcpu_machine
@@ -159,6 +160,10 @@ def use_arm64_devices() -> None:
     gic.driver = simulated_controller
     simulated_controller.count = FIRST_SPECIAL
     device_machines.machine = arm64_devices
+
+
+def find_smmus() -> None:
+    find_iommus(identity_windows)
 
 
 @raises

@@ -221,7 +221,7 @@ class Machine:
         printed = self.host.printed().replace("\r", "").splitlines()
         return [line for line in printed if not line.startswith("(hv) input to ")]
 
-    def boot(self, tree: bytes) -> list[str]:
+    def boot(self, tree: bytes, iommus: bool = False) -> list[str]:
         """As arm64's boot does it: memory, domains, heap, CPUs, building. Returns what was printed."""
         self.put(TREE, tree)
         self.call(f"{VCPUS}load_tree", TREE, len(tree))
@@ -231,10 +231,14 @@ class Machine:
         self.call("hv.common.drivers.devicetree.reserve_memory")
         self.call(f"{MEMORY}early.EarlyMemory.reserve", early, *IMAGE)
         self.call(f"{MEMORY}early.EarlyMemory.reserve", early, TREE, TREE + len(tree))
+        if iommus:
+            self.call("hv.sim.controller.find_smmus")
         self.call(f"{BUILDER}dom0less.read_domains", self.call("hv.common.drivers.devicetree.machine_cpus"))
         self.call(f"{MEMORY}early.start_heap")
         self.start_scheduling()
         self.enter(0)
+        if iommus:
+            self.call("hv.arm64.smmuv3.start_iommus")
         self.call(f"{BUILDER}lifecycle.build_domains")
         return self.lines()
 
