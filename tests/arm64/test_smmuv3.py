@@ -43,7 +43,7 @@ EVENT, ERROR = 32 + 74, 32 + 77
 PHANDLE = 0x8010
 NIC, DISK = 8, 0x109  # streams
 BUS, BUS_STREAMS = 0x1000, 0x500  # the last group is no whole one
-OTHER_BASE = 0x906_0000
+OTHER_BASE, OTHER = 0x90A_0000, 0x8020  # of a second SMMU: registers, phandle
 RAM, READ_ONLY, DEVICE = 1, 2, 3
 R, W, X = 1, 2, 4
 GUEST_RAM = 0x4_0000  # the first frame
@@ -96,9 +96,18 @@ def gets(*names: str) -> bytes:
 
 
 class Confined:
-    """A machine with an SMMU, and domains a, b, … that own what the partial trees give them."""
+    """A machine with an SMMU, and domains a, b, … that own what the partial trees give them. `second` is IDR0 of another
+    SMMU, at OTHER_BASE; `wires` what the first's node says of its interrupts.
+    """
 
-    def __init__(self, *trees: bytes, smmus: int = 1, extra: list[Node] | None = None, **hardware: Any) -> None:
+    def __init__(
+        self,
+        *trees: bytes,
+        extra: list[Node] | None = None,
+        second: int | None = None,
+        wires: dict[str, bytes] | None = None,
+        **hardware: Any,
+    ) -> None:
         knobs = {name: hardware.pop(name) for name in ("deaf", "stuck", "without_gbpa", "control") if name in hardware}
         self.machine = Machine(2)
         self.machine.call("hv.sim.controller.use_arm64_devices")
@@ -106,14 +115,18 @@ class Confined:
         self.smmu = Smmu(self.machine, idr0(**hardware), **other)
         for name, value in knobs.items():
             setattr(self.smmu, name, value)
-        self.smmus = Smmus(self.machine, self.smmu)
+        self.other = Smmu(self.machine, second, OTHER_BASE)
+        self.smmus = Smmus(self.machine, self.smmu, self.other)
         self.machine.walkers.visibility.snoops = self.smmu.snoops
         self.machine.put(KERNEL, kernel_image(KERNEL_SIZE))
         domains = []
         for i, blob in enumerate(trees):
             self.machine.put(PARTIAL + i * NEXT, blob)
             domains.append(domain("abcdefg"[i], PARTIAL + i * NEXT, len(blob)))
-        tree = board(domains, [smmu_node(), *devices(), *(extra or [])])
+        nodes = [smmu_node(**(wires or {})), *devices(), *(extra or [])]
+        if second is not None:
+            nodes.append(smmu_node(OTHER_BASE, OTHER, 80))
+        tree = board(domains, nodes)
         self.printed = self.machine.boot(flat(tree), iommus=True)
 
     def domain(self, id: int) -> Any:
@@ -679,7 +692,7 @@ NOT_CONFINED = [
 ]
 OTHERS = [
     Node("old@1", {"compatible": strings("arm,mmu-500"), "#iommu-cells": u32(2), "phandle": u32(0x9001)}),
-    smmu_node(OTHER_BASE, 0x9002, 80, status=strings("disabled")),
+    smmu_node(0x907_0000, 0x9002, 80, status=strings("disabled")),
 ]
 
 
@@ -721,3 +734,67 @@ def test_an_smmus_registers_are_the_hypervisors() -> None:
         '(hv) a: property "xen,reg" of x has 0x9060000 to 0x9061000, where an SMMU is, which the hypervisor uses: '
         "the domain is not built"
     )
+
+
+# Several SMMUs, and their interrupts
+
+
+def of_other() -> Node:
+    return behind("far", 0xB04_0000, iommus=u32(OTHER) + u32(NIC))
+
+
+def test_smmus_translate_alike() -> None:
+    """By stage 1 where one has nothing else; a stream's number is each SMMU's own."""
+    confined = Confined(gets("nic"), gets("far"), extra=[of_other()], stage2=True, second=idr0())
+    assert [line[-40:] for line in confined.printed] == ["confines devices by stage 1, 65536 streams"[-40:]] * 2
+    assert confined.reaches(NIC, 1, GUEST_RAM << 12)
+    assert confined.other.access(NIC, GUEST_RAM << 12, True) == confined.expected(2, GUEST_RAM << 12, True)
+    assert confined.change(2, "remove", GUEST_RAM, 1) == 0
+    assert confined.other.access(NIC, GUEST_RAM << 12, True) is None
+    assert confined.reaches(NIC, 1, GUEST_RAM << 12)
+    confined.smmus.check()
+
+
+def test_one_domains_devices_behind_two_smmus() -> None:
+    confined = Confined(gets("nic", "far"), extra=[of_other()], stage2=True, second=idr0(stage2=True))
+    for frame in range(4):
+        address = GUEST_RAM + frame << 12
+        assert confined.reaches(NIC, 1, address)
+        assert confined.other.access(NIC, address, True) == confined.expected(1, address, True)
+        assert confined.change(1, "remove", address >> 12, 1) == 0
+        assert not confined.reaches(NIC, 1, address) and confined.other.access(NIC, address, True) is None
+    confined.smmus.check()
+
+
+def test_an_smmu_that_cannot_do_as_the_others_do() -> None:
+    confined = Confined(gets("nic"), gets("far"), extra=[of_other()], second=idr0(stage1=False, stage2=True))
+    assert confined.printed[0] == (
+        f"(hv) smmuv3@{OTHER_BASE:x}: it has no stage 1, as others have: what is behind it is not confined"
+    )
+    assert "(hv) b: " in confined.printed[1] and "which no IOMMU guards" in confined.printed[1]
+    assert confined.reaches(NIC, 1, GUEST_RAM << 12) and confined.other.control == 0
+
+
+def test_one_wire_for_all_interrupts() -> None:
+    wires = {"interrupts": u32(0) + u32(74) + u32(4), "interrupt_names": strings("combined")}
+    confined = Confined(gets("nic"), wires=wires)
+    assert not confined.reaches(NIC, 1, 0x5000_0000)
+    assert confined.hear(4) == [fault("a", NIC, "translation fault", 0x5000_0000, "write")]
+    assert not confined.shared(ERROR).enabled
+
+
+@pytest.mark.parametrize(
+    ("wires", "why"),
+    [
+        ({"interrupt_names": strings("a", "b")}, "EINVAL"),
+        ({"interrupts": b""}, "EINVAL"),
+        ({"interrupts": u32(0) + u32(988) + u32(1)}, "EINVAL"),
+    ],
+)
+def test_faults_without_an_interrupt_are_confined_and_not_told(wires: dict[str, bytes], why: str) -> None:
+    confined = Confined(gets("nic"), wires=wires)
+    assert confined.printed[1] == (
+        f"(hv) smmuv3@9050000: faults are not told, since its interrupts cannot be used ({why})"
+    )
+    assert confined.reaches(NIC, 1, GUEST_RAM << 12) and not confined.reaches(NIC, 1, 0x5000_0000)
+    assert confined.hear(4) == []
