@@ -272,11 +272,15 @@ def attach_some(unit: Unit, first: u32, count: u32, entry: StreamEntry) -> None:
     """Of one group. ENOMEM."""
     room = unit.streams.make_room(first)
     with unit.lock as held:
-        unit.streams.link(first, room)
+        if unit.streams.is_free(first):
+            unit.streams.link(first, room)
+            room = Mfn(0)
         for i in bounded(count, GROUP):
             unit.streams.set(first + i, entry)
         unit.reread(held, first)
         unit.complete(held)
+    if room != 0:
+        heap.free(room, GROUP_ORDER)  # a domain that another CPU builds was faster
 
 
 def detach(unit: Unit, first: u32, count: u32, whole: Mfn) -> None:

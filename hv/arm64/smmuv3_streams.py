@@ -80,16 +80,15 @@ class StreamTable:
 
     @raises
     def make_room(self, stream: u32) -> Mfn:
-        """A table for the group of a stream, where there is none. `link` or `drop` comes next. ENOMEM."""
+        """A table for the group of a stream, before the lock is taken; 0: it has one. ENOMEM."""
         if not self.is_free(stream):
             return Mfn(0)
         return new_group(self.snoops)
 
     def link(self, stream: u32, table: Mfn) -> None:
-        """Lets a stream's group have a table, if it is one."""
-        if table != 0:
-            publish_table()
-            self._store(self._level(stream), StreamLevel(span=u64(GROUP_BITS + 1)).raw | paddr_of(table))
+        """Lets a stream's group have a table, which has none."""
+        publish_table()
+        self._store(self._level(stream), StreamLevel(span=u64(GROUP_BITS + 1)).raw | paddr_of(table))
 
     def unlink(self, stream: u32) -> None:
         """Of a group whose table is a domain's."""

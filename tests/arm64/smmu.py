@@ -291,7 +291,7 @@ class Smmu:
 
     def way(self, stream: int) -> Way:
         if stream not in self.streams:
-            self.streams[stream] = self._entry(stream)
+            self.streams[stream] = self.entry(stream)
         entry = self.streams[stream]
         if entry is None:
             raise Fault(BAD_STREAM, bool(self.plain[CR2] & 2))
@@ -306,7 +306,7 @@ class Smmu:
         self.findings.append(f"stream table entry {words}")
         raise Fault(BAD_STE)
 
-    def _entry(self, stream: int) -> bytes | None:
+    def entry(self, stream: int) -> bytes | None:
         base, config = self.wide(STRTAB_BASE) & OFF | self.wide(STRTAB_BASE) & 0xFC0, self.plain[STRTAB_BASE_CFG]
         if stream >> (config & 0x3F):
             return None

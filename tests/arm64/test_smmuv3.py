@@ -4,6 +4,8 @@ and what is said of what they do not.
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from tests.arm64.smmu import (
     idr0,
 )
 from tests.common.builder.test_devices import KERNEL, KERNEL_SIZE, NEXT, PARTIAL, board, domain, partial, passed
+from tests.common.cpus import in_turns, team
 from tests.common.guests import (
     MODULES,
     POWER_OFF,
@@ -42,6 +45,7 @@ from tests.common.host import ending
 EVENT, ERROR = 32 + 74, 32 + 77
 PHANDLE = 0x8010
 NIC, DISK = 8, 0x109  # streams
+SPARE = 0x700
 BUS, BUS_STREAMS = 0x1000, 0x500  # the last group is no whole one
 OTHER_BASE, OTHER = 0x90A_0000, 0x8020  # of a second SMMU: registers, phandle
 RAM, READ_ONLY, DEVICE = 1, 2, 3
@@ -96,8 +100,9 @@ def gets(*names: str) -> bytes:
 
 
 class Confined:
-    """A machine with an SMMU, and domains a, b, … that own what the partial trees give them. `second` is IDR0 of another
-    SMMU, at OTHER_BASE; `wires` what the first's node says of its interrupts.
+    """A machine with an SMMU, and domains a, b, … that own what the partial trees give them.
+
+    `second` is IDR0 of another SMMU, at OTHER_BASE; `wires` what the first's node says of its interrupts.
     """
 
     def __init__(
@@ -763,6 +768,27 @@ def test_one_domains_devices_behind_two_smmus() -> None:
         assert confined.other.access(NIC, address, True) == confined.expected(1, address, True)
         assert confined.change(1, "remove", address >> 12, 1) == 0
         assert not confined.reaches(NIC, 1, address) and confined.other.access(NIC, address, True) is None
+    confined.smmus.check()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_cpus_attach_streams_of_one_group(seed: int) -> None:
+    """Two domains that are built at the same time: both get their stream, in one table of the second level."""
+    confined = Confined(gets("disk"))
+    ffi, free = confined.machine.ffi, confined.machine.heap.free_frames
+    units = confined.machine.host.variable("hv.arm64.smmuv3_units.units")
+    words = struct.unpack("<4Q", confined.smmu.entry(DISK)[:32])
+    entry = ffi.new("arm64_smmuv3_streams_StreamEntry *", words)[0]
+
+    def attaches(stream: int) -> Callable[[], object]:
+        return lambda: confined.machine.call(
+            "hv.arm64.smmuv3_domain.attach_some", ffi.addressof(units.table[0]), stream, 1, entry
+        )
+
+    in_turns(seed, *team(attaches(SPARE), attaches(SPARE + 1)))
+    for stream in (SPARE, SPARE + 1):
+        assert confined.reaches(stream, 1, GUEST_RAM << 12)
+    assert confined.machine.heap.free_frames == free - 4
     confined.smmus.check()
 
 
