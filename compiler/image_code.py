@@ -19,6 +19,8 @@ from compiler.errors import ImageError
 from compiler.machine_code import ARCHITECTURES, Architecture, Flow, Instruction, State
 
 THUNKS = ("__llvm_retpoline_", "__x86_indirect_thunk_")
+PATCHES = "__CortexA53843419_"
+"""What the linker moves out of a function (--fix-cortex-a53-843419): one instruction, and the jump back behind it."""
 """Functions that jump to what a register holds: clang's retpolines. A call of one is a computed call."""
 
 LOWERED_AT_MOST = (
@@ -98,7 +100,13 @@ class Image:
         self.starts = starts
         self.visited: set[int] = set()  # instructions that were followed
         self.thunks = {at for at, f in self.functions.items() if f.name.startswith(THUNKS)}
+        self.patches = {at for at, f in self.functions.items() if f.name.startswith(PATCHES)}
         self.no_return = {self.symbols[name] for name in no_return if name in self.symbols}
+
+    @property
+    def parts(self) -> set[int]:
+        """What has a symbol of a function's, and is followed as part of those that go there."""
+        return self.thunks | self.patches
 
     def is_data(self, address: int) -> bool:
         place = bisect.bisect_right(self._marks, (address, True)) - 1
@@ -122,7 +130,7 @@ class Image:
     def analyse(self) -> None:
         """All compiled functions; assembly is followed when something leads there."""
         for at, function in self.functions.items():
-            if function.compiled and at not in self.thunks:
+            if function.compiled and at not in self.parts:
                 self.followed(at)
 
     def followed(self, at: int) -> Function:
@@ -229,7 +237,8 @@ class _Walk:
                 return
         elif flow in (Flow.JUMP, Flow.BRANCH):
             assert target is not None
-            if target in self.image.functions and target != self.function.start:
+            own = target == self.function.start or target in self.image.patches
+            if target in self.image.functions and not own:
                 self.note(address, depth, target)
             else:
                 self.arrive(target, after)
@@ -242,10 +251,15 @@ class _Walk:
             else:
                 self.note(address, depth, None)
         if flow in (Flow.NEXT, Flow.BRANCH, Flow.CALL, Flow.CALL_INDIRECT):
-            if instruction.end < self.function.end:
+            if instruction.end < self.end_behind(address):
                 self.arrive(instruction.end, after)
             else:
                 self.falls_through(instruction, after)
+
+    def end_behind(self, address: int) -> int:
+        """Of the function, or of what the linker has moved out of it."""
+        place = self.image.function_at(address)
+        return place.end if place.start in self.image.patches else self.function.end
 
     def falls_through(self, instruction: Instruction, after: State) -> None:
         """Assembly goes on with what stands behind its label; compiled code may end with a call that never returns."""

@@ -275,7 +275,7 @@ def _refuse_unreached(image: Image, graph: Graph, entered: set[int], values: set
     and nobody calls through it stays in the image; it may be unreached.
     """
     for at, function in sorted(image.functions.items()):
-        if function.compiled and at not in entered and at not in image.thunks and function.name not in values:
+        if function.compiled and at not in entered and at not in image.parts and function.name not in values:
             raise ImageError(
                 f"{image.name}: {graph.name(at)} is called from no entry that proofs.toml lists: its stack is unknown"
             )

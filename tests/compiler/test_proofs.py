@@ -343,6 +343,41 @@ def test_recursion(tmp_path: Path, architecture: str) -> None:
         graph(image).depth(image.symbols["_start"])
 
 
+def test_what_the_linker_moves_out_of_a_function_is_followed_with_it(tmp_path: Path) -> None:
+    """The erratum 843419 of Cortex-A53: an ADRP at the end of a page, and a load by its result two instructions on."""
+    text = """
+    .space 0xff4
+    .type before, %function
+before:
+    ret
+    .size before, . - before
+    .type _start, %function
+_start:
+    adrp x8, before
+    ldr x9, [x1]
+    ldr x8, [x8, #16]
+    sub sp, sp, #48
+    bl leaf
+    add sp, sp, #48
+    ret
+    .size _start, . - _start
+    .type leaf, %function
+leaf:
+    sub sp, sp, #16
+    add sp, sp, #16
+    ret
+    .size leaf, . - leaf
+"""
+    image = Image(linked(tmp_path, "arm64", text, lld=("--fix-cortex-a53-843419",)))
+    image.analyse()
+    moved = [name for name in image.symbols if name.startswith("__CortexA53843419_")]
+    assert len(moved) == 1
+    start = image.symbols["_start"]
+    assert [call.target for call in image.functions[start].calls] == [image.symbols["leaf"]]
+    assert graph(image).depth(start) == 64
+    assert graph(image).reached([start]) == {start, image.symbols["leaf"]}
+
+
 @BOTH
 def test_a_stack_pointer_that_cannot_be_followed(tmp_path: Path, architecture: str) -> None:
     """A frame whose size is computed, in code that has a function's type."""
