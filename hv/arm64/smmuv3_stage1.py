@@ -6,20 +6,13 @@ Every leaf is an address space's own (nG), since invalidation by ASID passes glo
 accesses too, as devices make them. No device fetches instructions. Stage 1 cannot deny reading.
 """
 
+from hv.arm64.stage1 import MemoryIndex, index_of, memory_at
 from hv.arm64.stage2 import ADDRESS, GUEST_ADDRESS_BITS, TABLE_OR_PAGE, VALID, Shareability
-from hv.common.mm.format import Access, Attributes, Format, Memory
+from hv.common.mm.format import Access, Attributes, Format
 from hv.common.mm.types import Mfn, paddr_of
-from hv.lang import Bits, Field, Final, U8Enum, truncate, u16, u32, u64
+from hv.lang import Bits, Field, Final, truncate, u16, u32, u64
 
-MAIR: Final[u64] = 0x44_04_FF  # bytes from the lowest: normal write-back, device nGnRE, normal non-cacheable
-
-
-class DeviceMemoryIndex(U8Enum):
-    """Which byte of MAIR describes the memory."""
-
-    NORMAL = 0
-    DEVICE = 1
-    UNCACHED = 2
+MAIR: Final[u64] = 0x44_04_FF  # by `MemoryIndex`: normal write-back, device nGnRE, normal non-cacheable
 
 
 class DeviceLeaf(Bits[u64]):
@@ -27,7 +20,7 @@ class DeviceLeaf(Bits[u64]):
 
     valid = Field(0)
     page = Field(1)
-    memory = Field(4, 2, of=DeviceMemoryIndex)
+    memory = Field(4, 2, of=MemoryIndex)
     unprivileged = Field(6)
     read_only = Field(7)
     shareability = Field(9, 8, of=Shareability)
@@ -75,25 +68,15 @@ class DeviceStage1(Format):
     def attributes(entry: u64, height: u32) -> Attributes:
         leaf = DeviceLeaf(entry)
         access = Access.R if leaf.read_only else Access.R | Access.W
-        memory = Memory.NORMAL
-        if leaf.memory == DeviceMemoryIndex.DEVICE:
-            memory = Memory.DEVICE
-        elif leaf.memory == DeviceMemoryIndex.UNCACHED:
-            memory = Memory.UNCACHED
-        return Attributes(access=access, memory=memory, kind=truncate(u16, leaf.software))
+        return Attributes(access=access, memory=memory_at(leaf.memory), kind=truncate(u16, leaf.software))
 
     @staticmethod
     def leaf(mfn: Mfn, height: u32, attributes: Attributes) -> u64:
         assert Access.R in attributes.access, "stage 1 cannot deny a device to read what it maps"
-        memory = DeviceMemoryIndex.NORMAL
-        if attributes.memory == Memory.DEVICE:
-            memory = DeviceMemoryIndex.DEVICE
-        elif attributes.memory == Memory.UNCACHED:
-            memory = DeviceMemoryIndex.UNCACHED
         bits = DeviceLeaf(
             valid=True,
             page=height == 0,
-            memory=memory,
+            memory=index_of(attributes.memory),
             unprivileged=True,
             read_only=Access.W not in attributes.access,
             shareability=Shareability.INNER,

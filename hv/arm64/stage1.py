@@ -19,6 +19,26 @@ class MemoryIndex(U8Enum):
     UNCACHED = 2
 
 
+def index_of(memory: Memory) -> MemoryIndex:
+    match memory:
+        case Memory.DEVICE:
+            return MemoryIndex.DEVICE
+        case Memory.UNCACHED:
+            return MemoryIndex.UNCACHED
+        case _:
+            return MemoryIndex.NORMAL
+
+
+def memory_at(index: MemoryIndex) -> Memory:
+    match index:
+        case MemoryIndex.DEVICE:
+            return Memory.DEVICE
+        case MemoryIndex.UNCACHED:
+            return Memory.UNCACHED
+        case _:
+            return Memory.NORMAL
+
+
 class Stage1Leaf(Bits[u64]):
     """A block or page descriptor."""
 
@@ -74,27 +94,17 @@ class Stage1(Format):
             access |= Access.W
         if not leaf.execute_never:
             access |= Access.X
-        memory = Memory.NORMAL
-        if leaf.memory == MemoryIndex.DEVICE:
-            memory = Memory.DEVICE
-        elif leaf.memory == MemoryIndex.UNCACHED:
-            memory = Memory.UNCACHED
-        return Attributes(access=access, memory=memory, kind=truncate(u16, leaf.software))
+        return Attributes(access=access, memory=memory_at(leaf.memory), kind=truncate(u16, leaf.software))
 
     @staticmethod
     def leaf(mfn: Mfn, height: u32, attributes: Attributes) -> u64:
         access = attributes.access
         assert Access.R in access, "stage 1 cannot deny the hypervisor to read what it maps"
         assert Access.W not in access or Access.X not in access, "writable and executable"
-        memory = MemoryIndex.NORMAL
-        if attributes.memory == Memory.DEVICE:
-            memory = MemoryIndex.DEVICE
-        elif attributes.memory == Memory.UNCACHED:
-            memory = MemoryIndex.UNCACHED
         bits = Stage1Leaf(
             valid=True,
             page=height == 0,
-            memory=memory,
+            memory=index_of(attributes.memory),
             ap1=True,
             read_only=Access.W not in access,
             shareability=Shareability.INNER,
