@@ -26,12 +26,16 @@ def milliseconds(count: u64) -> u64:
 
 @unbounded("the timer comes to the deadline")
 def sleep(ticks: u64) -> None:
-    """Waits for interrupts until then; those that come are taken. The timer's must be enabled."""
+    """Waits for interrupts until then; those that come are taken. The timer's must be enabled.
+
+    One that a list register has held since the sleep before, which the guest then ended without it, comes now: it
+    stops the timer, which is set anew.
+    """
     deadline = counter() + ticks
     CNTV_CVAL_EL0.write(deadline)
-    CNTV_CTL_EL0.write(ENABLE)
-    instruction_barrier()
     while counter() < deadline:
+        CNTV_CTL_EL0.write(ENABLE)
+        instruction_barrier()
         wait_for_interrupt()
         interrupt_window()
     stop()
