@@ -86,7 +86,8 @@ def started(tmp_path: Path):
 def test_a_stream_through_shared_memory_outlives_its_writer(started: Callable[[str], Machine]) -> None:
     """All numbers arrive, in order and right, though the guest that writes them, which owns the memory, resets itself
     in the middle; the reader, whose memory is set aside too, is not started anew. The writer has its memory where the
-    machine has it, below the hypervisor's image: that is where unikernels are linked."""
+    machine has it, below the hypervisor's image: that is where unikernels are linked; its UART is at the place of the
+    machine's."""
     machine = started(
         DOMAIN.format(name="writer", memory=2, cpu=0, count=COUNT, write=1)
         + DOMAIN.format(name="reader", memory=16, cpu=1, count=COUNT, write=0)

@@ -2,14 +2,13 @@
 
 from hv.arm64 import spis
 from hv.arm64.controller import FIRST_SHARED, Trigger, controllers
-from hv.arm64.guest_map import GICD_BASE, GICR_BASE, GICR_SIZE, VPL011_BASE, VPL011_INTERRUPT, VPL011_SIZE
 from hv.arm64.interrupts import interrupt_at
 from hv.arm64.vgic_state import END
 from hv.common.builder.device_machine import DeviceMachine
 from hv.common.builder.devices import DeviceInterrupt
 from hv.common.drivers.devicetree import console_node, tree
 from hv.common.lib.fdt import Node, Property
-from hv.common.mm.types import Gaddr, Paddr
+from hv.common.mm.types import Paddr
 from hv.common.model.domain import Domain
 from hv.config import CONFIG_SMMUV3
 from hv.lang import Errno, Final, bounded, raises, u32
@@ -22,13 +21,6 @@ PARTS_OF_CONTROLLERS: Final = "arm,gic-v3-its"  # the nodes below one that trans
 
 
 class Arm64Devices(DeviceMachine):
-    def guest_part(self, uart: bool, start: Gaddr, end: Gaddr) -> str:
-        if start < GICR_BASE + GICR_SIZE and end > GICD_BASE:
-            return "its interrupt controller"
-        if uart and start < VPL011_BASE + VPL011_SIZE and end > VPL011_BASE:
-            return "its vpl011"
-        return ""
-
     def own_part(self, start: Paddr, end: Paddr) -> str:
         for node in tree.nodes():
             if self.is_controller(node) or node.is_compatible(PARTS_OF_CONTROLLERS):
@@ -48,9 +40,6 @@ class Arm64Devices(DeviceMachine):
             if node.is_compatible(driver.compatible):
                 return True
         return False
-
-    def uart_interrupt(self) -> u32:
-        return VPL011_INTERRUPT
 
     @raises
     def interrupt(self, listed: Property, first: u32) -> DeviceInterrupt:

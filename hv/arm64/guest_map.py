@@ -1,11 +1,13 @@
 """What a guest finds where: its physical addresses, its interrupts, its CPUs' places.
 
 Source: Xen's public/arch-arm.h (GUEST_*), which Xen's guests rely on. RAM lies above; it and the rest of the map
-belong to the domain builder.
+belong to the domain builder. A guest that has its memory where the machine has it has controller and UART there, too,
+as in Xen: at the usual places there may be memory.
 """
 
+from hv.common.model.domain import Domain, DomainConfig
 from hv.config import CONFIG_GICV2, CONFIG_GICV3
-from hv.lang import Final, u32, u64
+from hv.lang import Extension, Final, u32, u64, value
 
 GICD_BASE: Final[u64] = 0x0300_1000
 GICD_SIZE: Final[u64] = 0x1_0000
@@ -44,10 +46,22 @@ NO_VCPU: Final[u32] = 0xFFFF
 GICV2_VCPUS: Final[u32] = 8  # that a GICv2 can serve
 
 
+@value
+class Places:
+    """Where interrupt controller and UART are."""
+
+    distributor: u64
+    cpus: u64  # a GICv2's CPU interface, or the first of a GICv3's redistributors
+    cpus_bytes: u64
+    uart: u64
+    uart_interrupt: u32
+
+
 class Machine:
     """What of it depends on the machine below; set at boot."""
 
     gicv2: bool  # guests get a GICv2
+    own: Places  # the machine's
 
 
 machine: Final = Machine()
@@ -58,3 +72,27 @@ def is_gicv2() -> bool:
     if CONFIG_GICV2 and CONFIG_GICV3:
         return machine.gicv2
     return CONFIG_GICV2
+
+
+def places_of(config: DomainConfig) -> Places:
+    """Of a guest that is made with this."""
+    own = config.set_aside
+    return places_for(own is not None and own.direct, config.vcpus)
+
+
+def places_for(direct: bool, vcpus: u32) -> Places:
+    """Of a guest with so many vCPUs that has the machine's places, or the usual ones."""
+    bytes = GICC_SIZE if is_gicv2() else GICR_SIZE
+    if direct:
+        own = machine.own
+        if not is_gicv2():
+            bytes = GICR_STRIDE * u64(vcpus)
+        return Places(own.distributor, own.cpus, bytes, own.uart, own.uart_interrupt)
+    return Places(GICD_BASE, GICC_BASE if is_gicv2() else GICR_BASE, bytes, VPL011_BASE, VPL011_INTERRUPT)
+
+
+class GuestPlaces(Extension[Domain]):
+    at: Places
+
+    def init(self, owner: Domain) -> None:
+        self.at = places_of(owner.config)

@@ -5,20 +5,14 @@ arm,gic.yaml, timer/arm,arch_timer.yaml, serial/arm_sbsa_uart.txt.
 """
 
 from hv.arm64.guest_map import (
-    GICC_BASE,
-    GICC_SIZE,
-    GICD_BASE,
     GICD_SIZE,
-    GICR_BASE,
-    GICR_SIZE,
     GICV2_GICD_SIZE,
     PHYSICAL_TIMER,
     VIRTUAL_TIMER,
-    VPL011_BASE,
-    VPL011_INTERRUPT,
     VPL011_SIZE,
     affinity_of,
     is_gicv2,
+    places_for,
 )
 from hv.common.builder.description import Description
 from hv.common.builder.guest_tree import guest_aliases, guest_nodes
@@ -61,17 +55,18 @@ def write_psci(tree: FdtWriter, description: Description) -> None:
 
 @guest_nodes.entry()
 def write_controller(tree: FdtWriter, description: Description) -> None:
-    with tree.node(f"interrupt-controller@{GICD_BASE:x}"):
+    at = places_for(description.set_aside.direct, description.vcpus)
+    with tree.node(f"interrupt-controller@{at.distributor:x}"):
         tree.text("compatible", "arm,gic-400" if is_gicv2() else "arm,gic-v3")
         tree.cell("#interrupt-cells", 3)
         tree.cell("#address-cells", 0)  # as who reads an `interrupt-map` of a device's asks
         tree.empty("interrupt-controller")
         tree.cell("phandle", description.devices.controller)
         with tree.property("reg"):
-            tree.put_wide(GICD_BASE)
+            tree.put_wide(at.distributor)
             tree.put_wide(GICV2_GICD_SIZE if is_gicv2() else GICD_SIZE)
-            tree.put_wide(GICC_BASE if is_gicv2() else GICR_BASE)
-            tree.put_wide(GICC_SIZE if is_gicv2() else GICR_SIZE)
+            tree.put_wide(at.cpus)
+            tree.put_wide(at.cpus_bytes)
 
 
 @guest_nodes.entry()
@@ -92,20 +87,22 @@ if CONFIG_VPL011:
     @guest_aliases.entry()
     def write_uart_alias(tree: FdtWriter, description: Description) -> None:
         if description.uart:
-            tree.text("serial0", f"/sbsa-uart@{VPL011_BASE:x}")
+            at = places_for(description.set_aside.direct, description.vcpus)
+            tree.text("serial0", f"/sbsa-uart@{at.uart:x}")
 
     @guest_nodes.entry()
     def write_uart(tree: FdtWriter, description: Description) -> None:
         if not description.uart:
             return
-        with tree.node(f"sbsa-uart@{VPL011_BASE:x}"):
+        at = places_for(description.set_aside.direct, description.vcpus)
+        with tree.node(f"sbsa-uart@{at.uart:x}"):
             tree.text("compatible", "arm,sbsa-uart")
             tree.cell("current-speed", 115200)
             tree.cell("interrupt-parent", description.devices.controller)
             with tree.property("interrupts"):
-                put_interrupt(tree, SHARED, VPL011_INTERRUPT - FIRST_SHARED, LEVEL)
+                put_interrupt(tree, SHARED, at.uart_interrupt - FIRST_SHARED, LEVEL)
             with tree.property("reg"):
-                tree.put_wide(VPL011_BASE)
+                tree.put_wide(at.uart)
                 tree.put_wide(VPL011_SIZE)
 
 

@@ -1,8 +1,10 @@
 """From the device tree to the heap: RAM in the direct map, and all that nobody has given to allocators."""
 
+from hv.arm64.guest_places import arm64_parts, find_places
 from hv.arm64.layout import image_bytes, loaded
 from hv.arm64.mmu import map_memory
 from hv.common.builder.dom0less import read_domains
+from hv.common.builder.guest_parts import guest_machine
 from hv.common.builder.image_loader import image_loader
 from hv.common.builder.loader import loading
 from hv.common.drivers.devicetree import add_memory, machine_cpus, reserve_memory
@@ -37,6 +39,8 @@ def start_memory(tree: Paddr, tree_bytes: u64) -> None:
         map_memory(bank.start, min(bank.end, max(bank.start, loaded.paddr)))
         map_memory(max(bank.start, min(bank.end, image_end)), bank.end)
     loading.loader = image_loader
+    find_places()
+    guest_machine.parts = arm64_parts
     if CONFIG_LLC_COLORING:
         coloring.way = last_way()
     if CONFIG_PASSTHROUGH:

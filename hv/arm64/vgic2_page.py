@@ -7,7 +7,7 @@ interrupts by one write, as Linux does, never goes there.
 """
 
 from hv.arm64.gicv2 import gicv2
-from hv.arm64.guest_map import GICC_BASE, is_gicv2
+from hv.arm64.guest_map import is_gicv2, places_of
 from hv.arm64.virq import end_by_register
 from hv.common.mm.p2m import GuestKind
 from hv.common.mm.types import Gaddr, gfn_of, mfn_of
@@ -34,7 +34,7 @@ class GuestInterface(Extension[Domain]):
         """ENOMEM: no memory for tables."""
         if is_gicv2():
             p2m = DomainMemory.of(owner).p2m
-            p2m.add(gfn_of(Gaddr(GICC_BASE)), mfn_of(gicv2.virtual), 0, GuestKind.DEVICE).flush()
+            p2m.add(gfn_of(Gaddr(places_of(owner.config).cpus)), mfn_of(gicv2.virtual), 0, GuestKind.DEVICE).flush()
 
 
 def write(vcpu: Vcpu, offset: u64, size: u32, value: u64) -> None:

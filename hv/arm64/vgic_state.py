@@ -18,7 +18,7 @@ itself. Until the guest has taken it, it counts as pending; from then on it is `
 """
 
 from hv.arch import cpu_id, send_ipi
-from hv.arm64.guest_map import NO_VCPU, is_gicv2, vcpu_at
+from hv.arm64.guest_map import NO_VCPU, is_gicv2, places_of, vcpu_at
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.kernel.time import Ns
@@ -105,7 +105,10 @@ class Vgic(Extension[Domain]):
         return min(FIRST_SHARED + self.banks * BANK, END)
 
     def init(self, owner: Domain) -> None:
-        self.banks = min(max((owner.config.spis + BANK - 1) // BANK, LEAST_BANKS), MOST_BANKS)
+        spis = owner.config.spis
+        if owner.config.uart:
+            spis = max(spis, places_of(owner.config).uart_interrupt + 1 - FIRST_SHARED)
+        self.banks = min(max((spis + BANK - 1) // BANK, LEAST_BANKS), MOST_BANKS)
         for i in bounded(self.banks, MOST_BANKS):
             self.shared[i].init(0)
         if self.banks == MOST_BANKS:

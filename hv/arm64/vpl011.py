@@ -7,7 +7,7 @@ Registers that an SBSA UART has not read as zero and ignore writes.
 anyway.
 """
 
-from hv.arm64.guest_map import VPL011_INTERRUPT
+from hv.arm64.guest_map import places_of
 from hv.arm64.vgic_state import Notices, Vgic
 from hv.arm64.virq import set_line_held
 from hv.common.kernel.console import ConsoleClient, GuestConsole
@@ -51,11 +51,13 @@ class Vpl011(Extension[Domain], ConsoleClient):
     fifo: Ring[u8, FIFO]
     raised: u32
     mask: u32
+    interrupt: u32
     status: u32
     console: Embedded[GuestConsole]
 
     def init(self, owner: Domain) -> None:
         self.domain = owner
+        self.interrupt = places_of(owner.config).uart_interrupt
         if owner.config.uart:
             self.console.add(u32(owner.id), owner.name, self)
 
@@ -143,7 +145,7 @@ class Vpl011(Extension[Domain], ConsoleClient):
         """
         vgic = Vgic.of(self.domain)
         with vgic.lock as controller:
-            set_line_held(controller, vgic, VPL011_INTERRUPT, self.raised & self.mask != 0, notices)
+            set_line_held(controller, vgic, self.interrupt, self.raised & self.mask != 0, notices)
 
 
 def _id(offset: u64) -> u64:

@@ -15,12 +15,14 @@ from hv.arm64.cpu_node import StartMethod, release_address, start_method
 from hv.arm64.devices import arm64_devices
 from hv.arm64.gicv2 import GicV2, gicv2
 from hv.arm64.guest_map import is_gicv2
+from hv.arm64.guest_places import arm64_parts
 from hv.arm64.guests import choose
 from hv.arm64.smmuv3 import find_iommus
 from hv.arm64.timer import counter
 from hv.arm64.timer_node import timer_node
 from hv.arm64.vcpu import vcpu_machine
 from hv.common.builder.device_machine import device_machines
+from hv.common.builder.guest_parts import guest_machine
 from hv.common.drivers.devicetree import tree
 from hv.common.drivers.tree_nodes import node_of_cpu
 from hv.common.lib.fdt import Node
@@ -156,10 +158,12 @@ def use_arm64_guests(frequency: u64, second: bool) -> None:
 
 
 def use_arm64_devices() -> None:
-    """Guests may own devices, whose interrupts are those of a controller as on arm64."""
+    """Guests may own devices, whose interrupts are those of a controller as on arm64, and find controller and UART
+    where arm64's do."""
     gic.driver = simulated_controller
     simulated_controller.count = FIRST_SPECIAL
     device_machines.machine = arm64_devices
+    guest_machine.parts = arm64_parts
 
 
 def find_smmus() -> None:

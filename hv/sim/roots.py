@@ -2,7 +2,19 @@
 
 # ruff: noqa: F401
 
-from hv.arm64 import caches, control, errata, exits, gicv2, guest_nodes, guests, interrupt_dump, platform, predictor
+from hv.arm64 import (
+    caches,
+    control,
+    errata,
+    exits,
+    gicv2,
+    gicv3,
+    guest_nodes,
+    guests,
+    interrupt_dump,
+    platform,
+    predictor,
+)
 from hv.common.builder import debug_keys, dom0less, lifecycle
 from hv.common.control import (
     event_op,

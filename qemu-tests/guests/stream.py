@@ -92,15 +92,28 @@ def mixed(number: u64) -> u64:
 @raises
 def shared_memory(address: u64) -> Region:
     """As the device tree at the address has it. ENOENT, EINVAL: it has none."""
-    tree.init(Bytes(address, LARGEST))
     node = tree.find("/reserved-memory/xen-shmem")
     if not node.is_compatible("xen,shared-memory-v1") or node.property("xen,id").string() != "stream":
         raise Errno.ENOENT
     return node.reg(0)
 
 
+@raises
+def find_uart(address: u64) -> None:
+    """Where the device tree has it. ENOENT, EINVAL: nowhere."""
+    tree.init(Bytes(address, LARGEST))
+    for node in tree.compatible("arm,sbsa-uart"):
+        uart.move(node.reg(0).start)
+        return
+    raise Errno.ENOENT
+
+
 @export
 def guest_main(address: u64) -> None:
+    try:
+        find_uart(address)
+    except Errno as e:
+        give_up(f"no UART ({e.name})")
     uart.init()
     try:
         stream.start = shared_memory(address).start

@@ -233,6 +233,7 @@ class Machine:
         self.call(f"{MEMORY}early.EarlyMemory.reserve", early, TREE, TREE + len(tree))
         if iommus:
             self.call("hv.sim.controller.find_smmus")
+        self.call("hv.arm64.guest_places.find_places")
         self.call(f"{BUILDER}dom0less.read_domains", self.call("hv.common.drivers.devicetree.machine_cpus"))
         self.call(f"{MEMORY}early.start_heap")
         self.start_scheduling()

@@ -15,6 +15,7 @@ GIB = 1 << 30
 GIC, CLOCK, CRG, SMMU, GPIO, OLD = range(1, 7)  # phandles
 PHY = 9
 SOC = 0xFF00_0000  # where the machine has the bus
+INTERFACE = 0xF902_0000, 0x2_0000  # of a GICv2: where and how large
 
 
 def cells(*values: int) -> bytes:
@@ -34,7 +35,7 @@ def device(at: int, compatible: str, *spis: int, size: int = 0x1000, **more: byt
     return Node(f"{compatible.split(',')[1]}@{at:x}", properties)
 
 
-def on_soc() -> list[Node]:
+def on_soc(console: int) -> list[Node]:
     behind = {"iommus": cells(SMMU, 7)}
     one = {"#address-cells": cells(1), "#size-cells": cells(1)}
     clocks = {"clocks": cells(CRG, 3, CRG, 4), "clock-names": strings("a", "b")}
@@ -44,7 +45,7 @@ def on_soc() -> list[Node]:
     crg = {"#clock-cells": cells(1), "#reset-cells": cells(1), "phandle": cells(CRG)}
     card = {"cd-gpios": cells(GPIO, 1, 0), "resets": cells(CRG, 1), "reset-names": strings("r")}
     return [
-        device(0, "acme,uart", 40, clocks=cells(CLOCK)),
+        device(console, "acme,uart", 40, clocks=cells(CLOCK)),
         Node(mac.name, mac.properties, [Node("phy@c", {"reg": cells(12), "phandle": cells(PHY)})]),
         device(0x3_0000, "acme,small", 20, size=0x200),
         device(0x3_0200, "acme,small", 21, size=0x200),
@@ -91,13 +92,17 @@ def pci() -> Node:
     return Node("pcie@4010000000", properties)
 
 
-def board(memory: Sequence[tuple[int, int]] = ((0, 2 * GIB),), cpus: int = 4) -> bytes:
+def board(
+    memory: Sequence[tuple[int, int]] = ((0, 2 * GIB),), cpus: int = 4, gicv3: bool = False, console: int = 0
+) -> bytes:
+    """`console`: where on its bus the UART is."""
     one = {"#address-cells": cells(1), "#size-cells": cells(1)}
     cores = [Node(f"cpu@{n}", {"device_type": strings("cpu"), "reg": cells(n)}) for n in range(cpus)]
     cache = {"compatible": strings("cache"), "cache-level": cells(2)}
     cache |= {"cache-sets": cells(1024), "cache-line-size": cells(64)}  # 16 colours
-    gic = {"compatible": strings("arm,gic-400"), "#interrupt-cells": cells(3), "#address-cells": cells(0)}
-    gic |= {"interrupt-controller": b"", "reg": wide(0xF901_0000, 0x1000), "phandle": cells(GIC)}
+    gic = {"compatible": strings("arm,gic-v3" if gicv3 else "arm,gic-400"), "#interrupt-cells": cells(3)}
+    places = wide(0xF901_0000, 0x1_0000, 0xF906_0000, 0x8_0000) if gicv3 else wide(0xF901_0000, 0x1000, *INTERFACE)
+    gic |= {"interrupt-controller": b"", "reg": places, "phandle": cells(GIC), "#address-cells": cells(0)}
     clock = {"compatible": strings("fixed-clock"), "#clock-cells": cells(0)}
     clock |= {"clock-frequency": cells(24_000_000), "phandle": cells(CLOCK)}
     ram = b"".join(wide(start, size) for start, size in memory)
@@ -107,11 +112,11 @@ def board(memory: Sequence[tuple[int, int]] = ((0, 2 * GIB),), cpus: int = 4) ->
         Node("cpus", {"#address-cells": cells(1), "#size-cells": cells(0)}, [*cores, Node("l2", cache)]),
         Node("gic@f9010000", gic),
         Node("clock", clock),
-        Node("soc", soc, on_soc()),
+        Node("soc", soc, on_soc(console)),
         Node("closed", {"compatible": strings("acme,bus"), **one}, [device(0, "acme,far")]),
         pci(),
         Node("aliases", {"ethernet0": strings("/soc/mac@10000")}),
-        Node("chosen", {"stdout-path": strings("/soc/uart@0:115200n8")}),
+        Node("chosen", {"stdout-path": strings(f"/soc/uart@{console:x}:115200n8")}),
     ]
     root = {"#address-cells": cells(2), "#size-cells": cells(2), "interrupt-parent": cells(GIC)}
     return flat(Node("", root, children))

@@ -82,6 +82,74 @@ def test_files_keep_clear_of_memory_with_a_place(compiled: Compile) -> None:
     assert [load.address for load in result.loads] == [0x1000_0000, 0x1420_0000]
 
 
+DIRECT = 'static_memory = [{ at = 0x20000000, size = "64M" }]', "direct_map = true"
+
+
+def test_a_domain_that_is_mapped_directly_has_the_machines_uart(compiled: Compile) -> None:
+    """Its memory may cover the usual place, where the other domain has it."""
+    result = compiled(domain("a", *DIRECT) + domain("b"))
+    places = {name: [each.start for each in given if each.what == "UART"] for name, given in result.given.items()}
+    assert places == {"a": [0xFF00_0000], "b": [0x2200_0000]}
+    assert [each.start for each in result.given["a"] if each.what == "memory"] == [0x2000_0000]
+
+
+def test_no_place_is_made_up_without_the_machines_tree(write: Callable[[str], Path]) -> None:
+    given = load(write(domain("a", *DIRECT) + domain("b"))).sketch().given
+    assert {name: [each.what for each in given[name]] for name in given} == {"a": ["memory"], "b": ["UART", "memory"]}
+
+
+def device(at: int, path: str = "/soc/ticker@f0000") -> str:
+    return f'[[domain.devices]]\npath = "{path}"\nat = {at:#x}\n'
+
+
+CONTROLLER = {  # first bytes that are not the guest's behind each of its parts
+    False: {0xF901_0000: 0xF901_1000, 0xF902_0000: 0xF902_2000},
+    True: {0xF901_0000: 0xF902_0000, 0xF906_0000: 0xF908_0000},
+}
+
+
+@pytest.mark.parametrize("gicv3", [False, True])
+def test_devices_keep_clear_of_the_machines_controller_and_uart(compiled: Compile, gicv3: bool) -> None:
+    text = domain("a", *DIRECT)
+    for start, end in CONTROLLER[gicv3].items():
+        for taken in (start, end - 0x1000):
+            with pytest.raises(PartitionError) as caught:
+                compiled(text + device(taken), gicv3=gicv3)
+            (mistake,) = caught.value.mistakes
+            assert f"at {taken:#x} of its guest overlaps its interrupt controller ({start:#x}-{end:#x})" in mistake.what
+        compiled(text + device(end), gicv3=gicv3)
+    with pytest.raises(PartitionError, match=r"overlaps its UART \(0xff000000-0xff001000\)"):
+        compiled(text + device(0xFF00_0000), gicv3=gicv3)
+    for usual in (0x0300_1000, 0x1200_0000):
+        compiled(text + device(usual), gicv3=gicv3)
+
+
+def test_a_guest_has_as_many_cpus_as_the_machine_has_room_for_redistributors(compiled: Compile) -> None:
+    four, five = (domain("a", *DIRECT).replace("cpus = 1", f"cpus = {count}") for count in (4, 5))
+    compiled(four, gicv3=True)
+    with pytest.raises(PartitionError) as caught:
+        compiled(five, gicv3=True)
+    (mistake,) = caught.value.mistakes
+    assert mistake.what == "cpus: where the machine has its redistributors there is room for 4"
+    compiled(five)
+    compiled(domain("a").replace("cpus = 1", "cpus = 5"), gicv3=True)
+
+
+def test_where_the_console_shares_its_page_the_uart_is_at_the_usual_place(compiled: Compile) -> None:
+    """Which memory then leaves free."""
+    text = domain("a", 'static_memory = [{ at = 0x24000000, size = "64M" }]', "direct_map = true")
+    given = compiled(text, console=0x40).given["a"]
+    assert [each.start for each in given if each.what == "UART"] == [0x2200_0000]
+    with pytest.raises(PartitionError) as caught:
+        compiled(domain("a", *DIRECT), console=0x40)
+    (mistake,) = caught.value.mistakes
+    assert mistake.what == (
+        "static_memory: mapped directly, 0x20000000-0x24000000 overlaps its UART (0x22000000-0x22001000)"
+    )
+    assert mistake.line == 6
+    compiled(domain("a", *DIRECT, "vpl011 = false"), console=0x40)
+
+
 MISTAKES = [
     (domain("a", "direct_map = true"), "direct_map: only static memory has such a place; write static_memory ="),
     (

@@ -81,10 +81,10 @@ def assign(
     every = [each for devices in assigned.values() for each in devices]
     _check_given_once(every, mistakes)
     _check_pages(every, mistakes)
-    _check_interrupts(every, mistakes)
+    _check_interrupts(machine, every, mistakes)
     _check_streams(every, mistakes)
     for domain in domains:
-        _place(domain, assigned[domain.name], shared, mistakes)
+        _place(machine, domain, assigned[domain.name], shared, mistakes)
     return assigned
 
 
@@ -272,7 +272,7 @@ def _check_pages(every: Sequence[Assigned], mistakes: Mistakes) -> None:
         pages.setdefault(second.domain.name, []).extend((page, second) for page in mine)
 
 
-def _check_interrupts(every: Sequence[Assigned], mistakes: Mistakes) -> None:
+def _check_interrupts(machine: Machine, every: Sequence[Assigned], mistakes: Mistakes) -> None:
     owners: dict[int, Assigned] = {}
     for second in every:
         domain, line = second.domain, second.device.line("interrupts")
@@ -282,7 +282,7 @@ def _check_interrupts(every: Sequence[Assigned], mistakes: Mistakes) -> None:
                 what = f"{second.node.path} has the interrupt {interrupt.number} in common with {first.node.path}"
                 instead = f'give both to one domain (the other belongs to "{first.domain.name}", line '
                 mistakes.add(line, what, f"{instead}{first.device.line('path')})")
-            if interrupt.number == guest_map.UART_INTERRUPT and domain.vpl011:
+            if interrupt.number == guest_map.layout_of(domain, machine).uart_interrupt and domain.vpl011:
                 what = f"{second.node.path} has the interrupt {interrupt.number}, as the domain's emulated UART"
                 mistakes.add(line, what, "write vpl011 = false")
             if domain.nr_spis is not None and interrupt.number >= 32 + domain.nr_spis:
@@ -316,9 +316,12 @@ def _common_streams(first: Assigned, second: Assigned) -> Iterator[int]:
 # Places
 
 
-def _place(domain: Domain, devices: Sequence[Assigned], shared: Sequence[SharedMemory], mistakes: Mistakes) -> None:
+def _place(
+    machine: Machine, domain: Domain, devices: Sequence[Assigned], shared: Sequence[SharedMemory], mistakes: Mistakes
+) -> None:
     """Gives everything of a domain its guest addresses; devices that choose their place themselves come last."""
-    taken = guest_map.own_of(domain)
+    _check_memory(machine, domain, mistakes)
+    taken = guest_map.own_of(domain, machine)
     for memory in shared:
         if domain.name in memory.guest_at:
             start = memory.guest_at[domain.name]
@@ -342,6 +345,20 @@ def _place(domain: Domain, devices: Sequence[Assigned], shared: Sequence[SharedM
         if place is not None:
             part.places[index] = place + region.start - page.start
             taken.append(Region(place, place + page.size, region.what))
+
+
+def _check_memory(machine: Machine, domain: Domain, mistakes: Mistakes) -> None:
+    """Memory that is mapped directly leaves the domain's controller and UART their places."""
+    if not domain.direct_map:
+        return
+    layout = guest_map.layout_of(domain, machine)
+    for span in domain.static_memory:
+        for other in guest_map.wanted([*layout.own, *([layout.uart] if domain.vpl011 else [])], span.start, span.size):
+            instead = "another place, or direct_map = false"
+            if other is layout.uart:
+                instead += ", or vpl011 = false"
+            what = f"static_memory: mapped directly, {span.start:#x}-{span.end:#x} overlaps {other.what} ({other})"
+            mistakes.add(span.line("at"), what, f"write {instead}")
 
 
 def _wishes(each: Assigned, mistakes: Mistakes) -> list[int | str]:
@@ -389,7 +406,9 @@ def _plain(what: str) -> str:
     return "another of its devices" if what.startswith("a device in the page") else what
 
 
-def given_to(domain: Domain, devices: Sequence[Assigned], shared: Sequence[SharedMemory]) -> list[Given]:
+def given_to(
+    domain: Domain, devices: Sequence[Assigned], shared: Sequence[SharedMemory], machine: Machine | None
+) -> list[Given]:
     """All that lines of the file gave the domain, by its addresses, which do not overlap."""
     found: dict[int, Given] = {}
     key = "memory" if "memory" in domain.lines else "static_memory"
@@ -402,8 +421,8 @@ def given_to(domain: Domain, devices: Sequence[Assigned], shared: Sequence[Share
         ((start, given),) = found.items()
         span = domain.static_memory[0]
         found[start] = Given(start, given.size, span.line("at"), "memory", span.start)
-    if domain.vpl011:
-        uart = guest_map.UART
+    if domain.vpl011 and (machine is not None or not domain.direct_map):  # whose place the machine's tree tells
+        uart = guest_map.layout_of(domain, machine).uart
         found[uart.start] = Given(uart.start, uart.size, domain.line("vpl011"), "UART")
     for memory in shared:
         if domain.name in memory.guest_at:
@@ -420,10 +439,12 @@ def given_to(domain: Domain, devices: Sequence[Assigned], shared: Sequence[Share
     return [found[start] for start in sorted(found)]
 
 
-def check_shared(domains: Sequence[Domain], shared: Sequence[SharedMemory], mistakes: Mistakes) -> None:
+def check_shared(
+    machine: Machine, domains: Sequence[Domain], shared: Sequence[SharedMemory], mistakes: Mistakes
+) -> None:
     """The guests' addresses of shared memory: not on what is there already, and where it is when directly mapped."""
     for domain in domains:
-        taken = guest_map.own_of(domain)
+        taken = guest_map.own_of(domain, machine)
         for region in shared:
             start = region.guest_at.get(domain.name)
             if start is None:

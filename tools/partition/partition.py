@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tools.partition.cpus import format_cpus
 from tools.partition.devices import Assigned, assign, check_shared, given_to
+from tools.partition.guest_map import REDISTRIBUTOR, registers
 from tools.partition.image import Image, read_image, read_pvh
 from tools.partition.interrupts import gic_of
 from tools.partition.machine import Machine, Region, read_machine
@@ -137,7 +138,7 @@ class Partition:
     def sketch(self) -> Plan:
         """What the file says without any machine: no devices."""
         spans = list(spans_of(self.domains, self.shared, self.static_heap))
-        given = {domain.name: given_to(domain, [], self.shared) for domain in self.domains}
+        given = {domain.name: given_to(domain, [], self.shared, None) for domain in self.domains}
         return Plan(None, {}, given, spans)
 
     def _machine(self, base_dtb: bytes) -> Machine:
@@ -163,8 +164,8 @@ class Partition:
         spans = list(spans_of(self.domains, self.shared, self.static_heap))
         check_in_memory(spans, machine, mistakes)
         devices = assign(machine, self.domains, self.shared, mistakes)
-        check_shared(self.domains, self.shared, mistakes)
-        given = {domain.name: given_to(domain, devices[domain.name], self.shared) for domain in self.domains}
+        check_shared(machine, self.domains, self.shared, mistakes)
+        given = {domain.name: given_to(domain, devices[domain.name], self.shared, machine) for domain in self.domains}
         return Plan(machine, devices, given, spans)
 
     def _node(self, domain: Domain, plan: Plan, files: _Files, loads: Mapping[Path, Load]) -> Node:
@@ -254,12 +255,23 @@ class Partition:
     def _check_controller(self, machine: Machine, mistakes: Mistakes) -> None:
         """A GICv2 counts CPUs in eight bits."""
         gic = gic_of(machine.tree)
-        if gic is None or gic.is_compatible("arm,gic-v3"):
+        if gic is None:
+            return
+        if gic.is_compatible("arm,gic-v3"):
+            self._check_redistributors(registers(gic), mistakes)
             return
         for domain in self.domains:
             if domain.cpus > MOST_OF_GICV2:
                 what = f"cpus: this machine has a GICv2, whose guests have at most {MOST_OF_GICV2}"
                 mistakes.add(domain.line("cpus"), what, f"write cpus = {MOST_OF_GICV2}, or less")
+
+    def _check_redistributors(self, places: list[Region], mistakes: Mistakes) -> None:
+        """Those of a guest that is mapped directly are where the machine has its first ones."""
+        most = places[1].size // REDISTRIBUTOR if len(places) > 1 else 0
+        for domain in self.domains:
+            if domain.direct_map and domain.cpus > most:
+                what = f"cpus: where the machine has its redistributors there is room for {most}"
+                mistakes.add(domain.line("cpus"), what, f"write cpus = {most}, or less, or leave out direct_map")
 
     def _memory_wanted(self) -> Iterator[tuple[str, int, int]]:
         """For what, how many bytes, and the line that says it."""

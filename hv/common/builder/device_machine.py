@@ -2,7 +2,7 @@
 
 from hv.common.builder.devices import DeviceInterrupt
 from hv.common.lib.fdt import Node, Property
-from hv.common.mm.types import Gaddr, Paddr
+from hv.common.mm.types import Paddr
 from hv.common.model.domain import Domain
 from hv.lang import Final, Protocol, raises, u32
 
@@ -10,20 +10,12 @@ from hv.lang import Final, Protocol, raises, u32
 class DeviceMachine(Protocol):
     """What the architecture knows of devices that guests own. Kept by `device_machine` where there can be such."""
 
-    def guest_part(self, uart: bool, start: Gaddr, end: Gaddr) -> str:
-        """What of the machine that a guest is played lies at these addresses, in words. Empty: nothing."""
-        ...
-
     def own_part(self, start: Paddr, end: Paddr) -> str:
         """Which registers there the hypervisor uses itself, in words. Empty: none."""
         ...
 
     def is_controller(self, node: Node) -> bool:
         """Whether a node of the machine's tree is the interrupt controller whose interrupts guests get."""
-        ...
-
-    def uart_interrupt(self) -> u32:
-        """Of the UART that a guest is played."""
         ...
 
     @raises

@@ -27,6 +27,7 @@ from hv.common.builder.devices import (
     Window,
     is_whole,
 )
+from hv.common.builder.guest_parts import guest_part, uart_interrupt
 from hv.common.builder.mistake import Mistake
 from hv.common.builder.module import Module
 from hv.common.builder.references import check_references, find_below, greatest_phandle, parent_controller
@@ -249,7 +250,7 @@ class DeviceReader:
         for taken in self.description.devices.each_window():
             if taken.guest_start < end and start < taken.guest_end:
                 return "another window"
-        return self.machine.guest_part(self.description.uart, start, end)
+        return guest_part(self.description, start, end)
 
     # Interrupts
 
@@ -369,7 +370,7 @@ class DeviceReader:
             self.mistake.wrong(
                 node.name, PATH, f"leads to a device with interrupt {number}: a guest's controller has none so high"
             )
-        elif self.description.uart and number == self.machine.uart_interrupt():
+        elif number == uart_interrupt(self.description):
             self.mistake.wrong(
                 node.name,
                 PATH,

@@ -2,8 +2,8 @@
 
 Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Both are lists of address and size, of as many cells as the parent
 of their node says. A domain's ranges add up to its `memory` and are that, in their order. Its map is as others' are;
-with `direct-map` all memory is where the machine has it, and the rest of the map as always. Where /chosen has a static
-heap, the heap is that and nothing else, and what no domain is given stays unused.
+with `direct-map` all memory is where the machine has it, and so are interrupt controller and UART. Where /chosen has a
+static heap, the heap is that and nothing else, and what no domain is given stays unused.
 
 Nothing is set aside on a machine whose descriptions are read when the heap has begun.
 """
@@ -12,7 +12,7 @@ from hv.arch import GuestFormat
 from hv.common.builder.cells import cells_below
 from hv.common.builder.claims import MAX_HEAP, ClaimKind, claims
 from hv.common.builder.description import Description
-from hv.common.builder.guest_parts import guest_part
+from hv.common.builder.guest_parts import guest_part, most_vcpus
 from hv.common.builder.memory_map import frames_in_bank, gfn_at
 from hv.common.builder.mistake import Mistake
 from hv.common.kernel.log import error, info
@@ -81,6 +81,12 @@ def _check_direct(mistake: Mistake, description: Description) -> None:
     first = description.bank(0).start
     if first % BASE_ALIGNMENT != 0:
         mistake.wrong("", DIRECT_MAP, f"lets memory begin at {first:#x}: a kernel wants a multiple of 2 MiB")
+        raise Errno.EINVAL
+    most = most_vcpus(description)
+    if description.vcpus > most:
+        mistake.wrong(
+            "", "cpus", f"is {description.vcpus}: where the machine has its redistributors there is room for {most}"
+        )
         raise Errno.EINVAL
     for bank in description.banks():
         there = guest_part(description, bank.start, bank.end)
