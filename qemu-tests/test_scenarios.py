@@ -26,11 +26,15 @@ LINUX_OFF = "reboot: Power down"
     ],
 )
 def test_guests_answer_and_end_alone(booted, scenario: str) -> None:
-    """Two Debian guests and a unikernel answer typing; one powers off, one reboots, and the others do not notice."""
+    """Two Debian guests and a unikernel answer typing, one of them a pasted line that comes faster than it looks; one
+    powers off, one reboots, and the others do not notice.
+    """
     machine = booted(scenario)
     machine.expect_all(["READY linux1", "READY linux2", "READY hello"], BOOT_SECONDS)
 
     ask_shell(machine, "linux1")  # the keyboard starts at the first guest
+    machine.send(f"echo {'x' * 600} | wc -c\r")
+    machine.expect("601\r\n", ANSWER_SECONDS)
     focus(machine, "linux2")
     ask_shell(machine, "linux2")
     focus(machine, "hello")

@@ -1,7 +1,9 @@
 """A guest's UART: the SBSA generic UART, which is a part of Arm's PL011 (Arm DEN 0029, appendix B; DDI 0183).
 
-What the guest sends goes to the console at once, so its transmitter is always ready. What is typed waits in a FIFO.
-Registers that an SBSA UART has not read as zero and ignore writes.
+What the guest sends goes to the console at once, so its transmitter is always ready. What is typed waits in a FIFO,
+which is deeper than the 32 bytes of a real one: a line that is pasted comes faster than a guest that shares its CPU
+takes it. What finds no room is lost, and the guest is told. Registers that an SBSA UART has not read as zero and ignore
+writes.
 
 `Vpl011.lock` protects the FIFO and the interrupt bits; the flag register is read without it, since it shows a moment
 anyway.
@@ -15,10 +17,10 @@ from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held, SpinLock
 from hv.common.lib.ring import Ring
 from hv.common.model.domain import Domain
-from hv.lang import Embedded, Extension, Final, truncate, u8, u32, u64
+from hv.lang import Embedded, Extension, Final, truncate, u8, u16, u32, u64
 
-FIFO: Final = 64
-LEVEL: Final[u32] = FIFO // 2  # bytes from which the receive interrupt is raised; the time-out tells of fewer
+FIFO: Final = 1024
+LEVEL: Final[u32] = 16  # bytes from which the receive interrupt is raised; the time-out tells of fewer
 
 # Registers
 DR: Final = 0x000  # data
@@ -43,12 +45,14 @@ OVERRUN: Final[u32] = 1 << 10
 INTERRUPTS: Final[u32] = 0x7FF
 
 OVERRUN_STATUS: Final[u32] = 1 << 3
+OVERRUN_DATA: Final[u16] = 1 << 11
 
 
 class Vpl011(Extension[Domain], ConsoleClient):
     lock: SpinLock[Rank.VUART]
     domain: Domain
-    fifo: Ring[u8, FIFO]
+    fifo: Ring[u16, FIFO]  # bytes as the data register shows them, with the bits that tell of errors
+    lost: bool  # something before the byte that comes next
     raised: u32
     mask: u32
     interrupt: u32
@@ -69,11 +73,13 @@ class Vpl011(Extension[Domain], ConsoleClient):
         """A byte was typed."""
         notices = Notices()
         with self.lock as held:
-            if self.fifo.put(byte):
+            if self.fifo.put(u16(byte) | (OVERRUN_DATA if self.lost else 0)):
+                self.lost = False
                 self.raised |= TIME_OUT
                 if len(self.fifo) >= LEVEL:
                     self.raised |= RECEIVE
             else:
+                self.lost = True
                 self.raised |= OVERRUN
                 self.status |= OVERRUN_STATUS
             self._update(held, notices)
@@ -125,12 +131,14 @@ class Vpl011(Extension[Domain], ConsoleClient):
         return flags
 
     def _receive(self) -> u32:
-        """Takes a byte out of the FIFO; zero when there is none. The bits above the byte tell of errors."""
+        """Takes a byte out of the FIFO; zero when there is none. The bits above the byte tell of errors: the one that
+        came first after some were lost says so (DDI 0183, "Overrun bit").
+        """
         notices = Notices()
         byte: u32 = 0
         with self.lock as held:
             if not self.fifo.empty:
-                byte = u32(self.fifo.get()) | (1 << 11 if self.status & OVERRUN_STATUS != 0 else 0)
+                byte = u32(self.fifo.get())
                 if len(self.fifo) < LEVEL:
                     self.raised &= ~RECEIVE
                 if self.fifo.empty:
