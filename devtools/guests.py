@@ -19,8 +19,8 @@ def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str
     """The function from names to files for one scenario.
 
     "debian" is the kernel of Debian's cloud images, "vmlinux" what is packed in it on x86, "busybox" our initramfs,
-    "guest:NAME" the unikernel of qemu-tests/guests/NAME as built in `unikernels`; anything else is a path relative to
-    the folder `beside`.
+    "network" the same with a network card's driver, "guest:NAME" the unikernel of qemu-tests/guests/NAME as built in
+    `unikernels`; anything else is a path relative to the folder `beside`.
     """
 
     def resolve(name: str) -> Path:
@@ -30,11 +30,15 @@ def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str
             return vmlinux.unpacked(kernel(DEBIANS[architecture]))
         if name == "busybox":
             return initramfs.busybox(DEBIANS[architecture])
+        if name == "network":
+            return initramfs.network(DEBIANS[architecture], kernel_package(DEBIANS[architecture]))
         if name.startswith(UNIKERNEL):
             return unikernel(name.removeprefix(UNIKERNEL), unikernels)
         path = beside / name
         if not path.is_file():
-            raise Missing(f"there is no file {path}: write debian, busybox, guest:NAME, or a path relative to {beside}")
+            raise Missing(
+                f"there is no file {path}: write debian, busybox, network, guest:NAME, or a path relative to {beside}"
+            )
         return path.resolve()
 
     return resolve
@@ -42,9 +46,13 @@ def resolver(architecture: str, beside: Path, unikernels: Path) -> Callable[[str
 
 def kernel(architecture: str) -> Path:
     """The kernel that Debian builds for clouds. On arm64 it is an uncompressed Image, on amd64 a bzImage."""
-    package = debian.unpacked(f"linux-image-cloud-{architecture}", architecture, behind="linux-image-")
-    (path,) = (package / "boot").glob("vmlinuz-*")
+    (path,) = (kernel_package(architecture) / "boot").glob("vmlinuz-*")
     return path
+
+
+def kernel_package(architecture: str) -> Path:
+    """The folder of the unpacked package, with the modules."""
+    return debian.unpacked(f"linux-image-cloud-{architecture}", architecture, behind="linux-image-")
 
 
 def device_tree(name: str) -> Path:

@@ -275,6 +275,35 @@ def test_the_archive_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert initramfs.busybox("arm64") != first
 
 
+def test_the_archive_with_the_network_has_the_kernels_modules_behind_the_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Wherever in the kernel's folder they lie, in the order in which they are loaded; one that is not there is told
+    of. Another kernel makes another archive.
+    """
+    monkeypatch.setenv("CONSTRICTOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(initramfs, "entries", lambda _: [cpio.folder("bin")])
+    (tmp_path / "debian" / "arm64" / "busybox-static" / "bin").mkdir(parents=True)
+    (tmp_path / "debian" / "arm64" / "busybox-static" / "bin" / "busybox").write_bytes(b"busybox")
+    drivers = tmp_path / "kernel" / "lib" / "modules" / "6.1" / "kernel" / "drivers"
+    for name in initramfs.NETWORK:
+        (drivers / name).mkdir(parents=True)
+        (drivers / name / f"{name}.ko").write_bytes(name.encode())
+    place = initramfs.network("arm64", tmp_path / "kernel")
+    plain = initramfs.busybox("arm64").read_bytes()
+    assert place.read_bytes().startswith(plain) and len(plain) % 4 == 0
+    read = {name: contents for name, _, _, contents in _read(place.read_bytes()[len(plain) :])}
+    order = read["modules/order"].decode().split()
+    assert order.index("virtio_ring") < order.index("virtio") < order.index("virtio_net")
+    assert all(read[f"modules/{name}.ko"] == name.encode() for name in order)
+    assert {"workloads/network", "workloads/fetch", "workloads/aim"} <= set(read)
+    (drivers / "virtio" / "virtio.ko").write_bytes(b"newer")
+    assert initramfs.network("arm64", tmp_path / "kernel") != place
+    (drivers / "virtio" / "virtio.ko").unlink()
+    with pytest.raises(Problem, match=r"has no module virtio\.ko"):
+        initramfs.network("arm64", tmp_path / "kernel")
+
+
 def test_names_in_scenarios(tmp_path: Path) -> None:
     unikernels = tmp_path / "guests"
     unikernels.mkdir()
@@ -285,5 +314,5 @@ def test_names_in_scenarios(tmp_path: Path) -> None:
     assert resolve("Image") == tmp_path / "Image"
     with pytest.raises(Problem, match=r"no unikernel 'helo'.*: hello"):
         resolve("guest:helo")
-    with pytest.raises(Problem, match=r"write debian, busybox, guest:NAME, or a path relative to"):
+    with pytest.raises(Problem, match=r"write debian, busybox, network, guest:NAME, or a path relative to"):
         resolve("Imgae")
