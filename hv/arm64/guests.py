@@ -15,9 +15,11 @@ from hv.arm64.vgic_interface import guest_gic
 from hv.arm64.vgic_state import VgicCpu
 from hv.arm64.vtimer import claim_timer
 from hv.common.model.vcpu import architecture
-from hv.config import CONFIG_GICV2, CONFIG_GICV3
+from hv.config import CONFIG_DOMAIN_WATCHDOG, CONFIG_GICV2, CONFIG_GICV3
 from hv.lang import raises, u32
 
+if CONFIG_DOMAIN_WATCHDOG:
+    from hv.arm64.hypercalls import start_hypercalls
 if CONFIG_GICV2:
     from hv.arm64.gich import gich
     from hv.arm64.vgic2_page import GuestInterface  # noqa: F401 (a part of each domain)
@@ -33,6 +35,8 @@ def start_guests() -> None:
         claim_timer()
         interrupts.claim(gic.driver.maintenance(), Trigger.LEVEL, maintain)
     find_visible()
+    if CONFIG_DOMAIN_WATCHDOG:
+        start_hypercalls()
     architecture.vcpus = vcpu_machine
 
 

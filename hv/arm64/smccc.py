@@ -9,7 +9,11 @@ from hv.arm64.complain import complain_of_number
 from hv.arm64.context import VcpuContext
 from hv.arm64.inject import inject_undefined
 from hv.common.model.vcpu import Vcpu
+from hv.config import CONFIG_DOMAIN_WATCHDOG
 from hv.lang import Final, truncate, u32, u64
+
+if CONFIG_DOMAIN_WATCHDOG:
+    from hv.arm64.hypercalls import hypercall
 
 VERSION: Final[u64] = 0x1_0001
 NOT_SUPPORTED: Final[u64] = 0xFFFF_FFFF_FFFF_FFFF  # -1
@@ -25,11 +29,18 @@ def hypervisor_call(vcpu: Vcpu, context: VcpuContext, immediate: u64) -> None:
     if immediate == SMCCC:
         firmware_call(vcpu, context)
     elif immediate == XEN_HYPERCALL:
-        context.x[0] = 0 - ENOSYS
+        xen_call(vcpu, context)
     else:
         complain_of_number(vcpu, "HVC", immediate, "no such interface", "undefined instruction injected")
         context.pc -= INSTRUCTION
         inject_undefined(context)
+
+
+def xen_call(vcpu: Vcpu, context: VcpuContext) -> None:
+    if CONFIG_DOMAIN_WATCHDOG:
+        hypercall(vcpu, context)
+    else:
+        context.x[0] = 0 - ENOSYS
 
 
 def secure_call(vcpu: Vcpu, context: VcpuContext, immediate: u64) -> None:

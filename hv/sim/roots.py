@@ -24,6 +24,7 @@ from hv.common.control import (
     multicall,
     pv_console,
     sched_op,
+    sched_poll,
     vcpu_op,
     vm_assist,
     xen_version,

@@ -9,6 +9,7 @@ from hv.common.control import (  # noqa: F401 (registries)
     memory_op,
     pv_console,
     sched_op,
+    sched_poll,
     vcpu_op,
     vm_assist,
     xen_version,

@@ -14,6 +14,16 @@ smc:
     smc     #0
     ret
 
+/* Xen's: u64 xen_call(u64 number, u64 a, u64 b). */
+    .section .text.xen_call, "ax"
+    .global xen_call
+xen_call:
+    mov     x16, x0
+    mov     x0, x1
+    mov     x1, x2
+    hvc     #0xea1
+    ret
+
 /* As hvc, without the call: what a loop around it costs by itself. */
     .section .text.no_call, "ax"
     .global no_call

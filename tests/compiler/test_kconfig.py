@@ -18,7 +18,7 @@ from compiler.whole import Compiler
 ROOT = config.ROOT
 MACHINES = {"arm64": "arm64_virt", "x86": "x86_pc"}
 QUICK = {
-    *(("arm64", name) for name in ("GICV2", "GICV3", "SMMUV3", "VPL011", "DEBUG")),
+    *(("arm64", name) for name in ("GICV2", "GICV3", "SMMUV3", "VPL011", "DEBUG", "DOMAIN_WATCHDOG")),
     *(("x86", name) for name in ("DEBUG_KEYS", "SCHED_RR", "SVM", "HVM")),
 }
 GUESTS = {"hv.x86.hvm", *(f"hv.x86.svm.{name}" for name in ("asid", "driver", "exits", "host", "permissions", "vmcb"))}

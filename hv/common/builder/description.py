@@ -46,6 +46,7 @@ class Description:
     shares: Embedded[Shares]
     restarts_on_reboot: bool  # built anew when it resets itself
     restarts_on_crash: bool  # and when it crashes
+    restarts_on_watchdog: bool  # and when its watchdog runs out
     reads_as_ones: bool  # where nothing is; otherwise such an access aborts
     bootargs: str
     kernel: Module

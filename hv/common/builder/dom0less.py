@@ -5,10 +5,10 @@ Bindings: Xen, docs/misc/arm/device-tree/booting.txt. Of a domain: `memory` (KiB
 `passthrough`, `#address-cells`, `#size-cells`; its modules are "multiboot,kernel" with `bootargs`, "multiboot,ramdisk"
 and "multiboot,device-tree" (device_reader.py), whatever else their `compatible` lists, each with `reg`, or with
 `mb-index` where the boot loader decides where modules lie; "xen,domain-shared-memory-v1" children are
-share_reader.py's; "xen,vcpu" children have `id` and `hard-affinity`. Not of Xen's are `on-reboot` and `on-crash`,
-"restart" or "destroy": unless they say otherwise, a domain that resets itself is built anew, and one that crashes is
-not; `constrictor,console-input`, which the domain has to whom the keyboard belongs at first; and the lines of a
-partition file (file_lines).
+share_reader.py's; "xen,vcpu" children have `id` and `hard-affinity`. Not of Xen's are `on-reboot`, `on-watchdog` and
+`on-crash`, "restart" or "destroy": unless they say otherwise, a domain that resets itself, or whose watchdog runs out,
+is built anew, and one that crashes is not; `constrictor,console-input`, which the domain has to whom the keyboard
+belongs at first; and the lines of a partition file (file_lines).
 
 A mistake refuses that domain, with one line that names node and property. Domains are numbered from 1 in the order of
 the tree, the refused ones too. The modules of accepted domains stay reserved, since a reset loads them anew; a module
@@ -36,7 +36,7 @@ from hv.common.mm.early import early
 from hv.common.mm.types import DomId, Paddr
 from hv.common.model.domain import MAX_DOMAINS
 from hv.common.model.vcpu import MAX_VCPUS
-from hv.config import CONFIG_LLC_COLORING, CONFIG_NR_CPUS, CONFIG_PASSTHROUGH, CONFIG_VPL011
+from hv.config import CONFIG_DOMAIN_WATCHDOG, CONFIG_LLC_COLORING, CONFIG_NR_CPUS, CONFIG_PASSTHROUGH, CONFIG_VPL011
 from hv.lang import Embedded, Errno, Final, array, raises, u16, u32, u64
 
 if CONFIG_LLC_COLORING:
@@ -49,9 +49,9 @@ LONGEST_BOOTARGS: Final[u64] = 2047  # Linux's COMMAND_LINE_SIZE, but for the en
 KIB_PER_FRAME: Final[u64] = 4
 MOST_SPIS: Final[u32] = 988  # of a GIC's distributor: numbers 32 to 1019
 UNMAPPED: Final = "trap-unmapped-accesses"
-NOT_OFFERED: Final[array[str, 4]] = array(
+WATCHDOG: Final = "on-watchdog"
+NOT_OFFERED: Final[array[str, 3]] = array(
     "domain-cpupool",
-    "on-watchdog",
     "sve",
     "xen,enhanced",
 )
@@ -81,6 +81,7 @@ class Reader:
             raise Errno.EINVAL
         description.restarts_on_reboot = self._restarts(node, "on-reboot", True)
         description.restarts_on_crash = self._restarts(node, "on-crash", False)
+        description.restarts_on_watchdog = self._restarts(node, WATCHDOG, True)
         description.reads_as_ones = not self._traps_unmapped(node)
         self._read_lines(node, description)
         for child in node.children():
@@ -100,6 +101,10 @@ class Reader:
 
     @raises
     def _refuse_unknown(self, node: Node) -> None:
+        if not CONFIG_DOMAIN_WATCHDOG and node.has(WATCHDOG):
+            what = "asks for watchdogs, which this build leaves out (CONFIG_DOMAIN_WATCHDOG)"
+            self.mistake.wrong("", WATCHDOG, what)
+            raise Errno.EINVAL
         for name in NOT_OFFERED:
             wanted = node.property(name)
             if wanted.found and not wanted.lists("disabled"):

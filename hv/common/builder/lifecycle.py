@@ -1,8 +1,8 @@
 """The life of a described domain from outside: built, shut down, taken apart, built again.
 
-A domain that powers itself off, or crashes, stops alone, and its memory goes back to the heap. One that resets is
-taken apart, too, and built anew from its description and modules, unless the description wants it otherwise, which may
-want the same of one that crashes. That is long work of the CPU on which it was asked for.
+A domain that powers itself off, or crashes, stops alone, and its memory goes back to the heap. One that resets, or
+whose watchdog runs out, is taken apart, too, and built anew from its description and modules, unless the description
+wants it otherwise, which may want the same of one that crashes. That is long work of the CPU on which it was asked for.
 """
 
 from hv.arch import now, poll_interrupts
@@ -16,10 +16,11 @@ from hv.common.model.ending import endings
 from hv.common.model.memory import DomainMemory
 from hv.common.model.vcpu import Vcpus
 from hv.common.sched.core import has_stopped, pause, remove_vcpu
+from hv.config import CONFIG_DOMAIN_WATCHDOG
 from hv.lang import Embedded, Errno, Final, Message, U8Enum, array, bounded, step_extensions, unbounded
 
 VCPUS_PER_STEP: Final = 4
-LEAST_RUN: Final = SECOND  # before a crash after which a domain is built anew
+LEAST_RUN: Final = SECOND  # before a crash, or a watchdog's end, after which a domain is built anew
 
 
 class Stage(U8Enum):
@@ -84,12 +85,18 @@ class Life(Task):
         """As its description has it. One that crashes as soon as it runs would do so for ever."""
         if self.domain.reason == ShutdownReason.REBOOT:
             return self.description.restarts_on_reboot
-        if self.domain.reason != ShutdownReason.CRASH or not self.description.restarts_on_crash:
+        if CONFIG_DOMAIN_WATCHDOG and self.domain.reason == ShutdownReason.WATCHDOG:
+            return self.description.restarts_on_watchdog and self._has_run("its watchdog ran out")
+        if self.domain.reason != ShutdownReason.CRASH:
             return False
-        if now() - self.started < LEAST_RUN:
-            error(f"{self.description.name}: it crashed within a second: the domain is not built again")
-            return False
-        return True
+        return self.description.restarts_on_crash and self._has_run("it crashed")
+
+    def _has_run(self, end: str) -> bool:
+        """For a while, before this."""
+        if now() - self.started >= LEAST_RUN:
+            return True
+        error(f"{self.description.name}: {end} within a second: the domain is not built again")
+        return False
 
     def _build(self) -> Progress:
         try:
@@ -154,8 +161,8 @@ def build_domains() -> None:
 
 @endings.entry()
 def shutdown_domain(domain: Domain, reason: ShutdownReason) -> None:
-    """A guest has turned itself off, or reset itself. It concerns that guest alone; who calls on its behalf goes on
-    to `leave`.
+    """A guest has turned itself off, or reset itself, or has not patted its watchdog. It concerns that guest alone; who
+    calls on its behalf goes on to `leave`.
     """
     if not domain.shut_down(reason):
         return
@@ -165,6 +172,8 @@ def shutdown_domain(domain: Domain, reason: ShutdownReason) -> None:
         info(f"d{domain.id} {domain.name}: reset")
     elif reason == ShutdownReason.CRASH:
         error(f"d{domain.id} {domain.name}: crashed, as it says itself")
+    elif CONFIG_DOMAIN_WATCHDOG and reason == ShutdownReason.WATCHDOG:
+        error(f"d{domain.id} {domain.name}: its watchdog ran out")
     _end(domain)
 
 

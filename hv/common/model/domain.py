@@ -59,6 +59,7 @@ class ShutdownReason(U8Enum):
     REBOOT = 1
     SUSPEND = 2
     CRASH = 3
+    WATCHDOG = 4
 
 
 class Privilege(U8Flag):

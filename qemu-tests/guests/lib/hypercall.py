@@ -1,4 +1,4 @@
-"""Calls to the hypervisor: SMCCC (Arm DEN 0028) and PSCI (DEN 0022, chapter 5)."""
+"""Calls to the hypervisor: SMCCC (Arm DEN 0028), PSCI (DEN 0022, chapter 5), and Xen's (public/arch-arm.h)."""
 
 from hv.lang import Final, Never, extern, u64, unbounded
 
@@ -15,6 +15,10 @@ def hvc(function: u64, a: u64, b: u64, c: u64) -> u64: ...
 
 @extern
 def smc(function: u64, a: u64, b: u64, c: u64) -> u64: ...
+
+
+@extern
+def xen_call(number: u64, a: u64, b: u64) -> u64: ...
 
 
 @extern

@@ -182,7 +182,7 @@ MISTAKES = {
     'property "cpus" is 0: a domain has 1 to 128': with_property("cpus", u32(0)),
     'property "cpus" is 129: a domain has 1 to 128': with_property("cpus", u32(129)),
     LINES_ARE_WRONG: with_property("constrictor,lines", u64(0x1000) + u64(0x1000) + u32(3)),
-    'property "on-watchdog" asks for what is not offered here': with_property("on-watchdog", strings("destroy")),
+    'property "on-watchdog" is neither "restart" nor "destroy"': with_property("on-watchdog", strings("bark")),
     'property "nr_spis" is 989: a domain has up to 988 shared interrupts': with_property("nr_spis", u32(989)),
     'property "nr_spis" is not one number, of one cell': with_property("nr_spis", u64(1)),
     'property "direct-map" asks for memory that "xen,static-mem" sets aside, which is missing': with_property(
@@ -325,6 +325,7 @@ NAMES = st.sampled_from(
         "bootargs",
         "vpl011",
         "on-crash",
+        "on-watchdog",
         "constrictor,file",
         "constrictor,lines",
         "constrictor,console-input",
