@@ -22,6 +22,8 @@ SECONDS = 120
 FETCH_SECONDS = 300
 SEED = 0x9C1E
 HOST = "10.0.2.2"  # the emulating computer, in QEMU's user network
+MEMORY_WINDOW = "MEM 0x{:010x}..0x{:010x} -> 0x0010000000"
+"""How Linux tells where it finds what the bus has from there on."""
 SECRETS, NOTHING, UART = 0x6880_0000, 0x3000_0000, 0x900_0000
 """Of the machine: where the other guest has its secrets, nothing at all, and the hypervisor's UART. linux1 has nothing
 at any of them.
@@ -90,6 +92,7 @@ def test_a_network_card_behind_an_smmu_moves_its_guests_bytes_alone(booted, name
         machine = booted(name)
         machine.expect(f"(hv) smmuv3@9050000: confines devices by stage {stage}, 65536 streams", SECONDS)
         machine.expect_all(["DONE linux1 ok", "READY watch"], SECONDS)
+        assert MEMORY_WINDOW.format(0x1_0000_0000, 0x1_2EFE_FFFF) in machine.output
         server.fetched_by(machine, 32)
 
         machine.send(f"/workloads/aim {SECRETS:#x} {NOTHING:#x} {UART:#x}\r")
@@ -109,10 +112,11 @@ def test_a_network_card_behind_an_smmu_moves_its_guests_bytes_alone(booted, name
 
 
 def test_a_trusted_guest_drives_a_network_card_without_an_iommu(booted) -> None:
-    """Direct-mapped, the addresses that it gives the card are the machine's."""
+    """Direct-mapped, the addresses that it gives the card are the machine's, and so are the bridge's windows."""
     with serving(4) as server:
         machine = booted("arm64-pcie-direct")
         machine.expect_all(["DONE linux1 ok", "READY watch"], SECONDS)
+        assert MEMORY_WINDOW.format(0x1000_0000, 0x3EFE_FFFF) in machine.output
         assert "confines devices" not in machine.output
         server.fetched_by(machine, 4)
         machine.expect("WATCHED watch", SECONDS)
