@@ -1,15 +1,15 @@
 """Two guests and a stream of numbers through memory that they share: what one writes, the other checks.
 
 The memory holds how many numbers were written, how many were read, how many lives the writer has had, and a ring of
-numbers. `write=1` makes a guest the writer, which in the middle of its `count` numbers resets itself and then goes on
-where it was. The reader runs on all the time, and gives up when a number is wrong, or none comes for a minute.
+numbers. `write=1` makes a guest the writer, which in the middle of its `count` numbers crashes, and in its next life
+goes on where it was. The reader runs on all the time, and gives up when a number is wrong, or none comes for a minute.
 """
 
 from guests.lib import exceptions  # noqa: F401 (the assembly calls it)
 from guests.lib.arguments import LARGEST, argument
 from guests.lib.cpu import complete_all
 from guests.lib.ending import give_up
-from guests.lib.hypercall import power_off, reset
+from guests.lib.hypercall import crash, power_off
 from guests.lib.mmio import read64, write64
 from guests.lib.text import line
 from guests.lib.timer import counter, milliseconds
@@ -24,6 +24,7 @@ LIVES: Final[u64] = 0x10
 RING: Final[u64] = 0x1000
 SLOTS: Final[u64] = 512
 PATIENCE: Final[u64] = 60_000  # milliseconds
+LIFE: Final[u64] = 1_100  # milliseconds; who crashes earlier is not built again (hv/common/builder/lifecycle.py)
 ODD: Final[u64] = 0x9E37_79B9_7F4A_7C15
 
 tree: Final = Fdt()
@@ -55,6 +56,7 @@ class Stream:
 
     @unbounded("each round writes a number")
     def write(self) -> None:
+        began = counter()
         lives = self.load(LIVES) + 1
         self.store(LIVES, lives)
         written = self.load(WRITTEN)
@@ -66,7 +68,8 @@ class Stream:
             written += 1
             self.store(WRITTEN, written)
             if lives == 1 and written == self.count // 2:
-                reset()
+                grow_old(began)
+                crash()
 
     @unbounded("each round reads a number")
     def read(self) -> None:
@@ -83,6 +86,12 @@ class Stream:
 
 
 stream: Final = Stream()
+
+
+@unbounded("time passes")
+def grow_old(began: u64) -> None:
+    while counter() - began < milliseconds(LIFE):
+        pass
 
 
 def mixed(number: u64) -> u64:
