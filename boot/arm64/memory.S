@@ -178,12 +178,15 @@ memset:
 1:  stp     x1, x1, [x3], #16
     subs    x2, x2, #16
     b.hs    1b
-2:  adds    x2, x2, #16
-    b.eq    4f
-3:  strb    w1, [x3], #1
-    subs    x2, x2, #1
-    b.ne    3b
-4:  ret
+2:  tbz     x2, #3, 3f                  // what is left are the low four bits
+    str     x1, [x3], #8
+3:  tbz     x2, #2, 4f
+    str     w1, [x3], #4
+4:  tbz     x2, #1, 5f
+    strh    w1, [x3], #2
+5:  tbz     x2, #0, 6f
+    strb    w1, [x3]
+6:  ret
 
 /* int memcmp(const void *a, const void *b, u64 length). Changes x0 to x4. */
     .global memcmp

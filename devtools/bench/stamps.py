@@ -62,14 +62,14 @@ class Stamps:
     """The plugin for one run: its options for the emulator, and what it has written so far.
 
     `uart[n]` is the count after byte n of the serial output was written, `start` that before the hypervisor's first
-    instruction, `guest` that before the guest's, `wait` that before the first WFI or HLT behind the first byte:
-    firmware waits before it. Both files lie in `folder`, which has to outlive the run.
+    instruction, `guests` those before the guest's, one for each that starts, `wait` that before the first WFI or HLT
+    behind the first byte: firmware waits before it. Both files lie in `folder`, which has to outlive the run.
     """
 
     def __init__(self, watch: Watch, folder: Path) -> None:
         self.uart: list[int] = []
         self.start: int | None = None
-        self.guest: int | None = None
+        self.guests: list[int] = []
         self.wait: int | None = None
         self._port = Port()
         self._out = 0
@@ -111,10 +111,15 @@ class Stamps:
             self._out = int(count)
         elif event == "s" and self.start is None:
             self.start = int(count)
-        elif event == "g" and self.guest is None:
-            self.guest = int(count)
+        elif event == "g":
+            self.guests.append(int(count))
         elif event == "w" and self.wait is None and self.uart:
             self.wait = int(count)
+
+    @property
+    def guest(self) -> int | None:
+        """The count before the first guest's first instruction."""
+        return self.guests[0] if self.guests else None
 
     def first_line(self, output: bytes, after: int = 0) -> int:
         """The count when the first line that shows anything was complete, of what was printed when more instructions

@@ -47,7 +47,22 @@ from hv.arm64.vgic_state import (
 )
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
-from hv.lang import Const, Final, Generic, TypeVar, apart, array, bounded, trailing_zeros, u8, u16, u32, u64, unbounded
+from hv.lang import (
+    Const,
+    Final,
+    Generic,
+    PerCpu,
+    TypeVar,
+    apart,
+    array,
+    bounded,
+    trailing_zeros,
+    u8,
+    u16,
+    u32,
+    u64,
+    unbounded,
+)
 
 NOT_PENDING: Final[u32] = 1 << 31  # in the key of a choice: behind all that are pending
 PRIORITY_SHIFT: Final = 16
@@ -56,14 +71,22 @@ NUMBER: Final[u32] = 0xFFFF
 F = TypeVar("F", bound=ListFormat)
 
 
-class Choices:
-    """The first MAX_LISTS interrupts, or as many as there are list registers, in the order of their keys."""
+class Choices(PerCpu):
+    """The first MAX_LISTS interrupts, or as many as there are list registers, in the order of their keys. Each CPU has
+    one, so that the keys need not be cleared in each filling, which is what it holds for.
+    """
 
     keys: array[u32, MAX_LISTS]
     count: u32
     limit: u32
     pending_left: bool
     active_left: bool
+
+    def begin(self, limit: u32) -> None:
+        self.count = 0
+        self.limit = limit
+        self.pending_left = False
+        self.active_left = False
 
     def offer(self, key: u32) -> None:
         if self.count == self.limit:
@@ -149,8 +172,8 @@ class ListRegisters(Generic[F]):
     @unbounded("each step clears one list register")
     def fill(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
         interface = Interface.this()
-        choices = Choices()
-        choices.limit = interface.lists
+        choices = Choices.this()
+        choices.begin(interface.lists)
         _choose(cpu.private, 0, me, vgic.groups, choices)
         for i in bounded(vgic.banks, MOST_BANKS):
             _choose(vgic.shared[i], FIRST_SHARED + i * BANK, me, vgic.groups, choices)

@@ -88,6 +88,7 @@ guest_secondary:
     .endm
 
     .balign 0x800
+    .global vectors
 vectors:
     vector  0
     vector  1

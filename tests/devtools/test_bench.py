@@ -22,9 +22,17 @@ ON_XEN = (
     "(XEN) DOM1: BENCH hvc_psci_version 100000 2963080 18750\r\n"
     "(XEN) DOM1: BENCH vgicd_typer_read 100000 3838369 18750\r\n"
     "(XEN) DOM1: BENCH vpl011_flag_read 100000 3988515 18750\r\n"
+    "(XEN) DOM1: BENCH timer_running 1024 69248 0\r\n"
+    "(XEN) DOM1: BENCH timer_waiting 1024 279808 0\r\n"
     "(XEN) DOM1: DONE bench ok\r\n"
 )
-MEASURED = {"hvc_psci_version": 471, "vgicd_typer_read": 611, "vpl011_flag_read": 635}
+MEASURED = {
+    "hvc_psci_version": 471,
+    "vgicd_typer_read": 611,
+    "vpl011_flag_read": 635,
+    "timer_running": 1082,
+    "timer_waiting": 4372,
+}
 
 PRINTER = (
     *(
@@ -81,7 +89,8 @@ def printer(tmp_path, monkeypatch):
 @pytest.mark.arm64
 def test_counts_are_exact(printer):
     text = b"\r\n hypervisor\r\nsecond line\n"
-    found = arm64.measure(image := printer(text), arm64.FIGURES[3:])
+    figures = (arm64.FIRST_LINE, arm64.GUEST_START, arm64.IMAGE_SIZE)
+    found = arm64.measure(image := printer(text), figures)
     first_line = text.index(b"r\r\n") + 2
     assert found == {
         arm64.FIRST_LINE: BEFORE_LOOP + 4 * first_line + 3,
@@ -116,9 +125,9 @@ def test_the_first_bytes_of_a_program(tmp_path):
 @pytest.mark.emulator
 @pytest.mark.arm64
 def test_traps_are_read_from_the_console(printer):
-    assert arm64.measure(printer(ON_XEN.encode()), arm64.TRAPS[1:]) == dict(
-        zip(arm64.TRAPS[1:], (611, 635), strict=True)
-    )
+    assert arm64.measure(printer(ON_XEN.encode()), arm64.TRAPS[1:]) == {
+        figure: MEASURED[figure.name.removeprefix("arm64.")] for figure in arm64.TRAPS[1:]
+    }
 
 
 @pytest.mark.emulator
@@ -140,6 +149,9 @@ def test_a_machine_that_never_gets_there_ends_with_what_it_printed(printer, monk
     elsewhere.write_bytes(struct.pack("<IIQ48x", 0xD503201F, 0, NOP + 4 - arm64.GUEST_MEMORY))
     with pytest.raises(Problem, match=r"no guest began(?s:.*)only this"):
         arm64.measure(printer(b"only this\n"), [arm64.GUEST_START])
+    elsewhere.write_bytes(struct.pack("<IIQ48x", 0xD503201F, 0, NOP - arm64.GUEST_MEMORY))
+    with pytest.raises(Problem, match=r"1 of 2 guests began(?s:.*)only this"):
+        arm64.measure(printer(b"only this\n"), [arm64.SECOND_START])
 
 
 def test_instructions_per_operation():
@@ -174,8 +186,8 @@ def test_stamps_come_in_pieces(tmp_path):
         with log.open("a") as file:
             file.write(piece)
         stamps.update()
-        seen.append((list(stamps.uart), stamps.guest))
-    assert seen == [([], None), ([105], None), ([105, 110, 200], 111), ([105, 110, 200], 111)]
+        seen.append((list(stamps.uart), stamps.guest, len(stamps.guests)))
+    assert seen == [([], None, 0), ([105], None, 0), ([105, 110, 200], 111, 1), ([105, 110, 200], 111, 2)]
     with log.open("a") as file:
         file.write("v 1\n")
     with pytest.raises(Problem, match="'v 1'"):
