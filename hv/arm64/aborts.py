@@ -66,7 +66,7 @@ def data_abort(vcpu: Vcpu, context: VcpuContext, syndrome: Syndrome) -> None:
             device = mmio.device_at(vcpu, address)
             if device != Device.NONE:
                 emulate(vcpu, context, abort, device, address)
-                context.pc += instruction_length(syndrome)
+                context.advance(instruction_length(syndrome))
                 return
     refuse_data(vcpu, context, syndrome)
 
@@ -123,7 +123,7 @@ def refuse_data(vcpu: Vcpu, context: VcpuContext, syndrome: Syndrome) -> None:
     if is_unmapped(abort) and reads_as_ones(vcpu, address):
         if not abort.write:
             put_result(context, abort, ~u64(0))
-        context.pc += instruction_length(syndrome)
+        context.advance(instruction_length(syndrome))
         return
     status = EXTERNAL_ON_WALK | abort.status & LEVEL if abort.on_walk else EXTERNAL
     why = reason(vcpu, address, syndrome, abort.on_walk)

@@ -105,7 +105,7 @@ def wait(context: VcpuContext, syndrome: Syndrome) -> None:
     """WFI ends with an interrupt; WFE may end at any time, and mostly waits for another vCPU, which may need this
     CPU.
     """
-    context.pc += instruction_length(syndrome)
+    context.advance(instruction_length(syndrome))
     if syndrome.iss & WAITS_FOR_EVENT != 0:
         yield_()
     else:

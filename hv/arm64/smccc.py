@@ -46,7 +46,7 @@ def xen_call(vcpu: Vcpu, context: VcpuContext) -> None:
 def secure_call(vcpu: Vcpu, context: VcpuContext, immediate: u64) -> None:
     """SMC, which traps before it is done."""
     if immediate == SMCCC:
-        context.pc += INSTRUCTION
+        context.advance(INSTRUCTION)
         firmware_call(vcpu, context)
     else:
         complain_of_number(vcpu, "SMC", immediate, "no such interface", "undefined instruction injected")

@@ -78,10 +78,10 @@ def system_register(vcpu: Vcpu, context: VcpuContext, iss: u64) -> None:
         if answer.known:
             if register != ZERO_REGISTER:
                 context.x[register] = answer.value
-            context.pc += INSTRUCTION
+            context.advance(INSTRUCTION)
             return
     elif write(vcpu, access, 0 if register == ZERO_REGISTER else context.x[register]):
-        context.pc += INSTRUCTION
+        context.advance(INSTRUCTION)
         return
     name = access.op0 << 16 | access.op1 << 12 | access.crn << 8 | access.crm << 4 | access.op2
     what = "read of system register" if access.read else "write of system register"

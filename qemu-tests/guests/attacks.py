@@ -1,18 +1,20 @@
 """What the hostile unikernel does in its rounds. Nothing here expects an answer; all of it must come back."""
 
-from guests.lib import gicv2, gicv3, timer, uart
+from guests.accesses import ACCESSES, PLAIN, access
+from guests.attempts import Attempts, attempts
+from guests.lib import gicv2, timer, uart
 from guests.lib.controller import DISTRIBUTOR, interrupts
-from guests.lib.cpu import complete_all, cpu, instruction_barrier, interrupt_window
-from guests.lib.exceptions import SYNCHRONOUS, Syndrome, TrapFrame, handlers
+from guests.lib.cpu import interrupt_window
 from guests.lib.gic import gic, has_registers
 from guests.lib.gicv3 import DISTRIBUTOR_SIZE, REDISTRIBUTOR_SIZE, REDISTRIBUTORS
 from guests.lib.hypercall import hvc, smc
 from guests.lib.mmio import write32
 from guests.lib.random import Random
-from hv.lang import Embedded, Final, SystemRegister, address_of, aligned, array, asm, extern, symbol, truncate, u32, u64
+from guests.probes import fill_registers, has_registers_of
+from guests.storms import OPERATIONS, send_wildly
+from guests.verdict import recover_devices
+from hv.lang import Embedded, Final, SystemRegister, array, asm, extern, truncate, u32, u64
 
-ICC_ASGI1R_EL1: Final = SystemRegister("icc_asgi1r_el1")
-ICC_SGI0R_EL1: Final = SystemRegister("icc_sgi0r_el1")
 CNTP_CTL_EL0: Final = SystemRegister("cntp_ctl_el0")
 PHYSICAL_TIMER: Final = 30  # its interrupt
 
@@ -21,46 +23,9 @@ MEMORY_MASK: Final[u64] = 0xFFFF_FFFF_F800_0000  # 128 MiB from there are left a
 GICV2_END: Final[u64] = gicv2.INTERFACE + gicv2.INTERFACE_SIZE + 0x1000
 ATTACKED_REDISTRIBUTORS: Final[u64] = 0x8_0000  # bytes: two that are there, and as much behind
 
-RET: Final[u32] = 0xD65F_03C0
 STORM: Final = 64
 LONGEST_SLEEP: Final[u64] = 10_000  # ticks
-UNKNOWN_REASON: Final[u64] = 0  # exception class of an undefined instruction
 
-# Instructions that use memory at x0, with x1 and x2 (Arm DDI 0487, C4)
-ACCESSES: Final[array[u32, 32]] = array(
-    0x39400001,  # ldrb w1, [x0]
-    0x79400001,  # ldrh w1, [x0]
-    0xB9400001,  # ldr w1, [x0]
-    0xF9400001,  # ldr x1, [x0]
-    0x39000001,  # strb w1, [x0]
-    0x79000001,  # strh w1, [x0]
-    0xB9000001,  # str w1, [x0]
-    0xF9000001,  # str x1, [x0]
-    0x39800001,  # ldrsb x1, [x0]
-    0x39C00001,  # ldrsb w1, [x0]
-    0x79800001,  # ldrsh x1, [x0]
-    0xB9800001,  # ldrsw x1, [x0]
-    0xF940001F,  # ldr xzr, [x0]
-    0xF900001F,  # str xzr, [x0]
-    0xF8408401,  # ldr x1, [x0], #8
-    0xB8004C01,  # str w1, [x0, #4]!
-    0xF8401001,  # ldur x1, [x0, #1]
-    0xB8003001,  # stur w1, [x0, #3]
-    0xA9400801,  # ldp x1, x2, [x0]
-    0xA9000801,  # stp x1, x2, [x0]
-    0x3D800000,  # str q0, [x0]
-    0xC85F7C01,  # ldxr x1, [x0]
-    0xC8027C01,  # stxr w2, x1, [x0]
-    0xF8E10002,  # ldaddal x1, x2, [x0]
-    0xC8DFFC01,  # ldar x1, [x0]
-    0xC89FFC01,  # stlr x1, [x0]
-    0xD50B7420,  # dc zva, x0
-    0xD50B7E20,  # dc civac, x0
-    0xD5087620,  # dc ivac, x0
-    0xD5087640,  # dc isw, x0
-    0xD50B7520,  # ic ivau, x0
-    0xF9800000,  # prfm pldl1keep, [x0]
-)
 # Beginnings of encodings that are unallocated, or belong to features that a guest is not given
 FOREIGN: Final[array[u32, 8]] = array(
     0x0000_0000, 0x0400_0000, 0x2500_0000, 0x4500_0000, 0x6500_0000, 0x8000_0000, 0xA400_0000, 0xE400_0000
@@ -72,20 +37,11 @@ MAINTENANCE: Final[array[u32, 4]] = array(0xD508_7000, 0xD508_8000, 0xD50C_7000,
 SUICIDES: Final[array[u64, 8]] = array(1, 2, 8, 9, 0xB, 0xC, 0xE, 0x12)  # PSCI: off, reset, suspend, of CPU or guest
 
 
-@aligned(4096)
-class Code:
-    """An instruction and the way back, alone in its page: an emulator translates a page anew when it is written to."""
-
-    words: array[u32, 1024]
-
-
 class Attacker:
     number: u64
     random: Embedded[Random]
     acts: u64
-    exceptions: u64
     pattern: u64
-    trying: bool
     leaked: bool
     stopping: bool
     stopped: bool
@@ -96,12 +52,12 @@ class Attacker:
         self.pattern = self.random.word()
 
     def act(self) -> bool:
-        """One wild thing. False: the vector registers do not hold what they did before."""
+        """One wild thing. False: its registers do not hold what they did before."""
         if self.acts == 0:
-            fill_fp(self.pattern)
+            self._fill()
         self.acts += 1
         random = self.random
-        match random.below(16):
+        match random.below(18):
             case 0 | 1 | 2:
                 self._access(self._anywhere())
             case 3:
@@ -125,15 +81,24 @@ class Attacker:
             case 13:
                 self._storm()
             case 14:
-                self._jump()
+                self._attempts.call(self._anywhere(), 0, 0)
+            case 15:
+                self._attempts.call(self._device() & ~u64(3), 0, 0)
+            case 16:
+                for i in range(len(OPERATIONS)):
+                    self._run(OPERATIONS[i])
             case _:
                 self._rest()
         if random.chance(4):
-            if check_fp(self.pattern) != 0:
+            if check_fp(self.pattern) != 0 or not has_registers_of(self.pattern):
                 return False
             self.pattern = random.word()
-            fill_fp(self.pattern)
+            self._fill()
         return True
+
+    def _fill(self) -> None:
+        fill_fp(self.pattern)
+        fill_registers(self.pattern)
 
     def _anywhere(self) -> u64:
         """An address of any magnitude that is not the guest's own memory."""
@@ -161,29 +126,15 @@ class Attacker:
             return DISTRIBUTOR + self.random.below(DISTRIBUTOR_SIZE + 0x1000)
         return REDISTRIBUTORS + first + self.random.below(ATTACKED_REDISTRIBUTORS)
 
+    @property
+    def _attempts(self) -> Attempts:
+        return attempts[self.number]
+
     def _access(self, address: u64) -> None:
-        self._run_with(ACCESSES[self.random.below(32)], address)
+        self._attempts.call(access(self.random.below(ACCESSES)), address, self.random.word())
 
     def _run(self, instruction: u32) -> None:
-        self._run_with(instruction, self._anywhere())
-
-    def _run_with(self, instruction: u32, x0: u64) -> None:
-        code = codes[self.number]
-        code.words[0] = instruction
-        code.words[1] = RET
-        complete_all()
-        forget_instructions()
-        complete_all()
-        instruction_barrier()
-        self._attempt(address_of(code), x0)
-
-    def _attempt(self, code: u64, x0: u64) -> None:
-        self.trying = True
-        attempt(code, x0, self.random.word())
-        self.trying = False
-
-    def _jump(self) -> None:
-        self._attempt(self._anywhere(), 0)
+        self._attempts.run(instruction, self._anywhere(), self.random.word())
 
     def _firmware(self) -> None:
         """A call of any number, but for those that end this guest, or its CPU for a while."""
@@ -210,12 +161,13 @@ class Attacker:
         if crn == 4 or (op1 == 0 and (crn == 1 or crn == 2 or crn == 13 or (crn == 12 and crm == 0))):
             return
         self._run(WRITE_REGISTER | which << 5)
+        fill_registers(self.pattern)
 
     def _controller(self) -> None:
         """Registers of the interrupt controller, all in a row from somewhere."""
         start = self._controller_register() & ~u64(7)
         for i in range(STORM):
-            self._run_with(ACCESSES[self.random.below(8)], start + u64(i) * 8)
+            self._attempts.call(access(self.random.below(PLAIN)), start + u64(i) * 8, self.random.word())
 
     def _uart(self) -> None:
         """Registers of the UART but for its data: what it prints is for people."""
@@ -223,25 +175,11 @@ class Attacker:
         for _ in range(STORM):
             offset = random.below(uart.SIZE) & ~random.below(8)
             if offset >= 4:
-                self._run_with(ACCESSES[random.below(8)], uart.BASE + offset)
+                self._attempts.call(access(random.below(PLAIN)), uart.BASE + offset, random.word())
 
     def _storm(self) -> None:
         for _ in range(STORM):
-            value = self.random.word()
-            if not has_registers():
-                write32(DISTRIBUTOR + gicv2.SGIR, truncate(u32, value))
-                continue
-            if self.random.chance(2):
-                value &= 0x10F_0F00_0003
-            match self.random.below(4):
-                case 0:
-                    gicv3.ICC_SGI1R_EL1.write(value | 1 << 40)
-                case 1:
-                    ICC_SGI0R_EL1.write(value)
-                case 2:
-                    ICC_ASGI1R_EL1.write(value)
-                case _:
-                    gicv3.ICC_SGI1R_EL1.write(value)
+            send_wildly(self.random)
 
     def _rest(self) -> None:
         """Lets interrupts in, or sleeps, after which others have used this CPU's registers."""
@@ -259,28 +197,7 @@ class Attacker:
             wait_for_event()
 
 
-def recover_devices() -> None:
-    """What all CPUs share, from whatever was written to it."""
-    uart.uart.init()
-    gic.init()
-
-
-codes: Final[array[Code, 2]] = array()
 attackers: Final[array[Attacker, 2]] = array()
-
-
-@handlers.entry()
-def survive(frame: TrapFrame) -> bool:
-    """An exception in an attempt ends it. A call that is undefined, or a register, is skipped."""
-    me = attackers[cpu()]
-    if me.trying:
-        frame.pc = symbol("recover")
-    elif frame.vector == SYNCHRONOUS and Syndrome(frame.syndrome).kind == UNKNOWN_REASON:
-        frame.pc += 4
-    else:
-        return False
-    me.exceptions += 1
-    return True
 
 
 # Interrupts that stay until their device is told: wild writes enable them.
@@ -298,14 +215,6 @@ def stop_uart() -> None:
 
 @asm("wfe")
 def wait_for_event() -> None: ...
-
-
-@asm("ic iallu")
-def forget_instructions() -> None: ...
-
-
-@extern
-def attempt(code: u64, a: u64, b: u64) -> u64: ...
 
 
 @extern
