@@ -1,8 +1,10 @@
 """Round robin: each CPU runs what is on its queue in turns of 10 ms.
 
 A vCPU that wakes goes to an idle CPU that it may run on, to the one that it was on last for preference, else it waits
-at the end of the queue of that one. A CPU that has nothing to run takes what waits elsewhere; a CPU on which
-something waits when a turn ends tells an idle one. While nothing waits, the current vCPU's turn has no end.
+at the end of the queue of that one. So that it waits for no more than 1 ms for each that is before it, turns are that
+short while it waits, and so is its own first one, lest who wakes often gets more than its share. A CPU that has
+nothing to run takes what waits elsewhere; a CPU on which something waits when a turn ends tells an idle one. While
+nothing waits, the current vCPU's turn has no end.
 """
 
 from hv.arch import NEVER, cpu_id
@@ -18,12 +20,15 @@ from hv.config import CONFIG_NR_CPUS
 from hv.lang import Atomic, Extension, Final, PerCpu, u32
 
 SLICE: Final = 10 * MILLISECOND
+SHORT: Final = 1 * MILLISECOND
 
 
 class RoundRobinVcpu(Extension[Vcpu]):
     place: Link[Vcpu]
+    turn_began: Ns
     turn_ends: Ns
     yielded: bool
+    woken: bool  # it has had no turn since it woke; constant while it is queued
 
     def init(self, owner: Vcpu) -> None:
         self.place.init(owner)
@@ -34,19 +39,30 @@ class RunQueue(PerCpu):
 
     queue: OrderedQueue[Vcpu]
     waiting: Atomic[u32]  # the queue's length, for who looks without the lock and may see it a little late
+    woken: u32  # how many of them have had no turn since they woke
 
     def append(self, vcpu: Vcpu) -> None:
         self.queue.append(RoundRobinVcpu.of(vcpu).place)
+        self.woken += u32(RoundRobinVcpu.of(vcpu).woken)
         self.waiting.store_relaxed(self.queue.length)
 
     def remove(self, vcpu: Vcpu) -> None:
         self.queue.remove(RoundRobinVcpu.of(vcpu).place)
-        self.waiting.store_relaxed(self.queue.length)
+        self._left(vcpu)
 
     def pop(self) -> Vcpu | None:
         first = self.queue.pop()
-        self.waiting.store_relaxed(self.queue.length)
+        if first is not None:
+            self._left(first)
         return first
+
+    def end_of(self, turn: RoundRobinVcpu) -> Ns:
+        """When the turn of the current vCPU ends, if others wait then."""
+        return turn.turn_ends if self.woken == 0 else min(turn.turn_ends, Ns(turn.turn_began + SHORT))
+
+    def _left(self, vcpu: Vcpu) -> None:
+        self.woken -= u32(RoundRobinVcpu.of(vcpu).woken)
+        self.waiting.store_relaxed(self.queue.length)
 
 
 class RoundRobin(Scheduler):
@@ -61,8 +77,9 @@ class RoundRobin(Scheduler):
     def wake(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> None:
         cpu = vcpu.processor
         waiting = RunQueue.on(cpu)
+        RoundRobinVcpu.of(vcpu).woken = True
         waiting.append(vcpu)
-        if Processor.on(cpu).claim() or waiting.queue.length == 1:
+        if Processor.on(cpu).claim() or waiting.woken == 1:
             raise_on(cpu, Softirq.SCHEDULE)
 
     def is_queued(self, held: Held[Rank.SCHEDULER], vcpu: Vcpu) -> bool:
@@ -79,18 +96,21 @@ class RoundRobin(Scheduler):
         waiting = RunQueue.this()
         if current is not None and current.runnable:
             turn = RoundRobinVcpu.of(current)
-            over = turn.yielded or turn.turn_ends <= now
+            ends = waiting.end_of(turn)
+            over = turn.yielded or ends <= now
             turn.yielded = False
             if not over or waiting.queue.length == 0:
-                return Decision(current, turn.turn_ends if not over and waiting.queue.length != 0 else NEVER)
+                return Decision(current, ends if not over and waiting.queue.length != 0 else NEVER)
             waiting.append(current)
             _offer(waiting.queue)
         chosen = waiting.pop()
         if chosen is None:
             return Decision(None, NEVER)
         turn = RoundRobinVcpu.of(chosen)
-        turn.turn_ends = Ns(now + SLICE)
-        return Decision(chosen, NEVER if waiting.queue.length == 0 else turn.turn_ends)
+        turn.turn_began = now
+        turn.turn_ends = Ns(now + SHORT) if turn.woken else Ns(now + SLICE)
+        turn.woken = False
+        return Decision(chosen, NEVER if waiting.queue.length == 0 else waiting.end_of(turn))
 
     def pick_cpu(self, vcpu: Vcpu) -> u32:
         last = vcpu.processor

@@ -273,17 +273,51 @@ TestScheduling = Scheduling.TestCase
 TestScheduling.settings = settings(max_examples=150, stateful_step_count=60)
 
 
-def test_turns_are_of_ten_milliseconds():
+def started(count):
+    """One CPU, and vCPUs of one domain that have just been switched on."""
     machine = Machine(1).with_heap().start_scheduling()
-    domain = machine.call(f"{VCPUS}make_domain", 1, 3)
-    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0) for _ in range(3)]
+    domain = machine.call(f"{VCPUS}make_domain", 1, count)
+    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0) for _ in range(count)]
     for vcpu in vcpus:
         machine.core("vcpu_up", vcpu, 0, 0)
+    return machine, vcpus
+
+
+def runs(machine, vcpus, milliseconds):
+    """Who runs in each of them."""
     seen = []
-    for _ in range(90):
+    for _ in range(milliseconds):
         seen.append(vcpus.index(machine.settle(0)))
         machine.advance(1_000_000)
-    assert seen == [turn % 3 for turn in range(9) for _ in range(10)]
+    return seen
+
+
+def test_turns_are_of_ten_milliseconds_when_all_have_begun():
+    machine, vcpus = started(3)
+    assert runs(machine, vcpus, 3) == [0, 1, 2]
+    assert runs(machine, vcpus, 90) == [turn % 3 for turn in range(9) for _ in range(10)]
+
+
+def test_who_wakes_waits_a_millisecond_for_each_before_it():
+    machine, vcpus = started(3)
+    assert runs(machine, vcpus, 3) == [0, 1, 2]
+    machine.core("block")
+    assert runs(machine, vcpus, 24) == [0] * 10 + [1] * 10 + [0] * 4
+    machine.core("wake", vcpus[2])
+    assert runs(machine, vcpus, 22) == [1, 2] + [0] * 10 + [1] * 10
+
+
+def test_who_wakes_again_and_again_gets_no_more_than_others():
+    """It works for as long as it may each time, and waits for a moment."""
+    machine, vcpus = started(2)
+    seen = []
+    for _ in range(20):
+        seen += runs(machine, vcpus, 1)
+        if seen[-1] == 1:
+            machine.core("block")
+            machine.settle(0)
+            machine.core("wake", vcpus[1])
+    assert seen == [0, 1] * 10
 
 
 def test_who_yields_goes_behind_the_others():
@@ -393,15 +427,15 @@ def test_keys_show_who_runs_and_waits():
     for vcpu in vcpus[:2]:
         machine.core("vcpu_up", vcpu, 0, 0)
     machine.settle_all()
-    machine.advance(2_000_000)
+    machine.advance(500_000)
     assert machine.press("r") == [
         "(hv) CPU 0: d1 test vCPU 0",
         "(hv)   waiting: d1 test vCPU 1",
         "(hv) CPU 1: idle",
     ]
-    assert [re.sub("ran 20.. us", "ran 20xx us", line) for line in machine.press("q")] == [
+    assert [re.sub("ran 5.. us", "ran 5xx us", line) for line in machine.press("q")] == [
         "(hv) d1 test: BUILDING, 0 MiB and 4 frames of tables, 1 refs",
-        "(hv)   vCPU 0: RUNNING on CPU 0 of 0, ran 20xx us, 0 pauses",
+        "(hv)   vCPU 0: RUNNING on CPU 0 of 0, ran 5xx us, 0 pauses",
         "(hv)   vCPU 1: RUNNABLE on CPU 0 of 0, ran 0 us, 0 pauses",
         "(hv)   vCPU 2: down on CPU 0 of 0, ran 0 us, 0 pauses",
     ]
