@@ -30,8 +30,12 @@ TRAPS = (
     Figure("arm64.vpl011_flag_read", "read of the virtual UART's flags", target=0.6),
     Figure("arm64.timer_running", "timer to handler, guest runs", target=0.6),
     Figure("arm64.timer_waiting", "timer to handler, guest waits", target=0.6),
+    Figure("arm64.spi_running", "device to handler, guest runs", target=0.7),
 )
-"""What the unikernel of traps.toml times."""
+SWITCH = Figure("arm64.domain_switch", "yield to another domain's vCPU", target=0.6)
+SGI = Figure("arm64.sgi_waiting", "SGI to a vCPU that waits", target=0.6)
+TIMED = {"traps": TRAPS, "switch": (SWITCH,), "sgi": (SGI,)}
+"""What unikernels time themselves, by the machine that they run on."""
 FIRST_LINE = Figure("arm64.first_line", "power-on to its first line")
 GUEST_START = Figure("arm64.guest_start", "power-on to the guest's start", target=0.4)
 SECOND_START = Figure("arm64.second_start", "power-on to the last of 2 guests", target=0.35)
@@ -39,7 +43,7 @@ FOURTH_START = Figure("arm64.fourth_start", "power-on to the last of 4 guests", 
 STARTS = {GUEST_START: ("start", 1), SECOND_START: ("start2", 2), FOURTH_START: ("start4", 4)}
 """The machine, and how many guests start there."""
 IMAGE_SIZE = Figure("arm64.image_size", "image file", unit="bytes")
-FIGURES = (*TRAPS, FIRST_LINE, *STARTS, IMAGE_SIZE)
+FIGURES = (*TRAPS, SWITCH, SGI, FIRST_LINE, *STARTS, IMAGE_SIZE)
 
 
 def ours() -> Path:
@@ -60,8 +64,9 @@ def versions(with_xen: bool) -> dict[str, str]:
 def measure(image: Path, wanted: Collection[Figure]) -> dict[Figure, int]:
     """The wanted figures of a hypervisor. Problem: it did not get as far as the figure needs, or the guest says so."""
     found: dict[Figure, int] = {}
-    if any(figure in TRAPS for figure in wanted):
-        found |= _traps(image)
+    for name, figures in TIMED.items():
+        if any(figure in wanted for figure in figures):
+            found |= _timed(name, image)
     for figure in STARTS:
         if figure in wanted or (figure == GUEST_START and FIRST_LINE in wanted):
             found |= _start(image, figure)
@@ -74,18 +79,18 @@ def _command(name: str, image: Path) -> list[str]:
     return boot.command(scenario.load(name, HERE), boot.Options(icount=True, hypervisor=image))
 
 
-def _traps(image: Path) -> dict[Figure, int]:
-    progress(f"timing traps on {image.name}")
-    with Machine(_command("traps", image)) as machine:
+def _timed(name: str, image: Path) -> dict[Figure, int]:
+    progress(f"timing {name} on {image.name}")
+    with Machine(_command(name, image)) as machine:
         try:
             machine.expect(protocol.ENDED, RUN_SECONDS)
         except NotSeen as why:
             raise Problem(f"the bench unikernel did not end on {image}: {why}", 1) from None
         measured = protocol.instructions(machine.output)
-    missing = [figure.name for figure in TRAPS if _operation(figure) not in measured]
+    missing = [figure.name for figure in TIMED[name] if _operation(figure) not in measured]
     if missing:
         raise Problem(f"the bench unikernel ended without a line for {', '.join(missing)} on {image}", 1)
-    return {figure: measured[_operation(figure)] for figure in TRAPS}
+    return {figure: measured[_operation(figure)] for figure in TIMED[name]}
 
 
 def _operation(figure: Figure) -> str:

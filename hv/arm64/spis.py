@@ -14,9 +14,10 @@ interrupt's handler: a domain that has left it is not freed before the handler h
 
 from hv.arch import cpu_id
 from hv.arm64.controller import Trigger, gic
+from hv.arm64.guest_map import NO_VCPU
 from hv.arm64.interrupts import interrupts
 from hv.arm64.spi_lines import forget, mask, withdraw
-from hv.arm64.vgic_state import BANK, FIRST_SHARED, MOST_BANKS, Bank, Notices, Vgic, VgicCpu
+from hv.arm64.vgic_state import BANK, FIRST_SHARED, MOST_BANKS, Bank, Vgic, VgicCpu, notify_named
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
 from hv.common.model.domain import Domain
@@ -109,18 +110,21 @@ def raised(intid: u32) -> None:
     vgic = Vgic.of(domain)
     bank = vgic.shared[index // BANK]
     bit = u32(1) << index % BANK
-    notices = Notices()
+    target = u16(NO_VCPU)
+    holder = u16(NO_VCPU)
     with vgic.lock:
         if bank.assigned & bit != 0:
+            target = bank.target[index % BANK]
             if bank.linked & bit == 0:
                 bank.forwarded |= bit
             else:
                 bank.again |= bit
-                notices.add(bank.holder[index % BANK])
-            notices.add(bank.target[index % BANK])
+                holder = bank.holder[index % BANK]
         else:
             gic.driver.make_inactive(intid)
-    notices.deliver(domain)
+    notify_named(domain, target)
+    if holder != target:
+        notify_named(domain, holder)
 
 
 @unbounded("each step takes one bit of a word")

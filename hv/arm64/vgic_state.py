@@ -215,6 +215,14 @@ def notify(vcpu: Vcpu) -> None:
         wake(vcpu)
 
 
+def notify_named(domain: Domain, id: u16) -> None:
+    """`notify` for one vCPU by its number. NO_VCPU: nobody."""
+    if id < MAX_VCPUS:
+        vcpu = Vcpus.of(domain).find(u32(id))
+        if vcpu is not None:
+            notify(vcpu)
+
+
 def bank_of(vgic: Vgic, cpu: VgicCpu, intid: u32) -> Bank:
     """The bank of an interrupt below `Vgic.limit`, as this vCPU sees it."""
     if intid < FIRST_SHARED:

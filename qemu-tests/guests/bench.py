@@ -1,23 +1,36 @@
-"""What a guest pays for the cheapest exits of each kind, and how late its timer's interrupt comes, timed with the
-virtual counter (docs/benchmarks.md).
+"""What a guest pays for the cheapest exits of each kind, and how late the interrupts of its timer and of a device come,
+timed with the virtual counter (docs/benchmarks.md).
 """
 
 from guests.lib import exceptions  # noqa: F401 (the assembly calls it)
-from guests.lib.controller import DISTRIBUTOR
+from guests.lib.arguments import argument
+from guests.lib.controller import DISTRIBUTOR, interrupts
 from guests.lib.cpu import nothing
 from guests.lib.gic import gic, take_interrupt
 from guests.lib.gicv3 import TYPER
 from guests.lib.hypercall import PSCI_VERSION, hvc, no_call, power_off
-from guests.lib.latency import DITHER, spin_until, wait_until
-from guests.lib.mmio import read32
+from guests.lib.latency import DITHER, raise_after, spin_until, wait_until
+from guests.lib.mmio import read32, write32
 from guests.lib.text import line
 from guests.lib.timer import CNTFRQ_EL0, INTID, counter
 from guests.lib.uart import FLAGS, uart
-from hv.lang import Final, export, u64
+from hv.lang import Final, export, u64, unbounded
 
 ITERATIONS: Final = 100_000
 ROUNDS: Final = 64 * DITHER
 AHEAD: Final[u64] = 10_000  # ticks; Xen's timers are up to 50 us late when they are set for sooner than that
+
+CLOCK: Final[u64] = 0x0901_0000  # a PL031 (Arm DDI 0224, 3.3) that the guest owns, if its command line says so
+CLOCK_INTID: Final = 34
+DATA: Final[u64] = CLOCK + 0x00
+MATCH: Final[u64] = CLOCK + 0x04
+MASK: Final[u64] = CLOCK + 0x10
+RAW: Final[u64] = CLOCK + 0x14
+
+
+@interrupts.entry(intid=CLOCK_INTID)
+def rang() -> None:
+    write32(MASK, 0)
 
 
 @export
@@ -33,6 +46,8 @@ def guest_main(tree: u64) -> None:
     gic.enable(INTID)
     report("timer_running", ROUNDS, timer_running(), 0)
     report("timer_waiting", ROUNDS, timer_waiting(), 0)
+    if argument(tree, "clock", 0) != 0:
+        report("spi_running", ROUNDS, device_running(), 0)
     line("DONE bench ok")
     power_off()
 
@@ -89,5 +104,24 @@ def timer_waiting() -> u64:
     for i in range(ROUNDS):
         deadline = counter() + AHEAD
         late += wait_until(deadline, u64(i % DITHER)) - deadline
+        take_interrupt()
+    return late
+
+
+@unbounded("the second that the clock shows lasts longer than two of its registers' accesses")
+def ring() -> None:
+    """From now on the device's line is asserted unless it is masked."""
+    write32(MASK, 0)
+    while read32(RAW) & 1 == 0:
+        write32(MATCH, read32(DATA))
+
+
+def device_running() -> u64:
+    """From the store that asserts the device's line to the handler, while the guest executes a branch to itself."""
+    ring()
+    gic.enable(CLOCK_INTID)
+    late: u64 = 0
+    for i in range(ROUNDS):
+        late += raise_after(u64(i % DITHER), MASK, 1)
         take_interrupt()
     return late

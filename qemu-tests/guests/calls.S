@@ -29,3 +29,12 @@ xen_call:
     .global no_call
 no_call:
     ret
+
+/* The same for xen_call. */
+    .section .text.no_xen_call, "ax"
+    .global no_xen_call
+no_xen_call:
+    mov     x16, x0
+    mov     x0, x1
+    mov     x1, x2
+    ret

@@ -1,19 +1,26 @@
 /*
  * When an interrupt reaches the first instruction of its handler: u64 spin_until(u64 deadline, u64 nops) and
  * u64 wait_until(u64 deadline, u64 nops) set the virtual timer and open the interrupts; the handler reads the counter
- * and returns from them, with interrupts masked as they were. No register that a function must keep is touched.
+ * and returns from them, with interrupts masked as they were. u64 raise_after(u64 nops, u64 address, u32 value) stores
+ * a value to a device instead, with interrupts open, and returns what the counter has advanced since the instruction
+ * before. No register that a function must keep is touched.
  */
 #define DITHER 16
 #define ENABLE 1
 #define IRQ_HERE 5 /* vectors: EL1 with its own stack (Arm DDI 0487, D1.10.2) */
 
     .text
-    .macro await wait:vararg
+    /* The handler jumps to x5. */
+    .macro handle
     mrs     x4, vbar_el1
     adr     x3, latency_vectors
     msr     vbar_el1, x3
-    adr     x2, read_counter
-    sub     x2, x2, x1, lsl #2          // what the handler jumps to
+    .endm
+
+    .macro await wait:vararg
+    handle
+    adr     x5, read_counter
+    sub     x5, x5, x1, lsl #2
     msr     cntv_cval_el0, x0
     mov     x3, #ENABLE
     msr     cntv_ctl_el0, x3
@@ -31,11 +38,32 @@ spin_until:
 wait_until:
     await   wfi
 
+    .global raise_after
+raise_after:
+    handle
+    adr     x5, subtract
+    adr     x3, 1f
+    sub     x3, x3, x0, lsl #2
+    msr     daifclr, #2
+    br      x3
+    .rept   DITHER - 1
+    nop
+    .endr
+1:  isb
+    mrs     x6, cntvct_el0
+    str     w2, [x1]
+2:  b       2b
+subtract:
+    mrs     x0, cntvct_el0
+    sub     x0, x0, x6
+    b       restore
+
     .rept   DITHER - 1
     nop
     .endr
 read_counter:
     mrs     x0, cntvct_el0
+restore:
     msr     vbar_el1, x4
     isb
     ret
@@ -46,7 +74,7 @@ latency_vectors:
     .rept   16
     .balign 0x80
     .if number == IRQ_HERE
-    br      x2
+    br      x5
     .else
     b       vectors + number * 0x80
     .endif

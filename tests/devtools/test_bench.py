@@ -24,6 +24,7 @@ ON_XEN = (
     "(XEN) DOM1: BENCH vpl011_flag_read 100000 3988515 18750\r\n"
     "(XEN) DOM1: BENCH timer_running 1024 69248 0\r\n"
     "(XEN) DOM1: BENCH timer_waiting 1024 279808 0\r\n"
+    "(XEN) DOM1: BENCH spi_running 1024 67776 0\r\n"
     "(XEN) DOM1: DONE bench ok\r\n"
 )
 MEASURED = {
@@ -32,6 +33,7 @@ MEASURED = {
     "vpl011_flag_read": 635,
     "timer_running": 1082,
     "timer_waiting": 4372,
+    "spi_running": 1059,
 }
 
 PRINTER = (

@@ -30,6 +30,12 @@ def no_call(function: u64, a: u64, b: u64, c: u64) -> u64:
     ...
 
 
+@extern
+def no_xen_call(number: u64, a: u64, b: u64) -> u64:
+    """Returns when it would call."""
+    ...
+
+
 @unbounded("nothing comes after it")
 def power_off() -> Never:
     hvc(PSCI_SYSTEM_OFF, 0, 0, 0)
