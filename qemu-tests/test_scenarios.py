@@ -149,3 +149,21 @@ def test_no_exit_takes_long_whatever_a_guest_does(booted, scenario: str, seed: i
     counts = assert_no_long_exit(machine)
     assert counts["data abort"] > 1000 and counts["HVC"] > 100 and counts["interrupt"] > 100, counts
     assert_well(machine)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "seed"),
+    [
+        ("arm64-hostile-alone", 1),
+        *(pytest.param("arm64-hostile-alone", seed, marks=pytest.mark.long) for seed in (2, 3)),
+        pytest.param("arm64-hostile-alone-gicv2", 1, marks=pytest.mark.long),
+    ],
+)
+def test_no_exit_takes_long_in_any_register(booted, scenario: str, seed: int) -> None:
+    """The same of a guest that goes through all registers, and has the machine for itself."""
+    machine = booted(scenario, Options(seed=seed, icount=True, hypervisor=build.build("arm64_exits")))
+    await_hostile_end(machine, 2 * HOSTILE_SECONDS)
+    machine.expect("(hv) input to hypervisor", ANSWER_SECONDS)
+    counts = assert_no_long_exit(machine)
+    assert counts["data abort"] > 10_000 and counts["access to a system register"] > 1000, counts
+    assert_well(machine)

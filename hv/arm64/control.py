@@ -26,6 +26,7 @@ HSTR_EL2: Final = SystemRegister("hstr_el2")
 ID_AA64DFR0_EL1: Final = SystemRegister("id_aa64dfr0_el1")
 ID_AA64MMFR1_EL1: Final = SystemRegister("id_aa64mmfr1_el1")
 MDCR_EL2: Final = SystemRegister("mdcr_el2")
+OSLAR_EL1: Final = SystemRegister("oslar_el1")
 VDISR_EL2: Final = SystemRegister("s3_4_c12_c1_1")
 VMPIDR_EL2: Final = SystemRegister("vmpidr_el2")
 VPIDR_EL2: Final = SystemRegister("vpidr_el2")
@@ -153,6 +154,7 @@ def start_guest_control() -> None:
             trap_trace_filter=True,
         ).raw
     )
+    OSLAR_EL1.write(0)  # after a reset it is locked: then guests, who find it open, would have no debug exceptions
     CNTHCTL_EL2.write(COUNTER_ACCESS)
     CNTV_CTL_EL0.write(0)
     VPIDR_EL2.write(MIDR_EL1.read())

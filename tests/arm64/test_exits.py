@@ -62,6 +62,22 @@ def test_a_debugger_steps_over_what_is_emulated(name: str, stepping: bool) -> No
     assert (context.pc, context.pstate) == (RAM + 4, PSTATE & ~SINGLE_STEP)
 
 
+def it(state: int) -> int:
+    """ITSTATE where PSTATE has it."""
+    return state >> 2 << 10 | (state & 3) << 25
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0, 0), (0x08, 0), (0x18, 0), (0x06, 0x0C), (0x0C, 0x18), (0x11, 0x02), (0xEB, 0xF6)]
+)
+def test_a_condition_of_an_it_block_is_used_up(before: int, after: int) -> None:
+    """A program of 32 bits has a device's registers: what follows an access has the block's next condition."""
+    mode = 0x6000_0030  # Thumb, EL0
+    kind, iss = EMULATED["load"]
+    context = exit_of(kind, iss, mode | it(before))
+    assert (context.pc, context.pstate) == (RAM + 4, mode | it(after))
+
+
 def test_a_call_is_stepped_by_the_cpu_itself() -> None:
     context = exit_of(HVC, 0)
     assert (context.pc, context.pstate) == (RAM, PSTATE)
