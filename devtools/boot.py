@@ -36,10 +36,11 @@ class Options:
 def command(scenario: Scenario, options: Options = Options()) -> list[str]:
     """The emulator's command for a scenario, with everything that it names built and fetched."""
     machine = scenario.machine
+    icount = options.icount or machine.icount
     machine = dataclasses.replace(
         machine,
         cpu=options.cpu or machine.cpu,
-        cpus=1 if options.icount else options.cpus or machine.cpus,
+        cpus=1 if icount else options.cpus or machine.cpus,
         firmware=options.firmware or machine.firmware,
         emulator=options.emulator or machine.emulator,
     )
@@ -50,7 +51,7 @@ def command(scenario: Scenario, options: Options = Options()) -> list[str]:
     payload = PAYLOADS[machine.arch](scenario, options) if machine.hypervisor else bare(scenario)
     if machine.emulator == "bochs":
         return bochs.command(machine, payload, scenario.name)
-    return qemu.command(machine, payload, icount=options.icount, seed=options.seed)
+    return qemu.command(machine, payload, icount=icount, seed=options.seed)
 
 
 def on_arm64(scenario: Scenario, options: Options) -> qemu.Payload:

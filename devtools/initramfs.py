@@ -15,7 +15,7 @@ NETWORK_WORKLOADS = INITRAMFS / "network"
 BLOCK_BYTES = 256 << 10
 BLOCKS = 512  # 128 MiB of blocks in all
 PARTS = 4
-PARTED = (64, 512)  # MiB, of all parts together
+PARTED = (16, 64, 512)  # MiB, of all parts together
 SEED = 0x5EED
 
 

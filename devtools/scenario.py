@@ -17,6 +17,7 @@
     firmware = "bios"           # or "uefi", to boot a medium with; x86 only
     emulator = "qemu"           # Debian's own; or "newer-qemu", that of its backports, fetched when it is needed; or
                                 # "bochs", whose cpu is one of `bochs -help cpu` and which boots a medium by BIOS
+    icount = false              # true: one CPU, and time counted in instructions, as ./dev run --icount
     serial = "com1"             # our terminal; or "com2", "pci" (a card), "none"; x86 in QEMU only
     extra = []                  # more arguments of QEMU
 
@@ -67,6 +68,7 @@ class Machine:
     boot: str = "kernel"
     firmware: str = "bios"
     emulator: str = "qemu"
+    icount: bool = False
     serial: str = "com1"
     extra: tuple[str, ...] = ()
 
@@ -181,6 +183,8 @@ def unfit(machine: Machine) -> Iterator[tuple[str, str]]:
             yield "emulator", 'Bochs boots a medium by BIOS, write boot = "iso" and firmware = "bios"'
         if machine.extra:
             yield "extra", "these are arguments of QEMU, leave them out"
+        if machine.icount:
+            yield "icount", "Bochs counts instructions anyway, leave it out"
     if machine.serial != "com1" and (not pc or machine.emulator == "bochs"):
         yield "serial", 'only QEMU\'s PCs have other ports, write "com1"'
 

@@ -40,7 +40,7 @@ from hv.config import (
     CONFIG_LLC_COLORING,
     CONFIG_PL011,
     CONFIG_PL031,
-    CONFIG_SCHED_RR,
+    CONFIG_SCHED_FAIR,
     CONFIG_SCIF,
     CONFIG_SELFTEST,
     CONFIG_SMMUV3,
@@ -79,8 +79,8 @@ if CONFIG_TRACE:
     from hv.common.mm.trace_control import start_tracing
 if CONFIG_WATCHDOG:
     from hv.common.kernel.watchdog import confess, is_suspected, start_watchdog
-if CONFIG_SCHED_RR:
-    from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
+if CONFIG_SCHED_FAIR:
+    from hv.common.sched import fair_share  # noqa: F401 (adds itself to `schedulers`)
 
 VERSION: Final = "0.1"
 

@@ -25,7 +25,7 @@ from hv.config import (
     CONFIG_HVM,
     CONFIG_NS16550,
     CONFIG_PCI,
-    CONFIG_SCHED_RR,
+    CONFIG_SCHED_FAIR,
     CONFIG_SELFTEST,
     CONFIG_TRACE,
     CONFIG_WATCHDOG,
@@ -77,8 +77,8 @@ if CONFIG_TRACE:
     from hv.common.mm.trace_control import start_tracing
 if CONFIG_WATCHDOG:
     from hv.common.kernel.watchdog import start_watchdog
-if CONFIG_SCHED_RR:
-    from hv.common.sched import round_robin  # noqa: F401 (adds itself to `schedulers`)
+if CONFIG_SCHED_FAIR:
+    from hv.common.sched import fair_share  # noqa: F401 (adds itself to `schedulers`)
 
 VERSION: Final = "0.1"
 BY_MULTIBOOT2: Final[u32] = 1  # boot/x86/layout.h

@@ -12,8 +12,9 @@ Its vector and some other registers hold a pattern that only it knows. `DONE hos
 of a CPU that starts, held anything else. `DONE hostile fail wrong`: an answer was not the one that the architecture
 defines; a line has told which. After the last round it says `DONE hostile ok` and powers off.
 
-Words of the command line: seed=N; rounds=N, of ACTS wild things of the first CPU each; step=N, of what it goes through
-every Nth (1: all), but for what is worth it always; lives=N, of the second CPU before the rounds.
+Words of the command line: seed=N; after=N, milliseconds that it sleeps first; rounds=N, of ACTS wild things of the
+first CPU each; step=N, of what it goes through every Nth (1: all), but for what is worth it always; lives=N, of the
+second CPU before the rounds.
 """
 
 from guests.abuse import abuse_firmware, live_once, second, switch_off, unleash
@@ -26,7 +27,7 @@ from guests.lib.ending import give_up
 from guests.lib.gic import gic
 from guests.lib.hypercall import power_off, start_cpu
 from guests.lib.text import line
-from guests.lib.timer import counter, milliseconds
+from guests.lib.timer import INTID, counter, milliseconds, sleep
 from guests.lib.uart import uart
 from guests.probes import look_for_leftovers, probe
 from guests.steps import step_over_all
@@ -56,6 +57,8 @@ def guest_main(tree: u64) -> None:
     gic.init()
     gic.init_cpu()
     line("READY hostile")
+    gic.enable(INTID)
+    sleep(milliseconds(argument(tree, "after", 0)))
     examine(seed, argument(tree, "step", STEP), argument(tree, "lives", LIVES))
     other = start_cpu(1, symbol("secondary_entry"), 1)
     number: u64 = 0

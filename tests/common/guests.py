@@ -164,8 +164,13 @@ class Machine:
         return self.host.per_cpu(cpu, "hv.common.sched.processor.Processor")
 
     def queue(self, cpu: int) -> list[Any]:
-        """The vCPUs that wait on the CPU, in order."""
-        queue = self.host.per_cpu(cpu, "hv.common.sched.round_robin.RunQueue").queue
+        """The vCPUs that wait on the CPU: those that woke, then those that take turns, each in order."""
+        queues = self.host.per_cpu(cpu, "hv.common.sched.fair_share.RunQueue")
+        found = [*self._queued(queues.woken), *self._queued(queues.turns)]
+        assert len(found) == queues.waiting
+        return found
+
+    def _queued(self, queue: Any) -> list[Any]:
         found = []
         link, before = queue.first, self.ffi.NULL
         while link:

@@ -19,7 +19,7 @@ ROOT = config.ROOT
 MACHINES = {"arm64": "arm64_virt", "x86": "x86_pc"}
 QUICK = {
     *(("arm64", name) for name in ("GICV2", "GICV3", "SMMUV3", "VPL011", "DEBUG", "DOMAIN_WATCHDOG")),
-    *(("x86", name) for name in ("DEBUG_KEYS", "SCHED_RR", "SVM", "HVM")),
+    *(("x86", name) for name in ("DEBUG_KEYS", "SCHED_FAIR", "SVM", "HVM")),
 }
 GUESTS = {"hv.x86.hvm", *(f"hv.x86.svm.{name}" for name in ("asid", "driver", "exits", "host", "permissions", "vmcb"))}
 WHOLE = {"CONFIG_SVM": GUESTS, "CONFIG_HVM": {*GUESTS, "hv.common.comm"}}
@@ -132,7 +132,7 @@ def test_off_it_builds_and_leaves_no_symbol(machine: str, name: str, tmp_path: P
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_what_cannot_be_left_out_is_refused_by_kconfig(machine: str) -> None:
-    assert without(machine, "SCHED_RR") is None
+    assert without(machine, "SCHED_FAIR") is None
     tree = loaded(machine)
     if machine == "arm64":
         tree.syms["GICV2"].set_value("n")

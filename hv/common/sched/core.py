@@ -31,14 +31,14 @@ from hv.common.model.ending import shut_down
 from hv.common.model.vcpu import CPU_WORDS, RunState, Vcpu, Vcpus, architecture, create_vcpu, destroy_vcpu
 from hv.common.sched.processor import Processor, locked
 from hv.common.sched.scheduler import Scheduler, schedulers
-from hv.config import CONFIG_EXIT_STATS, CONFIG_SCHED_RR, CONFIG_WATCHDOG
+from hv.config import CONFIG_EXIT_STATS, CONFIG_SCHED_FAIR, CONFIG_WATCHDOG
 from hv.lang import Callable, Errno, Final, Never, raises, rarely, u8, u16, u32, u64, unbounded
 
 if CONFIG_EXIT_STATS:
     from hv.common.kernel.exit_stats import WAKE_UP, begin_run, end_run
 
-if CONFIG_SCHED_RR:
-    from hv.common.sched import round_robin  # noqa: F401 (registers itself)
+if CONFIG_SCHED_FAIR:
+    from hv.common.sched import fair_share  # noqa: F401 (registers itself)
 if CONFIG_WATCHDOG:
     from hv.common.sched import evidence  # noqa: F401 (adds to what is told of a CPU that hangs)
 

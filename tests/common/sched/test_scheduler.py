@@ -5,6 +5,7 @@ After each step: who runs where, who waits where. When everything is settled: no
 could work, everybody who can run gets its turn, and the time that is accounted adds up.
 """
 
+import itertools
 import re
 
 import pytest
@@ -236,9 +237,10 @@ class Scheduling(RuleBasedStateMachine):
 
     @rule()
     def everybody_gets_a_turn(self):
+        """One may be up to two slices behind each of the others, and each may be in the middle of a turn."""
         self.settled()
         before = {v: self.time(v, RUNNING) for v in self.vcpus}
-        for _ in range(len(self.vcpus) + 1):
+        for _ in range(3 * len(self.vcpus) + 1):
             self.time_passes(SLICE)
             self.settle_all(rounds=2)
         for vcpu in self.vcpus:
@@ -273,51 +275,56 @@ TestScheduling = Scheduling.TestCase
 TestScheduling.settings = settings(max_examples=150, stateful_step_count=60)
 
 
-def started(count):
-    """One CPU, and vCPUs of one domain that have just been switched on."""
-    machine = Machine(1).with_heap().start_scheduling()
-    domain = machine.call(f"{VCPUS}make_domain", 1, count)
-    vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0) for _ in range(count)]
-    for vcpu in vcpus:
-        machine.core("vcpu_up", vcpu, 0, 0)
-    return machine, vcpus
+class Shared:
+    """One CPU with a vCPU of each of some domains, and the time that each has had since."""
+
+    def __init__(self, count):
+        self.machine = Machine(1).with_heap().start_scheduling()
+        domains = [self.machine.call(f"{VCPUS}make_domain", number + 1, 1) for number in range(count)]
+        self.vcpus = [self.machine.call(f"{VCPUS}make_vcpu", domain, 1) for domain in domains]
+        self.had = [0] * count
+        self.now = 0
+
+    def start(self, number):
+        self.machine.core("vcpu_up", self.vcpus[number], 0, 0)
+
+    def settle(self):
+        """Who runs now; None: nobody."""
+        runs = self.machine.settle(0)
+        return self.vcpus.index(runs) if runs else None
+
+    def passes(self, ns):
+        running = self.settle()
+        if running is not None:
+            self.had[running] += ns
+        self.now += ns
+        self.machine.advance(ns)
+
+    def sleeps(self, number):
+        assert self.settle() == number
+        self.machine.call(f"{VCPUS}take_interrupt", self.vcpus[number])
+        self.machine.core("block")
+        self.settle()
+
+    def wakes(self, number):
+        self.machine.call(f"{VCPUS}interrupt", self.vcpus[number])
+        return self.settle()
 
 
-def runs(machine, vcpus, milliseconds):
-    """Who runs in each of them."""
-    seen = []
-    for _ in range(milliseconds):
-        seen.append(vcpus.index(machine.settle(0)))
-        machine.advance(1_000_000)
-    return seen
-
-
-def test_turns_are_of_ten_milliseconds_when_all_have_begun():
-    machine, vcpus = started(3)
-    assert runs(machine, vcpus, 3) == [0, 1, 2]
-    assert runs(machine, vcpus, 90) == [turn % 3 for turn in range(9) for _ in range(10)]
-
-
-def test_who_wakes_waits_a_millisecond_for_each_before_it():
-    machine, vcpus = started(3)
-    assert runs(machine, vcpus, 3) == [0, 1, 2]
-    machine.core("block")
-    assert runs(machine, vcpus, 24) == [0] * 10 + [1] * 10 + [0] * 4
-    machine.core("wake", vcpus[2])
-    assert runs(machine, vcpus, 22) == [1, 2] + [0] * 10 + [1] * 10
-
-
-def test_who_wakes_again_and_again_gets_no_more_than_others():
-    """It works for as long as it may each time, and waits for a moment."""
-    machine, vcpus = started(2)
-    seen = []
-    for _ in range(20):
-        seen += runs(machine, vcpus, 1)
-        if seen[-1] == 1:
-            machine.core("block")
-            machine.settle(0)
-            machine.core("wake", vcpus[1])
-    assert seen == [0, 1] * 10
+def test_turns_are_of_ten_milliseconds():
+    """Once each has run since it woke, they take turns in the same order."""
+    shared = Shared(3)
+    for number in range(3):
+        shared.start(number)
+    while 0 in shared.had:
+        shared.passes(1_000_000)
+    order = [shared.settle()]
+    for _ in range(119):
+        shared.passes(1_000_000)
+        order.append(shared.settle())
+    turns = [(who, len(list(same))) for who, same in itertools.groupby(order)][3:-1]
+    assert len(turns) >= 8 and {length for _, length in turns} == {10}
+    assert all(turns[n][0] == turns[n % 3][0] for n in range(len(turns)))
 
 
 def test_who_yields_goes_behind_the_others():
@@ -329,6 +336,169 @@ def test_who_yields_goes_behind_the_others():
     for turn in range(6):
         assert machine.settle(0) == vcpus[turn % 2]
         machine.core("yield_")
+
+
+def test_who_wakes_with_less_runs_at_once():
+    """And again and again, as long as it has had less: what it waits for is not another's turn."""
+    shared = Shared(2)
+    shared.start(0)
+    shared.passes(1_000_000_000)
+    shared.start(1)
+    for _ in range(500):
+        assert shared.settle() == 1
+        shared.passes(3_000)
+        shared.sleeps(1)
+        shared.passes(497_000)
+        assert shared.wakes(1) == 1
+
+
+def test_a_light_guest_hardly_waits_for_one_whose_bursts_are_of_any_length():
+    """Its neighbour sleeps and runs as a Linux that boots does; the CPU idles now and then, so that both are even."""
+    shared = Shared(2)
+    for number in range(2):
+        shared.start(number)
+    pauses = itertools.cycle([20_000, 300_000, 2_000_000])
+    bursts = itertools.cycle([10_000, 30_000_000, 300_000, 8_000_000, 1_300_000])
+    burst, wakes_at, due = next(bursts), None, None
+    late, latest = 0, 0
+    for _ in range(60_000):
+        running = shared.settle()
+        if running == 1:
+            shared.passes(3_000)
+            if shared.settle() == 1:
+                shared.sleeps(1)
+                due = shared.now + 500_000
+        else:
+            shared.passes(5_000)
+            late = late + 5_000 if due is None else 0
+            latest = max(latest, late)
+            burst -= 5_000 * (running == 0)
+            if burst <= 0 and wakes_at is None and shared.settle() == 0:
+                shared.sleeps(0)
+                wakes_at = shared.now + next(pauses)
+        if due is not None and shared.now >= due:
+            shared.wakes(1)
+            due = None
+        if wakes_at is not None and shared.now >= wakes_at:
+            burst, wakes_at = next(bursts), None
+            shared.wakes(0)
+    assert latest <= 100_000 + 5_000
+
+
+def test_who_sleeps_now_and_then_gets_no_more_than_its_share():
+    """Also when it sleeps just before each turn ends."""
+    shared = Shared(2)
+    shared.start(0)
+    shared.start(1)
+    for _ in range(1000):
+        while shared.settle() != 1:
+            shared.passes(100_000)
+        shared.passes(SLICE - 1_000)
+        if shared.settle() == 1:
+            shared.sleeps(1)
+            shared.passes(1_000)
+            shared.wakes(1)
+    assert abs(shared.had[0] - shared.had[1]) <= 3 * SLICE
+
+
+def test_a_long_sleep_does_not_count():
+    shared = Shared(2)
+    for number in range(2):
+        shared.start(number)
+    while shared.settle() != 0:
+        shared.passes(100_000)
+    shared.sleeps(0)
+    shared.passes(10_000_000_000)
+    assert shared.wakes(0) == 0
+    shared.had = [0, 0]
+    for _ in range(100):
+        shared.passes(1_000_000)
+    assert abs(shared.had[0] - shared.had[1]) <= 2 * SLICE
+
+
+def test_a_turn_that_was_cut_short_goes_on():
+    """Two that always run and one that wakes 2,000 times a second: the two take turns no more often for that."""
+    shared = Shared(3)
+    for number in range(3):
+        shared.start(number)
+    while shared.settle() != 2:
+        shared.passes(1_000_000)
+    order = []
+    for _ in range(400):
+        shared.passes(3_000)
+        shared.sleeps(2)
+        order.append(shared.settle())
+        shared.passes(497_000)
+        assert shared.wakes(2) == 2
+    changes = sum(a != b for a, b in itertools.pairwise(order))
+    assert changes <= 200 // 10 + 1 and abs(shared.had[0] - shared.had[1]) <= 2 * SLICE
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(1, 2 * SLICE), st.sampled_from(["sleep", "wake", "yield", "run"])), max_size=80
+    ),
+    others=st.integers(2, 4),
+)
+def test_who_always_wants_to_run_gets_an_equal_share(steps, others):
+    """Whatever another does: over any time, two that only run differ by two slices at most, and none has less than its
+    part of it but for the slices of those that came before.
+    """
+    shared = Shared(others + 1)
+    for number in range(others + 1):
+        shared.start(number)
+    asleep = False
+    passed = 0
+    for ns, what in steps:
+        if what == "wake" and asleep:
+            shared.wakes(others)
+            asleep = False
+        elif shared.settle() == others and what == "sleep":
+            shared.sleeps(others)
+            asleep = True
+        elif shared.settle() == others and what == "yield":
+            shared.machine.core("yield_")
+        while ns:
+            part = min(ns, 1_000_000)
+            shared.passes(part)
+            passed += part
+            ns -= part
+        hogs = shared.had[:others]
+        assert max(hogs) - min(hogs) <= 2 * SLICE
+        assert min(hogs) >= passed // (others + 1) - 3 * SLICE
+
+
+@pytest.mark.parametrize("to", [0, 1])
+def test_a_vcpu_that_comes_from_another_cpu_gets_an_equal_share(to):
+    """Also where the others have had far more, or far less, than anybody where it was."""
+    machine = Machine(2).with_heap().start_scheduling()
+    domain = machine.call(f"{VCPUS}make_domain", 1, 3)
+    hogs = [machine.call(f"{VCPUS}make_vcpu", domain, 1 << cpu) for cpu in range(2)]
+    moved = machine.call(f"{VCPUS}make_vcpu", domain, 0b10 >> to)
+    machine.core("vcpu_up", hogs[1], 0, 0)
+    machine.core("vcpu_up", moved, 0, 0)
+    ran = run_for(machine, 300, {hogs[1], moved})
+    assert ran[moved] >= 149
+    machine.core("vcpu_up", hogs[0], 0, 0)
+    run_for(machine, 3, {hogs[0]})
+    machine.core("pause", moved)
+    machine.settle_all()
+    moved.hard_affinity.words[0] = 1 << to
+    machine.core("unpause", moved)
+    machine.settle_all()
+    ran = run_for(machine, 20, {hogs[to], moved})
+    assert moved.at == to and min(ran.values()) >= 8
+
+
+def run_for(machine, slices, vcpus):
+    """In how many of so many slices each of these was the one that ran."""
+    ran = dict.fromkeys(vcpus, 0)
+    for _ in range(slices):
+        machine.settle_all()
+        for vcpu in vcpus:
+            ran[vcpu] += bool(vcpu.running)
+        machine.advance(SLICE)
+    return ran
 
 
 def test_a_vcpu_that_is_not_off_yet_is_not_started():
@@ -414,7 +584,7 @@ def test_an_idle_cpu_waits_and_enters_what_wakes():
 def test_the_command_line_chooses_the_scheduler():
     machine = Machine(1)
     scheduling = machine.host.variable(f"{SCHED}scheduling")
-    machine.call("kernel.cmdline.read_command_line", "sched=credit9 sched=rr")
+    machine.call("kernel.cmdline.read_command_line", "sched=credit9 sched=fair")
     assert machine.lines() == ['(hv) option "sched=credit9" has a value that it cannot take']
     assert scheduling.chosen
     machine.core("start_scheduler")
@@ -426,16 +596,16 @@ def test_keys_show_who_runs_and_waits():
     vcpus = [machine.call(f"{VCPUS}make_vcpu", domain, 0b01) for _ in range(3)]
     for vcpu in vcpus[:2]:
         machine.core("vcpu_up", vcpu, 0, 0)
-    machine.settle_all()
-    machine.advance(500_000)
+        machine.settle_all()
+    machine.advance(200_000)
     assert machine.press("r") == [
         "(hv) CPU 0: d1 test vCPU 0",
         "(hv)   waiting: d1 test vCPU 1",
         "(hv) CPU 1: idle",
     ]
-    assert [re.sub("ran 5.. us", "ran 5xx us", line) for line in machine.press("q")] == [
+    assert [re.sub("ran 2.. us", "ran 2xx us", line) for line in machine.press("q")] == [
         "(hv) d1 test: BUILDING, 0 MiB and 4 frames of tables, 1 refs",
-        "(hv)   vCPU 0: RUNNING on CPU 0 of 0, ran 5xx us, 0 pauses",
+        "(hv)   vCPU 0: RUNNING on CPU 0 of 0, ran 2xx us, 0 pauses",
         "(hv)   vCPU 1: RUNNABLE on CPU 0 of 0, ran 0 us, 0 pauses",
         "(hv)   vCPU 2: down on CPU 0 of 0, ran 0 us, 0 pauses",
     ]
