@@ -87,8 +87,8 @@ def examine(seed: u64, step: u64, lives: u64) -> None:
 
 
 def told(what: str) -> None:
-    conclude()
     gic.init_cpu()
+    conclude()
     line(f"{what}: {attempts[0].exceptions} exceptions, {taken[0]} interrupts")
 
 

@@ -81,18 +81,22 @@ def has_registers_of(pattern: u64) -> bool:
 
 @unbounded("the last name")
 def probe(step: u64, seed: u64) -> None:
-    """Every register of the breakpoints, the OS lock and the counters, and every `step`th of all."""
+    """Every register of the breakpoints, the OS lock, the counters and the interrupts' CPU interface, and every
+    `step`th of all. The interface is set up anew afterwards.
+    """
     me = attempts[0]
     name: u64 = 0
     while name < NAMES:
         if is_counter(name):
             probe_counter(me, name)
+        elif is_interface(name):
+            probe_interface(me, name)
         elif name < BREAKPOINTS_END or name % step == seed % step:
             if is_debug(name):
                 probe_debug(me, name)
             else:
                 me.run(READ | truncate(u32, name) << 5, 0, 0)
-                if is_trace(name) or (is_interface(name) and not has_registers()):
+                if is_trace(name):
                     expect("kind of exception of a read from register", name, me.kind(), UNDEFINED)
         name += 1
     MDSCR_EL1.write(0)
@@ -145,6 +149,27 @@ def probe_counter(me: Attempts, name: u64) -> None:
     expect("kind of exception of a read from register", name, me.kind(), UNDEFINED)
     me.run(WRITE | truncate(u32, name) << 5, ONES, 0)
     expect("kind of exception of a write to register", name, me.kind(), UNDEFINED)
+
+
+def probe_interface(me: Attempts, name: u64) -> None:
+    """With a GICv2 there is none. Otherwise all of it survives what is written there, and some of it is known."""
+    me.run(READ | truncate(u32, name) << 5, 0, 0)
+    if not has_registers():
+        expect("kind of exception of a read from register", name, me.kind(), UNDEFINED)
+    for i in range(2):
+        me.run(WRITE | truncate(u32, name) << 5, 0 if i == 0 else ONES, 0)
+        if not has_registers():
+            expect("kind of exception of a write to register", name, me.kind(), UNDEFINED)
+    found = me.run(READ | truncate(u32, name) << 5, 0, 0)
+    match name if has_registers() else 0:
+        case 0x4230:
+            expect("ICC_PMR_EL1, of which 5 bits are there at least:", name, found & ~u64(7), 0xF8)
+        case 0x4665:
+            expect("ICC_SRE_EL1", name, found, 7)
+        case 0x4667:
+            expect("ICC_IGRPEN1_EL1", name, found, 1)
+        case _:
+            pass
 
 
 def probe_fp(me: Attempts) -> None:
