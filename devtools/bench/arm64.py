@@ -30,7 +30,7 @@ TRAPS = (
     Figure("arm64.vpl011_flag_read", "read of the virtual UART's flags", target=0.6),
     Figure("arm64.timer_running", "timer to handler, guest runs", target=0.6),
     Figure("arm64.timer_waiting", "timer to handler, guest waits", target=0.6),
-    Figure("arm64.spi_running", "device to handler, guest runs", target=0.7),
+    Figure("arm64.spi_running", "device to handler, guest runs", target=0.6),
 )
 SWITCH = Figure("arm64.domain_switch", "yield to another domain's vCPU", target=0.6)
 SGI = Figure("arm64.sgi_waiting", "SGI to a vCPU that waits", target=0.6)

@@ -16,6 +16,7 @@ from hv.arm64.vgic_lists import ListRegisters
 from hv.arm64.vgic_state import Notices, Vgic, VgicCpu
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
+from hv.common.model.vcpu import Vcpu
 from hv.lang import Bits, Field, Final, truncate, u16, u32, u64
 
 HCR: Final[u64] = 0x00
@@ -113,8 +114,8 @@ class GichInterface(VirtualInterface):
     def fold(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
         lists.fold(held, vgic, cpu, me, notices)
 
-    def fill(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
-        lists.fill(held, vgic, cpu, me)
+    def refresh(self, held: Held[Rank.VGIC], vgic: Vgic, vcpu: Vcpu, notices: Notices) -> None:
+        lists.refresh(held, vgic, vcpu, notices)
 
     def load(self, cpu: VgicCpu) -> None:
         write_device32(gicv2.control + APR, truncate(u32, cpu.active_priorities[0]))

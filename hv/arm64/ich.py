@@ -14,6 +14,7 @@ from hv.arm64.vgic_lists import ListRegisters
 from hv.arm64.vgic_state import Notices, Vgic, VgicCpu
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
+from hv.common.model.vcpu import Vcpu
 from hv.lang import Bits, Field, Final, SystemRegister, u16, u32, u64
 
 ICC_SRE_EL1: Final = SystemRegister("icc_sre_el1")
@@ -76,7 +77,8 @@ class SystemRegisters(ListFormat):
 
     @staticmethod
     def read_list(n: u32) -> ListRegister:
-        return read_list(n)
+        """Mostly only the first one is in use."""
+        return ListRegister(ICH_LR0_EL2.read()) if n == 0 else read_list(n)
 
     @staticmethod
     def write_list(n: u32, value: ListRegister) -> None:
@@ -102,8 +104,8 @@ class IchInterface(VirtualInterface):
     def fold(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
         lists.fold(held, vgic, cpu, me, notices)
 
-    def fill(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
-        lists.fill(held, vgic, cpu, me)
+    def refresh(self, held: Held[Rank.VGIC], vgic: Vgic, vcpu: Vcpu, notices: Notices) -> None:
+        lists.refresh(held, vgic, vcpu, notices)
 
     def load(self, cpu: VgicCpu) -> None:
         words = Interface.this().active_words

@@ -9,12 +9,13 @@ registers that hold several interrupts' settings. Handlers run with interrupts m
 """
 
 from hv.arm64.controller import FIRST_PRIVATE, FIRST_SHARED, FIRST_SPECIAL, Trigger, gic
+from hv.arm64.sysreg import ISR_EL1, InterruptStatus
 from hv.common.kernel.log import warning
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import SpinLock
-from hv.common.kernel.trace import trace_irq, trace_time
+from hv.common.kernel.trace import trace_irq, trace_time, tracing
 from hv.common.lib.fdt import MAX_ENTRIES, Node, Property
-from hv.lang import Callable, Errno, Final, PerCpu, array, bounded, raises, u32, value
+from hv.lang import Callable, Errno, Final, PerCpu, array, bounded, raises, rarely, u32, value
 
 CELLS: Final[u32] = 3  # that the GIC has for an interrupt
 MAX_AT_ONCE: Final = 16  # interrupts taken before a guest, or the idle loop, goes on
@@ -81,23 +82,49 @@ class Interrupts:
 
     def take(self) -> None:
         """Hands out what is pending for this CPU. What remains after many comes again at once, so the CPU's other work
-        gets its turn."""
-        for _ in range(MAX_AT_ONCE):
-            intid = gic.driver.acknowledge()
-            if intid >= FIRST_SPECIAL:
+        gets its turn. So does what ISR_EL1 does not show yet: it spares the controller's answer that there is no more.
+        """
+        if self._take_one():
+            self._take_more()
+
+    @rarely
+    def _take_more(self) -> None:
+        for _ in range(1, MAX_AT_ONCE):
+            if not self._take_one():
                 return
-            Taken.this().counts[intid] += 1
-            line = self.lines[intid]
-            began = trace_time()
-            gic.driver.end(intid)
-            if line.claimed:
-                line.handler(intid)
-            else:
-                gic.driver.disable(intid)
-                warning(f"interrupt {intid} has no owner: disabled")
-            if not line.forwarded:
-                gic.driver.deactivate(intid)
-            trace_irq(intid, began)
+
+    def _take_one(self) -> bool:
+        """Whether there is another."""
+        intid = gic.driver.acknowledge()
+        if intid >= FIRST_SPECIAL:
+            return False
+        Taken.this().counts[intid] += 1
+        if tracing():
+            self._hand_out_traced(intid)
+        else:
+            self._hand_out(intid)
+        return InterruptStatus(ISR_EL1.read()).interrupt
+
+    def _hand_out(self, intid: u32) -> None:
+        gic.driver.end(intid)
+        line = self.lines[intid]
+        if line.claimed:
+            line.handler(intid)
+        else:
+            self._disown(intid)
+        if not line.forwarded:
+            gic.driver.deactivate(intid)
+
+    @rarely
+    def _hand_out_traced(self, intid: u32) -> None:
+        began = trace_time()
+        self._hand_out(intid)
+        trace_irq(intid, began)
+
+    @rarely
+    def _disown(self, intid: u32) -> None:
+        gic.driver.disable(intid)
+        warning(f"interrupt {intid} has no owner: disabled")
 
 
 interrupts: Final = Interrupts()

@@ -110,21 +110,17 @@ def raised(intid: u32) -> None:
     vgic = Vgic.of(domain)
     bank = vgic.shared[index // BANK]
     bit = u32(1) << index % BANK
-    target = u16(NO_VCPU)
-    holder = u16(NO_VCPU)
+    whom = u16(NO_VCPU)
     with vgic.lock:
-        if bank.assigned & bit != 0:
-            target = bank.target[index % BANK]
-            if bank.linked & bit == 0:
-                bank.forwarded |= bit
-            else:
-                bank.again |= bit
-                holder = bank.holder[index % BANK]
-        else:
+        if bank.assigned & bit == 0:
             gic.driver.make_inactive(intid)
-    notify_named(domain, target)
-    if holder != target:
-        notify_named(domain, holder)
+        elif bank.linked & bit == 0:
+            bank.forwarded |= bit
+            whom = bank.target[index % BANK]
+        else:
+            bank.again |= bit
+            whom = bank.holder[index % BANK]  # where it is folded, which tells its target
+    notify_named(domain, whom)
 
 
 @unbounded("each step takes one bit of a word")

@@ -14,6 +14,7 @@ CTR_EL0: Final = SystemRegister("ctr_el0")
 DAIF: Final = SystemRegister("daif")
 DCZID_EL0: Final = SystemRegister("dczid_el0")
 ESR_EL2: Final = SystemRegister("esr_el2")
+ISR_EL1: Final = SystemRegister("isr_el1")
 FAR_EL2: Final = SystemRegister("far_el2")
 HCR_EL2: Final = SystemRegister("hcr_el2")
 HPFAR_EL2: Final = SystemRegister("hpfar_el2")
@@ -65,6 +66,12 @@ class ZeroBlock(Bits[u64]):
 
     size = Field(3, 0)
     prohibited = Field(4)
+
+
+class InterruptStatus(Bits[u64]):
+    """ISR_EL1 (Arm DDI 0487, D19.2.70): what is pending for this CPU."""
+
+    interrupt = Field(7)
 
 
 class TimerControl(Bits[u64]):

@@ -9,6 +9,7 @@ version makes of it, chosen at boot.
 from hv.arm64.vgic_state import Notices, Vgic, VgicCpu
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
+from hv.common.model.vcpu import Vcpu
 from hv.lang import Bits, Field, Final, PerCpu, Protocol, U8Enum, u16, u32, u64
 
 MAX_LISTS: Final = 16
@@ -82,8 +83,8 @@ class VirtualInterface(Protocol):
         """Takes everything back from the list registers; the interface is off until they are filled again."""
         ...
 
-    def fill(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
-        """Lists what the vCPU has, after `fold`, and turns the interface on."""
+    def refresh(self, held: Held[Rank.VGIC], vgic: Vgic, vcpu: Vcpu, notices: Notices) -> None:
+        """Folds, sees what has become of the vCPU's timer, and lists what it has then; the interface is on."""
         ...
 
     def load(self, cpu: VgicCpu) -> None:

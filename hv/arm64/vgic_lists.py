@@ -21,6 +21,7 @@ never pending and active at once, and asks for a maintenance interrupt at its en
 Source: Arm IHI 0069, 4.8, 12.4; Arm IHI 0048B, 5.2, 5.3.
 """
 
+from hv.arm64 import vtimer
 from hv.arm64.spi_lines import withdraw
 from hv.arm64.vgic_interface import (
     MAX_LISTS,
@@ -47,6 +48,7 @@ from hv.arm64.vgic_state import (
 )
 from hv.common.kernel.rank import Rank
 from hv.common.kernel.spinlock import Held
+from hv.common.model.vcpu import Vcpu
 from hv.lang import (
     Const,
     Final,
@@ -56,6 +58,7 @@ from hv.lang import (
     apart,
     array,
     bounded,
+    rarely,
     trailing_zeros,
     u8,
     u16,
@@ -169,8 +172,15 @@ class ListRegisters(Generic[F]):
         bank.linked &= ~bit
         _deactivated(bank, i, me, notices)
 
+    def refresh(self, held: Held[Rank.VGIC], vgic: Vgic, vcpu: Vcpu, notices: Notices) -> None:
+        cpu = VgicCpu.of(vcpu)
+        me = u16(vcpu.id)
+        self.fold(held, vgic, cpu, me, notices)
+        vtimer.resample(held, vcpu)
+        self._fill(vgic, cpu, me)
+
     @unbounded("each step clears one list register")
-    def fill(self, held: Held[Rank.VGIC], vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
+    def _fill(self, vgic: Vgic, cpu: VgicCpu, me: u16) -> None:
         interface = Interface.this()
         choices = Choices.this()
         choices.begin(interface.lists)
@@ -178,12 +188,13 @@ class ListRegisters(Generic[F]):
         for i in bounded(vgic.banks, MOST_BANKS):
             _choose(vgic.shared[i], FIRST_SHARED + i * BANK, me, vgic.groups, choices)
         cpu.best = IDLE
-        for n in bounded(choices.count, MAX_LISTS):
+        count = choices.count
+        for n in bounded(count, MAX_LISTS):
             key = choices.keys[n]
             if n == 0 and key & NOT_PENDING == 0:
                 cpu.best = key >> PRIORITY_SHIFT
             self.format.write_list(n, self._list(vgic, cpu, key & NUMBER, me))
-        cpu.used = (u32(1) << choices.count) - 1
+        cpu.used = (u32(1) << count) - 1
         stale = interface.filled & ~cpu.used
         interface.filled = cpu.used
         while stale != 0:
@@ -236,6 +247,7 @@ class ListRegisters(Generic[F]):
         return list
 
 
+@rarely
 def _end_linked(bank: Bank, bit: u32) -> None:
     """An interrupt has ended without a list register that would have ended the physical one as well. Whether a timer's
     may come again, `resample` decides."""
@@ -252,6 +264,7 @@ def _deactivated(bank: Bank, i: u32, me: u16, notices: Notices) -> None:
         notices.add(bank.target[i])
 
 
+@rarely
 def _end_unlisted(vgic: Vgic, cpu: VgicCpu, me: u16, notices: Notices) -> None:
     """The guest has ended an interrupt that was in no list register: the active one of the highest priority."""
     best = ALL

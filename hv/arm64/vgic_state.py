@@ -27,7 +27,7 @@ from hv.common.lib.bitmap import Bitmap
 from hv.common.model.domain import Domain
 from hv.common.model.vcpu import MAX_VCPUS, Vcpu, Vcpus
 from hv.common.sched.core import wake
-from hv.lang import Atomic, Embedded, Extension, Final, array, bounded, trailing_zeros, u8, u16, u32, u64
+from hv.lang import Atomic, Embedded, Extension, Final, apart, array, bounded, trailing_zeros, u8, u16, u32, u64
 
 BANK: Final = 32
 VCPU_WORDS: Final = MAX_VCPUS // 64
@@ -166,8 +166,11 @@ class Notices:
         self.some = True
 
     def deliver(self, domain: Domain) -> None:
-        if not self.some:
-            return
+        if self.some:
+            self._deliver(domain)
+
+    @apart
+    def _deliver(self, domain: Domain) -> None:
         for id in self.vcpus:
             vcpu = Vcpus.of(domain).find(id)
             if vcpu is not None:

@@ -23,15 +23,10 @@ def refresh(vcpu: Vcpu) -> None:
     the vCPU loaded.
     """
     vgic = Vgic.of(vcpu.domain)
-    cpu = VgicCpu.of(vcpu)
-    me = u16(vcpu.id)
-    interface = guest_gic.interface
     notices = Notices()
     with vgic.lock as held:
-        cpu.dirty.store_relaxed(0)
-        interface.fold(held, vgic, cpu, me, notices)
-        vtimer.resample(held, vcpu)
-        interface.fill(held, vgic, cpu, me)
+        VgicCpu.of(vcpu).dirty.store_relaxed(0)
+        guest_gic.interface.refresh(held, vgic, vcpu, notices)
     notices.deliver(vcpu.domain)
 
 
@@ -150,6 +145,5 @@ def end_by_register(vcpu: Vcpu, intid: u64) -> None:
         interface.fold(held, vgic, cpu, me, notices)
         if intid < u64(vgic.limit):
             deactivate(vgic, cpu, me, u32(intid), notices)
-        vtimer.resample(held, vcpu)
-        interface.fill(held, vgic, cpu, me)
+        interface.refresh(held, vgic, vcpu, notices)
     notices.deliver(vcpu.domain)

@@ -4,10 +4,11 @@ Modules add what they know to `evidence`. Nothing here is more than a hint: the 
 """
 
 from hv.common.kernel.panic import line
+from hv.common.kernel.rank import Rank
 from hv.common.kernel.softirq import Pending, handlers
-from hv.common.kernel.spinlock import MAX_NESTED, HeldRanks
+from hv.common.kernel.spinlock import HeldRanks
 from hv.config import CONFIG_DEBUG
-from hv.lang import Callable, Final, Registry, bounded, u8, u32, value
+from hv.lang import Callable, Final, Registry, trailing_zeros, u8, u32, unbounded, value
 
 
 @value
@@ -33,9 +34,11 @@ def tell_softirqs(cpu: u32) -> None:
 
 
 @evidence.entry()
+@unbounded("each step takes one bit of a word")
 def tell_locks(cpu: u32) -> None:
     """Those that debug builds note: a lock's rank is noted before the CPU waits for it."""
     if CONFIG_DEBUG:
-        held = HeldRanks.on(cpu)
-        for i in bounded(min(held.depth, MAX_NESTED), MAX_NESTED):
-            line(f"  it holds, or waits for, a lock of rank {held.ranks[i].name}")
+        held = HeldRanks.on(cpu).bits
+        while held != 0:
+            line(f"  it holds, or waits for, a lock of rank {Rank(u8(trailing_zeros(held))).name}")
+            held &= held - 1

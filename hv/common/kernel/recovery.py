@@ -37,11 +37,11 @@ def faults(function: Callable[[], None]) -> bool:
     expected.words.clear()
     expected.due = Place("", 0)
     expected.place = Place("", 0)
-    held = HeldRanks.this().depth
+    held = HeldRanks.this().bits
     expected.armed = True
     faulted = catch_fault(function)
     expected.armed = False
-    HeldRanks.this().depth = held
+    HeldRanks.this().bits = held
     return faulted
 
 

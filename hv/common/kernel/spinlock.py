@@ -9,7 +9,7 @@ Debug builds panic when a lock is taken out of the order of `Rank`, or is held w
 from hv.arch import relax
 from hv.common.kernel.rank import Rank
 from hv.config import CONFIG_DEBUG, CONFIG_LOCK_PROFILE
-from hv.lang import Atomic, Const, Final, Generic, PerCpu, TypeVar, array, embedded, guard, u8, u32, unbounded, value
+from hv.lang import Atomic, Const, Final, Generic, PerCpu, TypeVar, embedded, guard, u8, u32, u64, unbounded, value
 
 if CONFIG_LOCK_PROFILE:
     from hv.arch import ticks
@@ -17,26 +17,23 @@ if CONFIG_LOCK_PROFILE:
 
 R = TypeVar("R", bound=Rank)
 
-MAX_NESTED: Final = 8
 TRIES: Final = 10_000  # of `attempt`
 
 
 class HeldRanks(PerCpu):
-    """The ranks of the locks that this CPU holds, lowest first."""
+    """The ranks of the locks that this CPU holds, a bit for each."""
 
-    depth: u32
-    ranks: array[Rank, MAX_NESTED]
+    bits: u64
 
     def push(self, rank: Rank) -> None:
-        if self.depth != 0:
-            assert u8(self.ranks[self.depth - 1]) < u8(rank), "lock taken out of rank order"
-        self.ranks[self.depth] = rank
-        self.depth += 1
+        assert self.bits >> u8(rank) == 0, "lock taken out of rank order"
+        self.bits |= u64(1) << u8(rank)
 
     def pop(self, rank: Rank) -> None:
-        assert self.depth != 0, "lock released that is not held"
-        self.depth -= 1
-        assert self.ranks[self.depth] == rank, "locks released out of order"
+        """It is the highest: locks are released in the inverse order."""
+        bit = u64(1) << u8(rank)
+        self.bits ^= bit
+        assert self.bits < bit, "lock released that is not held, or out of order"
 
 
 @value
@@ -121,4 +118,4 @@ class Attempt(Generic[R]):
 def assert_none_held() -> None:
     """For where a CPU leaves the hypervisor or goes to sleep."""
     if CONFIG_DEBUG:
-        assert HeldRanks.this().depth == 0, "a lock is held across the way out of the hypervisor"
+        assert HeldRanks.this().bits == 0, "a lock is held across the way out of the hypervisor"

@@ -220,7 +220,7 @@ def test_what_hangs_in_the_middle_of_a_guest_names_the_guest_and_the_lock() -> N
     machine.core("vcpu_up", vcpu, 0x4000, 0)
     assert machine.settle(1) == vcpu
     held = machine.host.per_cpu(1, f"{KERNEL}spinlock.HeldRanks")
-    held.ranks[0], held.depth = int(Rank.HEAP), 1
+    held.bits = 1 << int(Rank.HEAP)
     machine.stuck = {1}
     status, said = ending(lambda: machine.live(8 * SECOND))
     assert status == HALTED
