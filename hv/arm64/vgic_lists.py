@@ -60,6 +60,7 @@ from hv.lang import (
     bounded,
     rarely,
     trailing_zeros,
+    truncate,
     u8,
     u16,
     u32,
@@ -174,7 +175,7 @@ class ListRegisters(Generic[F]):
 
     def refresh(self, held: Held[Rank.VGIC], vgic: Vgic, vcpu: Vcpu, notices: Notices) -> None:
         cpu = VgicCpu.of(vcpu)
-        me = u16(vcpu.id)
+        me = truncate(u16, vcpu.id)
         self.fold(held, vgic, cpu, me, notices)
         vtimer.resample(held, vcpu)
         self._fill(vgic, cpu, me)
@@ -187,13 +188,14 @@ class ListRegisters(Generic[F]):
         _choose(cpu.private, 0, me, vgic.groups, choices)
         for i in bounded(vgic.banks, MOST_BANKS):
             _choose(vgic.shared[i], FIRST_SHARED + i * BANK, me, vgic.groups, choices)
-        cpu.best = IDLE
+        best = IDLE
         count = choices.count
         for n in bounded(count, MAX_LISTS):
             key = choices.keys[n]
             if n == 0 and key & NOT_PENDING == 0:
-                cpu.best = key >> PRIORITY_SHIFT
+                best = key >> PRIORITY_SHIFT
             self.format.write_list(n, self._list(vgic, cpu, key & NUMBER, me))
+        cpu.best = best
         cpu.used = (u32(1) << count) - 1
         stale = interface.filled & ~cpu.used
         interface.filled = cpu.used
