@@ -61,7 +61,7 @@ def test_no_console(nodes, error):
     [
         ({}, ""),
         ({"bootargs": "loglvl=all"}, "loglvl=all"),
-        ({"xen,xen-bootargs": "sched=fair", "bootargs": "root=/dev/vda"}, "sched=rr"),
+        ({"xen,xen-bootargs": "sched=fair", "bootargs": "root=/dev/vda"}, "sched=fair"),
         ({"xen,dom0-bootargs": "root=/dev/vda", "bootargs": "root=/dev/vda"}, ""),
     ],
 )
