@@ -60,10 +60,10 @@ class StreamTable:
         self.two_level = two_level and bits > GROUP_BITS
         self.snoops = snoops
         self.bits = StreamTable.bits_of(bits, two_level)
-        size = LEVEL_BYTES << self.bits - GROUP_BITS if self.two_level else ENTRY_SIZE << self.bits
-        table = heap.allocate_zeroed(order_for(size))
+        order = order_for(LEVEL_BYTES << self.bits - GROUP_BITS if self.two_level else ENTRY_SIZE << self.bits)
+        table = heap.allocate_zeroed(order)
         self.base = direct_address(paddr_of(table))
-        clean_to_memory(self.base, size)
+        clean_to_memory(self.base, u64(PAGE_SIZE) << order)
         config = StreamTableConfig(bits=self.bits)
         if self.two_level:
             config.split = GROUP_BITS
