@@ -130,8 +130,8 @@ class Construction:
 
     @raises
     def step(self) -> bool:
-        """Does some of it. True: the domain runs. When it `waits`, the next step is for later. What it raises, the
-        mistake tells."""
+        """Does some of it. True: it is built, and `start` comes next. When it `waits`, the next step is for later. What
+        it raises, the mistake tells."""
         self.waits = False
         match self.phase:
             case Phase.VCPUS:
@@ -152,10 +152,18 @@ class Construction:
                 self._attach_streams()
             case Phase.TREE:
                 self._put_tree()
-                self._start()
+                self._next(Phase.BUILT)
             case Phase.BUILT:
                 return True
         return self.built
+
+    @raises
+    def start(self) -> None:
+        """Lets it run, and end: on another CPU it may have done both when this returns."""
+        vcpu = Vcpus.of(self.domain).find(0)
+        assert vcpu is not None, "a domain without vCPUs"
+        self.domain.advance(DomainState.RUNNING)
+        vcpu_up(vcpu, self.placement.kernel, self.placement.tree)
 
     # The steps
 
@@ -369,14 +377,6 @@ class Construction:
             room = Bytes(direct_address(start), u64(PAGE_SIZE) << order)
             self.tree = Module(start, loading.loader.write(room, self.description, self.placement))
             buffer.keep()
-
-    @raises
-    def _start(self) -> None:
-        vcpu = Vcpus.of(self.domain).find(0)
-        assert vcpu is not None, "a domain without vCPUs"
-        self.domain.advance(DomainState.RUNNING)
-        self.phase = Phase.BUILT
-        vcpu_up(vcpu, self.placement.kernel, self.placement.tree)
 
     def _next(self, phase: Phase) -> None:
         self.phase = phase

@@ -103,6 +103,7 @@ class Life(Task):
             if self.construction.step():
                 self.stage = Stage.RUNNING
                 self.started = now()
+                self.construction.start()  # from here on it belongs to whoever shuts it down
                 return Progress.DONE
             if self.construction.waits:
                 return Progress.WAITING

@@ -28,6 +28,7 @@ BANK = 0x4000_0000
 KERNEL = kernel_image(0x2_8123, image_size=0x5_0000, seed=3)
 RAMDISK = pattern(0x1_2345, 9)
 RAMDISK_AT = MODULES + 0x30_0000
+LAST_PHASE = 7  # the tree is written next
 MIB = 1 << 20
 
 
@@ -244,6 +245,45 @@ def test_a_crash_is_followed_by_the_same_domain_where_that_is_wanted():
         "(hv) a: it crashed within a second: the domain is not built again",
     ]
     assert machine.domain(1) is None
+
+
+def test_a_domain_that_ends_on_another_cpu_while_it_is_started_is_taken_apart():
+    """Its vCPU's CPU is as quick as may be: the builder still is on its way to the lock when all is over."""
+    machine = machine_with([("a", 8, 1)])
+    machine.settle_all()
+    machine.enter(0)
+    machine.call(f"{BUILDER}lifecycle.shutdown_domain", machine.domain(1), REBOOT)
+    life = machine.host.variable("hv.common.builder.lifecycle.lives").table[0]
+    for _ in range(1000):
+        if life.stage == 1 and life.construction.phase == LAST_PHASE:
+            break
+        machine.settle(1)
+        machine.enter(0)
+        if machine.domain(1).state == SHUT_DOWN:
+            machine.settle(0)
+        machine.call("hv.common.kernel.work.do_step")
+    lock = machine.processor(machine.vcpus(machine.domain(1))[0].at).lock
+    served, ended = lock.now_serving, []
+
+    @machine.ffi.callback(machine.ffi.typeof(machine.machine.spin_handler))
+    def end_it(cpu):
+        machine.machine.spin_handler = machine.ffi.NULL
+        ended.append(machine.domain(1))
+        lock.next_ticket = served
+        machine.enter(1)
+        machine.call(f"{VCPUS}crash", ended[0])
+        machine.enter(0)
+        lock.now_serving, lock.next_ticket = served + 1, served + 2
+
+    lock.next_ticket = served + 1
+    machine.machine.spin_handler = end_it
+    for _ in range(10):
+        if not ended:
+            machine.call("hv.common.kernel.work.do_step")
+    assert len(ended) == 1 and lock.now_serving == lock.next_ticket
+    work_off(machine, 1)
+    assert machine.lines() == ["(hv) d1 a: reset", "(hv) d1 a: crashes in a test"]
+    assert machine.domain(1) is None and life.stage == 0
 
 
 def test_a_reset_is_the_end_where_that_is_wanted():
