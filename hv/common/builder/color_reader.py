@@ -6,7 +6,7 @@ colours the last cache has, where its tree of caches would not tell.
 
 from hv.common.builder.description import Description, descriptions
 from hv.common.builder.mistake import Mistake
-from hv.common.builder.wanted import wanted_text
+from hv.common.builder.wanted import wanted_name
 from hv.common.kernel.log import error, info
 from hv.common.lib.fdt import Node
 from hv.common.lib.parse import cpu_list
@@ -37,7 +37,7 @@ def read_colors(mistake: Mistake, node: Node, description: Description) -> None:
             "write llc-size= and llc-nr-ways= on the command line",
         )
     else:
-        listed = wanted_text(mistake, node, "", COLORS)
+        listed = wanted_name(mistake, node, "", COLORS)
         members = description.colors.members
         try:
             cpu_list(listed, members)

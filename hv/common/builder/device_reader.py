@@ -31,7 +31,7 @@ from hv.common.builder.guest_parts import guest_part, uart_interrupt
 from hv.common.builder.mistake import Mistake
 from hv.common.builder.module import Module
 from hv.common.builder.references import check_references, find_below, greatest_phandle, parent_controller
-from hv.common.builder.wanted import wanted_cell, wanted_property, wanted_text
+from hv.common.builder.wanted import wanted_cell, wanted_name, wanted_property
 from hv.common.drivers.devicetree import tree as machine_tree
 from hv.common.lib.fdt import Fdt, Node, Property
 from hv.common.mm.early import early
@@ -125,7 +125,7 @@ class DeviceReader:
 
     @raises
     def _read_device(self, node: Node, forced: bool) -> None:
-        path = wanted_text(self.mistake, node, node.name, PATH)
+        path = wanted_name(self.mistake, node, node.name, PATH)
         device = machine_tree.root()
         try:
             device = machine_tree.find(path)

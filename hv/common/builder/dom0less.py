@@ -26,7 +26,7 @@ from hv.common.builder.module import NO_MODULE, Module
 from hv.common.builder.share_reader import place_regions, read_share
 from hv.common.builder.shares import shared_regions
 from hv.common.builder.static_memory import keep_heap, read_static_heap, read_static_memory
-from hv.common.builder.wanted import wanted_cell, wanted_property, wanted_text
+from hv.common.builder.wanted import wanted_cell, wanted_name, wanted_property, wanted_text
 from hv.common.drivers.devicetree import tree
 from hv.common.kernel.console import console
 from hv.common.kernel.log import error
@@ -320,7 +320,7 @@ class Reader:
             raise Errno.EINVAL
         if not child.has("hard-affinity"):
             return
-        listed = wanted_text(self.mistake, child, child.name, "hard-affinity")
+        listed = wanted_name(self.mistake, child, child.name, "hard-affinity")
         try:
             cpu_list(listed, affinity)
         except Errno:

@@ -22,7 +22,7 @@ from hv.common.builder.shares import (
     shared_regions,
 )
 from hv.common.builder.static_memory import check_range
-from hv.common.builder.wanted import wanted_property, wanted_text
+from hv.common.builder.wanted import wanted_name, wanted_property
 from hv.common.kernel.log import error
 from hv.common.lib.fdt import Node
 from hv.common.mm.early import early, is_early
@@ -80,7 +80,7 @@ def _first(asked: Asked) -> Mfn:
 @raises
 def _asked(mistake: Mistake, node: Node, child: Node) -> Asked:
     """With sizes and alignment checked."""
-    id = wanted_text(mistake, child, child.name, SHARED_ID)
+    id = wanted_name(mistake, child, child.name, SHARED_ID)
     if len(id) == 0 or len(id) > LONGEST_ID:
         mistake.wrong(child.name, SHARED_ID, f"has {len(id)} characters: 1 to {LONGEST_ID} are right")
         raise Errno.EINVAL

@@ -2,7 +2,7 @@
 
 from hv.common.builder.mistake import Mistake
 from hv.common.lib.fdt import Node, Property
-from hv.lang import Errno, raises, u32
+from hv.lang import Errno, bounded, raises, u32
 
 
 @raises
@@ -34,3 +34,14 @@ def wanted_text(mistake: Mistake, node: Node, where: str, name: str) -> str:
     except Errno:
         mistake.wrong(where, name, "is no text")
         raise
+
+
+@raises
+def wanted_name(mistake: Mistake, node: Node, where: str, name: str) -> str:
+    """A text that lines may repeat. EINVAL: it is missing, no text, or has characters that break a line."""
+    text = wanted_text(mistake, node, where, name)
+    for i in bounded(len(text), 1 << 32):
+        if ord(text[i]) < 0x20 or ord(text[i]) == 0x7F:
+            mistake.wrong(where, name, "has characters that cannot be printed")
+            raise Errno.EINVAL
+    return text
