@@ -23,9 +23,7 @@ from hv.lang import Atomic, Extension, Final, PerCpu, i64, u32, u64
 
 SLICE: Final = 10 * MILLISECOND
 LAG: Final = MILLISECOND  # what one that slept may have had less than all others
-MORE: Final = (
-    100 * MICROSECOND
-)  # how much longer one that woke may run than it has had less, and the least that it gets
+MORE: Final = 100 * MICROSECOND  # what one that woke may run beyond what it has had less
 GRACE: Final = 500 * MICROSECOND  # for the waker's domain to release the locks that the woken would spin for
 
 
@@ -34,9 +32,7 @@ class Share(Extension[Vcpu]):
 
     place: Link[Vcpu]
     used: u64  # ns that it has had, as this CPU counts
-    turn_began_at: (
-        u64  # what it had had when its turn began: its place among those that wait for one to go on, or begin
-    )
+    turn_began_at: u64  # what it had had when its turn began: its place among those that take turns
     left: u64  # ns of its turn
     charged: Ns  # until when its time is in `used`, while it runs
     woke: bool  # it waits among those that woke
