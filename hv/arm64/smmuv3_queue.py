@@ -143,6 +143,7 @@ class EventQueue:
 
     def pass_first(self) -> None:
         """There is room for another event."""
+        complete_all()  # it is read before the SMMU may write over it
         self.next.index = self.next.index + 1 & (u32(2) << self.bits) - 1
         write_device32(self.registers + EVENTQ_CONS, self.next.raw)
 

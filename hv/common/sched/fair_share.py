@@ -212,10 +212,11 @@ class FairShare(Scheduler):
         waiting = RunQueue.this()
         if current is not None:
             waiting.charge(current, now)
+            turn = Share.of(current)
+            yielded = turn.yielded
+            turn.yielded = False
             if current.runnable:
-                turn = Share.of(current)
-                if turn.yielded:
-                    turn.yielded = False
+                if yielded:
                     waiting.give_way(turn)
                 end = waiting.end_of(current, now)
                 if end > now:
